@@ -1,0 +1,152 @@
+"""The runtime as a subprocess: started clean, watched by its own words, ended for certain."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self
+
+from peers.api import FakeRuntimeApi, event
+from peers.wire import PATIENCE, Request
+
+#: What a child keeps of the tests' own environment: neither a handler nor a proxy nor a plugin may slip through.
+INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
+COMMAND = (sys.executable, "-P", "-m", "runtime")
+
+
+class Answer(NamedTuple):
+    """What the runtime posted for one invocation."""
+
+    kind: str
+    body: bytes
+    request: Request
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The error report; a failure if the invocation did not fail."""
+        assert self.kind == "error", f"an error was due, but the answer is {self.body[:200]!r}"
+        report: dict[str, Any] = json.loads(self.body)
+        return report
+
+
+class Failed(NamedTuple):
+    """How an environment that could not start ended."""
+
+    type: str | None
+    report: dict[str, Any]
+    status: int
+    log: str
+
+
+class Child:
+    """A process in a group of its own, whose output is collected as it comes."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: Path | str | None = None) -> None:
+        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self.process = subprocess.Popen(
+            command,
+            env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **env},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.heard = threading.Condition()
+        self.output = {"stdout": b"", "stderr": b""}
+        self.pumps = [threading.Thread(target=self._pump, args=(name,), daemon=True) for name in self.output]
+        for pump in self.pumps:
+            pump.start()
+
+    def _pump(self, name: str) -> None:
+        pipe: IO[bytes] = getattr(self.process, name)
+        while data := os.read(pipe.fileno(), 65536):
+            with self.heard:
+                self.output[name] += data
+                self.heard.notify_all()
+
+    @property
+    def log(self) -> str:
+        """Both streams, standard output first: where the log goes is the format's business, not every test's."""
+        return (self.output["stdout"] + self.output["stderr"]).decode(errors="replace")
+
+    def wait_log(self, text: str) -> None:
+        """Wait until the child has said this."""
+        with self.heard:
+            assert self.heard.wait_for(lambda: text in self.log, PATIENCE), f"no {text!r} in:\n{self.log}"
+
+    def wait(self) -> int:
+        """The exit status, once the process and its output have ended."""
+        status = self.process.wait(PATIENCE)
+        for pump in self.pumps:
+            pump.join(PATIENCE)
+        return status
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to this process alone."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the whole group, whatever it is doing."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.wait()
+        for name in self.output:
+            getattr(self.process, name).close()
+
+
+class Runtime:
+    """Our runtime over a scripted Runtime API: `invoke` gives it an event and waits for what it posts."""
+
+    def __init__(
+        self,
+        handler: str,
+        root: Path,
+        *,
+        api: FakeRuntimeApi | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self.api = api or FakeRuntimeApi()
+        settings = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "HANDLER": handler}
+        wanted = {**settings, **(env or {})}
+        self.child = Child([*COMMAND, *arguments], {k: v for k, v in wanted.items() if v != ""}, cwd or root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.kill()
+        self.api.stop()
+
+    def answer(self, request_id: str) -> Answer:
+        """What was posted for this invocation, once it came in full."""
+        try:
+            self.api.wait(lambda: any(r.complete for r in self.api.answers(request_id)), f"an answer to {request_id}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.child.log}") from None
+        request = self.api.answers(request_id)[0]
+        return Answer(request.route.rpartition("/")[2], request.body, request)
+
+    def invoke(self, body: bytes = b"", headers: dict[str, str] | None = None, **reply: Any) -> Answer:
+        """One event, and the answer to it."""
+        handed = event(body, headers=headers, **reply)
+        self.api.hand_out(handed)
+        return self.answer(dict(handed.headers)["Lambda-Runtime-Aws-Request-Id"])
+
+    def failed(self) -> Failed:
+        """How the start failed: posted to `/init/error`, then ended."""
+        status = self.child.wait()
+        posts = self.api.finished("POST", "init/error")
+        assert len(posts) == 1, f"{len(posts)} posts to /init/error; status {status}; log:\n{self.child.log}"
+        kind = posts[0].header("Lambda-Runtime-Function-Error-Type")
+        return Failed(kind, json.loads(posts[0].body), status, self.child.log)

@@ -1,0 +1,127 @@
+"""AWS's Runtime Interface Emulator with our runtime as its child; the binary comes out of the aws-sam-cli wheel."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import http.client
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from peers.process import COMMAND, Child
+from peers.wire import PATIENCE
+
+WHEEL = "aws-sam-cli==1.170.0"
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+CACHE = Path(__file__).parents[2] / ".cache" / WHEEL.replace("==", "-")
+
+
+class NoEmulator(Exception):
+    """The emulator cannot be had here, and why."""
+
+
+def binary() -> Path:
+    """The emulator's file, fetched once into the project's cache; NoEmulator says why there is none."""
+    machine = MACHINES.get(platform.machine().lower())
+    if sys.platform != "linux" or machine is None:
+        raise NoEmulator(f"no emulator for {sys.platform} on {platform.machine()}")
+    path = CACHE / f"aws-lambda-rie-{machine}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        # Test processes side by side must not fetch it side by side.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _fetch(path)
+    return path
+
+
+def _fetch(path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", folder, WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            raise NoEmulator(f"{WHEEL} cannot be downloaded: {done.stderr.strip()[-300:]}")
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+            member = wheel.extract(f"samcli/local/rapid/{path.name}", folder)
+        Path(member).chmod(0o755)
+        shutil.move(member, path)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on at this moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class Emulator:
+    """A running emulator: one invocation at a time."""
+
+    def __init__(self, child: Child, port: int) -> None:
+        self.child = child
+        self.port = port
+
+    def invoke(self, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """The answer's bytes; the emulator tells an error by nothing but its text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        sent = {}
+        for name, value in (headers or {}).items():
+            assert name == "Lambda-Runtime-Client-Context", f"the emulator has no way to send {name}"
+            sent["X-Amz-Client-Context"] = base64.b64encode(value.encode()).decode()
+        try:
+            connection.request("POST", "/2015-03-31/functions/function/invocations", body, sent)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def rie(handler: str, root: Path, env: Mapping[str, str], command: Sequence[str] = COMMAND) -> Iterator[Emulator]:
+    """The emulator, with the runtime under it, ready for events."""
+    front, back = free_ports(2)
+    options = ["--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{front}"]
+    options += ["--runtime-api-address", f"127.0.0.1:{back}"]
+    settings = {"LAMBDA_TASK_ROOT": str(root), "HANDLER": handler, **env}
+    child = Child([str(binary()), *options, *command], settings, root)
+    try:
+        _await_port(child, front)
+        yield Emulator(child, front)
+    finally:
+        # The emulator puts the runtime into a session of its own, out of reach of a signal to its group.
+        runtimes = _children(child.process.pid)
+        child.kill()
+        for runtime in runtimes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(runtime, signal.SIGKILL)
+
+
+def _children(parent: int) -> list[int]:
+    """The processes that this one started, by Linux's list of them for each of its threads."""
+    lists = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(pid) for path in lists for pid in path.read_text().split()]
+
+
+def _await_port(child: Child, port: int) -> None:
+    """The emulator says nothing when it listens, so its port is knocked at."""
+    deadline = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while child.process.poll() is None and time.monotonic() < deadline:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            pause.wait(0.01)
+    raise AssertionError(f"the emulator does not listen on {port}:\n{child.log}")
