@@ -1,0 +1,118 @@
+"""Writes a folder as a zip archive, the same bytes for the same content, and unpacks one the way Lambda does."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import PackageError
+from .target import MAX_UNZIPPED, MAX_ZIPPED
+
+# The first moment that a zip archive can express: nothing of the building machine's clock goes in.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+# Lambda runs a function as a user that owns nothing: files are to be readable, and executable where they were, by all.
+FILE, PROGRAM = 0o644, 0o755
+
+_UNIX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What an archive weighs, in bytes, and how many files it has."""
+
+    zipped: int
+    unzipped: int
+    files: int
+
+    def complaints(self) -> list[str]:
+        """Which of Lambda's limits are passed."""
+        found = []
+        if self.zipped > MAX_ZIPPED:
+            found.append(
+                f"{megabytes(self.zipped)} zipped is over the {megabytes(MAX_ZIPPED)} "
+                "that a direct upload takes: publish it by way of a bucket (--bucket)"
+            )
+        if self.unzipped > MAX_UNZIPPED:
+            found.append(
+                f"{megabytes(self.unzipped)} unzipped is over the {megabytes(MAX_UNZIPPED)} "
+                "that a function and its layers may have together: use a container image"
+            )
+        return found
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1024 / 1024:.1f} MB"
+
+
+def write(folder: Path, file: Path, head: bytes = b"", method: int = zipfile.ZIP_DEFLATED) -> Sizes:
+    """Write everything below a folder as a zip archive: sorted names, one date, two kinds of permissions.
+
+    Args:
+        folder: what to pack; its own name is not in the archive.
+        file: the archive to make; an existing one is replaced when the new one is complete.
+        head: bytes before the archive, such as the first line of a .pyz.
+        method: how members are compressed.
+    """
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    links = [path for path in paths if path.is_symlink()]
+    if links:
+        raise PackageError(f"{links[0].relative_to(folder)} is a link, which an archive for Lambda can't have")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as raw:
+            raw.write(head)
+            with zipfile.ZipFile(raw, "w", method) as archive:
+                for path in paths:
+                    archive.writestr(_entry(path, folder, method), path.read_bytes(), compresslevel=9)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    return sizes(file)
+
+
+def _entry(path: Path, folder: Path, method: int) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
+    entry.create_system = _UNIX
+    entry.compress_type = method
+    mode = PROGRAM if path.stat().st_mode & stat.S_IXUSR else FILE
+    entry.external_attr = (stat.S_IFREG | mode) << 16
+    return entry
+
+
+def sizes(file: Path) -> Sizes:
+    """What an archive weighs."""
+    with zipfile.ZipFile(file) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        return Sizes(file.stat().st_size, sum(member.file_size for member in members), len(members))
+
+
+def unpack(file: Path, into: Path) -> None:
+    """Unpack an archive with its permissions, which the standard library's own extraction leaves out.
+
+    Raises:
+        PackageError: it is no zip archive, or a member would leave the folder.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile as error:
+        raise PackageError(f"{file} is not a zip archive: {error}") from None
+    with archive:
+        for member in archive.infolist():
+            path = into / member.filename
+            if not path.resolve().is_relative_to(into.resolve()):
+                raise PackageError(f"{file} has a member that would leave the folder: {member.filename}")
+            mode = member.external_attr >> 16
+            if member.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if stat.S_ISLNK(mode):
+                path.symlink_to(archive.read(member).decode())
+                continue
+            path.write_bytes(archive.read(member))
+            path.chmod(stat.S_IMODE(mode) or FILE)

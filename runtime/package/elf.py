@@ -1,0 +1,73 @@
+"""Reads what a shared object or a program needs from the system it runs on: processor, libraries, glibc."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+# The names that the ELF header has for the processors, and those of wheels.
+_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i386", "EM_ARM": "arm"}
+_GLIBC = re.compile(r"GLIBC_2\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An ELF file.
+
+    Attributes:
+        machine: its processor, as wheels name it.
+        needs: the libraries that are loaded with it.
+        glibc: the N of glibc 2.N that it needs at least, 0 if none.
+        libc: "glibc", "musl", or "" if it is linked statically or can't be told.
+        paths: where it looks for libraries first, `$ORIGIN` being its own folder.
+    """
+
+    machine: str
+    needs: tuple[str, ...]
+    glibc: int
+    libc: str
+    paths: tuple[str, ...]
+
+
+def read(path: Path) -> Binary | None:
+    """What the file needs; None if it is no ELF file, or none that can be read."""
+    with path.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return None
+        try:
+            elf = ELFFile(file)
+            needs, paths = _dynamic(elf)
+            glibc = _glibc(elf)
+            machine = _MACHINES.get(elf["e_machine"], str(elf["e_machine"]))
+        except (ELFError, KeyError, AttributeError):
+            return None
+    return Binary(machine, needs, glibc, _libc(needs, glibc), paths)
+
+
+def _dynamic(elf: ELFFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    section = elf.get_section_by_name(".dynamic")
+    if section is None:
+        return (), ()
+    tags = list(section.iter_tags())
+    needs = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
+    paths = [tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]
+    paths += [tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
+    return needs, tuple(path for joined in paths for path in joined.split(":") if path)
+
+
+def _glibc(elf: ELFFile) -> int:
+    section = elf.get_section_by_name(".gnu.version_r")
+    if section is None:
+        return 0
+    names = [version.name for _, versions in section.iter_versions() for version in versions]
+    return max((int(found.group(1)) for name in names if (found := _GLIBC.fullmatch(name))), default=0)
+
+
+def _libc(needs: tuple[str, ...], glibc: int) -> str:
+    if any("musl" in name for name in needs) or "libc.so" in needs:
+        return "musl"
+    return "glibc" if glibc or "libc.so.6" in needs else ""

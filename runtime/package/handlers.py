@@ -1,0 +1,80 @@
+"""Tells, without running it, what a module offers as a handler and what it asks to be installed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+from .errors import PackageError
+
+# The names that people give to handlers; what a build offers, besides the script itself.
+_HANDLERS = re.compile(r"handler|main|\w+_handler")
+# Inline script metadata: packaging.python.org/en/latest/specifications/inline-script-metadata/.
+_METADATA = re.compile(r"^# /// script\s*$(?P<lines>(?:\n#(?: .*)?$)+?)\n# ///\s*$", re.MULTILINE)
+
+
+def bound(path: Path) -> set[str] | None:
+    """The names that a module binds at its top level; None if it can't be told ("import *", a syntax error)."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return None
+    names: set[str] = set()
+    for node in _top_level(tree.body):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            return None
+        names |= _bound_by(node)
+    return None if "__getattr__" in names else names
+
+
+def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements that run in the module's own scope, inside `if`, `try`, `with` and loops too."""
+    found = []
+    for node in body:
+        found.append(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for field in ("body", "orelse", "finalbody"):
+            found += _top_level(getattr(node, field, []))
+        for handler in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            found += _top_level(handler.body)
+    return found
+
+
+def _bound_by(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    inside = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+    names = (child for part in inside for child in ast.walk(part) if isinstance(child, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
+
+
+def offered(folder: Path) -> list[str]:
+    """The handler strings that a function's folder answers to, of its top level: scripts and likely functions."""
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        found.append(path.name)
+        names = bound(path) or set()
+        found += [f"{path.stem}.{name}" for name in sorted(names) if _HANDLERS.fullmatch(name)]
+    return found
+
+
+def script_requirements(path: Path) -> list[str]:
+    """What a script's inline metadata says it depends on.
+
+    Raises:
+        PackageError: the metadata is no TOML.
+    """
+    block = _METADATA.search(path.read_text(encoding="utf-8", errors="replace"))
+    if block is None:
+        return []
+    text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in block["lines"].strip("\n").split("\n"))
+    try:
+        listed = tomllib.loads(text).get("dependencies", [])
+    except tomllib.TOMLDecodeError as error:
+        raise PackageError(f"the script metadata of {path} is no TOML: {error}") from None
+    return [str(requirement) for requirement in listed]

@@ -1,0 +1,63 @@
+"""Finds a Python of the target's version on this machine, and compiles with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import PackageError
+
+
+def find_python(version: str) -> Path | None:
+    """A Python of that version on this machine: the newest of the one that runs, those on PATH, and pyenv's."""
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if version == ours:
+        return Path(sys.executable)
+    home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [Path(found) for found in (shutil.which(f"python{version}"),) if found]
+    candidates += sorted(home.glob(f"versions/{version}.*/bin/python"), key=_patch, reverse=True)
+    return next((path for path in candidates if _version(path) == version), None)
+
+
+def _patch(path: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", path.parts[-3]))
+
+
+def _version(python: Path) -> str | None:
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False) -> int:
+    """Compile every module below the folder for the given Python; the number of files compiled.
+
+    The bytecode names the place where the folder will lie ("/opt", "/var/task"), not this machine's, and is never
+    compared with its source: an archive's files all have the same date. A file that is no valid Python of that
+    version (templates, tests for another version) stays uncompiled, as with every installer.
+
+    Args:
+        folder: the tree to compile, in place.
+        place: where the tree will lie in the execution environment.
+        python: an interpreter of the target's version.
+        beside: whether bytecode goes beside its source, where an import from a zip archive looks for it.
+
+    Raises:
+        PackageError: the interpreter can't compile at all.
+    """
+    command = [str(python), "-P", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
+    command += [*(["-b"] if beside else []), "-s", str(folder), "-p", place, str(folder)]
+    # Sets of constants are written in the order of their hashes.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    compiled = sum(1 for _ in folder.rglob("*.pyc"))
+    if done.returncode != 0 and not compiled:
+        raise PackageError(f"{python} could not compile: {(done.stderr or done.stdout).strip()[-500:]}")
+    return compiled

@@ -1,0 +1,100 @@
+"""The first module that a packaged interpreter runs: makes its frozen base behave as `python3` does.
+
+Copied into archives under the name that the base of freeze-core looks for; there it stands alone, so it imports nothing
+of ours. The base starts isolated: it reads neither its arguments nor PYTHONPATH, and installs no signal handlers.
+"""
+
+import _signal
+import sys
+
+# Options of `python3` that take a value; the others that may come are single letters.
+_WITH_VALUE = "WX"
+_RUNS = "cm"
+
+
+def run(_name: str) -> None:
+    """Do what the arguments say: ``[options] [-c CODE | -m MODULE | FILE | -] [ARGUMENT]...``."""
+    _signals()
+    options, kind, what, arguments = parse(sys.argv[1:])
+    _settings(options)
+    if "V" in options:
+        print("Python", sys.version.partition(" ")[0])
+        return
+    sys.argv = [{"c": "-c", "m": "-m", "": ""}.get(kind, what), *arguments]
+    import site
+
+    site.setquit()
+    _START[kind](what, "P" not in options and "I" not in options)
+
+
+def parse(given: list[str]) -> tuple[str, str, str, list[str]]:
+    """The option letters, what kind of thing to run ("c", "m", "file", "" for standard input), the thing, its arguments."""
+    options = ""
+    while given:
+        word = given.pop(0)
+        if word == "--version":
+            return "V", "", "", given
+        if word == "-" or not word.startswith("-"):
+            return options, "" if word == "-" else "file", word, given
+        for place, letter in enumerate(word[1:], 2):
+            rest = word[place:]
+            if letter in _RUNS:
+                return options, letter, rest or (given.pop(0) if given else ""), given
+            if letter in _WITH_VALUE:
+                if not rest and given:
+                    given.pop(0)
+                break
+            options += letter
+    return options, "", "", given
+
+
+def _signals() -> None:
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+
+
+def _settings(options: str) -> None:
+    import os
+
+    environment = {} if "E" in options or "I" in options else os.environ
+    folders = [folder for folder in environment.get("PYTHONPATH", "").split(":") if folder]
+    sys.path[:0] = [os.path.abspath(folder) for folder in folders]
+    if "B" in options or environment.get("PYTHONDONTWRITEBYTECODE"):
+        sys.dont_write_bytecode = True
+    if "u" in options or environment.get("PYTHONUNBUFFERED"):
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(write_through=True)  # type: ignore[union-attr]
+
+
+def _run_code(code: str, unsafe_path: bool) -> None:
+    import __main__
+
+    if unsafe_path:
+        sys.path.insert(0, "")
+    exec(compile(code, "<string>", "exec"), __main__.__dict__)
+
+
+def _run_module(module: str, unsafe_path: bool) -> None:
+    import os
+    import runpy
+
+    if unsafe_path:
+        sys.path.insert(0, os.getcwd())
+    runpy._run_module_as_main(module)  # type: ignore[attr-defined]
+
+
+def _run_file(path: str, unsafe_path: bool) -> None:
+    import os
+    import runpy
+
+    if unsafe_path and os.path.isfile(path):
+        sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
+    runpy.run_path(path, run_name="__main__")
+
+
+def _run_input(_what: str, unsafe_path: bool) -> None:
+    _run_code(sys.stdin.read(), unsafe_path)
+
+
+_START = {"c": _run_code, "m": _run_module, "file": _run_file, "": _run_input}
