@@ -1,0 +1,74 @@
+"""The options that several subcommands share; each means the same in all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def parse_pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE, any number of times, as a mapping."""
+    found = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
+            raise click.BadParameter(f"it is NAME=VALUE, not {pair!r}")
+        found[name] = value
+    return found
+
+
+def root(function: F) -> F:
+    """--root DIR."""
+    kind = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+    return click.option("--root", type=kind, default=".", help="The function's folder; by default the current one.")(
+        function
+    )
+
+
+def convention(function: F) -> F:
+    """--convention NAME."""
+    return click.option(
+        "--convention", metavar="NAME", default="", help="How the handler is called; by default `auto`."
+    )(function)
+
+
+def env(function: F) -> F:
+    """--env NAME=VALUE."""
+    return click.option(
+        "--env",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=parse_pairs,
+        help="A variable of the function; repeatable.",
+    )(function)
+
+
+def bootstrap(function: F) -> F:
+    """--bootstrap FILE."""
+    kind = click.Path(exists=True, dir_okay=False, resolve_path=True, executable=True)
+    return click.option("--bootstrap", type=kind, help="A runtime to run instead of this project's own.")(function)
+
+
+def timeout(function: F) -> F:
+    """--timeout SECONDS."""
+    return click.option(
+        "--timeout", metavar="SECONDS", type=float, default=3.0, show_default=True, help="How long one event may take."
+    )(function)
+
+
+def memory(function: F) -> F:
+    """--memory MB."""
+    return click.option(
+        "--memory", metavar="MB", type=int, default=128, show_default=True, help="How much memory the function may use."
+    )(function)
+
+
+def as_json(function: F) -> F:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for other programs to read.")(function)

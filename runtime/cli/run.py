@@ -1,0 +1,219 @@
+"""`dispatch run`: one event through the real runtime and the local platform."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.cli import options
+from runtime.local.exchange import Answer, Event, FunctionError
+from runtime.local.functions import Function, SettingError
+from runtime.local.platform import Platform
+from runtime.local.prelude import BadPrelude, Splitter
+from runtime.local.report import LogLine, Report
+
+
+@click.command(
+    "run",
+    epilog='Examples: dispatch run app.handler -e \'{"name": "Ada"}\'; dispatch run hello.py -f event.json',
+)
+@click.argument("handler")
+@click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
+@click.option("-e", "event", metavar="JSON", help="The event; it is sent as it is, so a script may get any text.")
+@click.option("-f", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the event.")
+@options.root
+@options.convention
+@options.env
+@options.timeout
+@options.memory
+@options.bootstrap
+@click.option(
+    "--repeat", metavar="N", type=click.IntRange(1), default=1, help="Handle the event N times, one after the other."
+)
+@options.as_json
+def command(
+    handler: str,
+    source: str | None,
+    event: str | None,
+    file: Path | None,
+    root: Path,
+    convention: str,
+    env: dict[str, str],
+    timeout: float,
+    memory: int,
+    bootstrap: str | None,
+    repeat: int,
+    as_json: bool,
+) -> None:
+    """Run HANDLER for one event: the answer goes to standard output, the log to standard error.
+
+    The event is what -e, -f or - (standard input) gives; without one of them it is standard input if that is no
+    terminal and not empty, else {}. The status is 1 if the function failed.
+    """
+    body = read_event(source, event, file)
+    try:
+        function = Function(
+            handler=handler,
+            root=root,
+            convention=convention,
+            environment=env,
+            timeout=timeout,
+            memory=memory,
+            command=(bootstrap,) if bootstrap else (),
+        )
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        failed = asyncio.run(run(function, body, repeat, as_json))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # Nobody reads the answer any more; keep the interpreter from flushing it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(1 if failed else 0)
+
+
+def read_event(source: str | None, event: str | None, file: Path | None) -> bytes:
+    """The event's bytes, from the one place that was named."""
+    if sum(given is not None for given in (source, event, file)) > 1:
+        raise click.UsageError("the event is given once: by -e, -f or -")
+    if event is not None:
+        return os.fsencode(event)
+    if file is not None:
+        return file.read_bytes()
+    if source is not None:
+        return sys.stdin.buffer.read()
+    return b"{}" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read() or b"{}"
+
+
+async def run(function: Function, body: bytes, repeat: int, as_json: bool) -> bool:
+    """Invoke the function and show what comes; return whether it failed."""
+    stop_on_sigterm()
+    log: list[str] = []
+    failed = False
+
+    def write_log(line: LogLine) -> None:
+        log.append(line.text)
+        if not as_json:
+            print_line(line)
+
+    async with Platform([function], write_log) as platform:
+        for _ in range(repeat):
+            log.clear()
+            invocation = platform.invoke(function.name, Event(body, request_id=""))
+            show = None if as_json else Printer(repeat > 1)
+            answer = await show_answer(invocation.answer, show)
+            report = await invocation.report
+            failed = failed or report.error is not None
+            if as_json:
+                click.echo(json.dumps(as_object(invocation.answer, answer, report, log)))
+            elif report.error is not None:
+                print_error(report.error, "\n".join(log), function)
+    return failed
+
+
+def stop_on_sigterm() -> None:
+    """End on SIGTERM as on Ctrl-C: with no process left behind."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+class Printer:
+    """Writes the answer to standard output as it comes."""
+
+    def __init__(self, end_line: bool) -> None:
+        self._end_line = end_line
+        self._last = b""
+
+    def write(self, chunk: bytes) -> None:
+        """One chunk, at once."""
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        self._last = chunk[-1:] or self._last
+
+    def close(self) -> None:
+        """Several answers are a line each; a single one stays as it is, and only a terminal gets a line end."""
+        if self._last in {b"", b"\n"}:
+            return
+        if self._end_line:
+            self.write(b"\n")
+        elif sys.stdout.isatty():
+            click.echo(err=True)
+
+
+async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
+    """Print the answer's body, without the prelude, as it comes; return all of it."""
+    await answer.opened()
+    splitter, parts = Splitter(answer.content_type), []
+    async for chunk in answer:
+        try:
+            part = splitter.feed(chunk)
+        except BadPrelude as error:
+            click.echo(f"dispatch: {error}", err=True)
+            splitter.head, part = {}, chunk
+        parts.append(part)
+        if printer:
+            printer.write(part)
+    if printer:
+        printer.close()
+    return b"".join(parts)
+
+
+def print_line(line: LogLine) -> None:
+    """One line of the log; AWS's own client separates the lines of a trace by carriage returns."""
+    text = line.text.replace("\r", "\n")
+    click.echo(click.style(text, dim=True) if line.platform else text, err=True)
+
+
+def print_error(error: FunctionError, log: str, function: Function) -> None:
+    """What failed, unless the log has said so already."""
+    report = error.report
+    stack = [str(frame).rstrip("\n") for frame in report.get("stackTrace") or []]
+    told = [error.message.partition("\n")[0], *(line.strip() for frame in stack for line in frame.splitlines())]
+    if not all(text in log for text in told) or error.type not in log:
+        click.echo(click.style(f"{error.type}: {error.message}", fg="red"), err=True)
+        for frame in stack:
+            click.echo(frame, err=True)
+    hint = HINTS.get(error.type)
+    if hint:
+        click.echo(hint.format(function=function), err=True)
+
+
+#: What helps against the platform's own limits.
+HINTS = {
+    "Sandbox.Timedout": "dispatch: the limit is {function.timeout:g} s, as on Lambda by default; --timeout sets another",
+    "Runtime.OutOfMemory": "dispatch: the limit is {function.memory} MB, as on Lambda by default; --memory sets another",
+}
+
+
+def as_object(answer: Answer, body: bytes, report: Report, log: list[str]) -> dict[str, Any]:
+    """The result of one invocation as JSON has it; an answer that is not UTF-8 is base64."""
+    try:
+        shown: dict[str, str] = {"answer": body.decode()}
+    except UnicodeDecodeError:
+        shown = {"answerBase64": base64.b64encode(body).decode()}
+    error = report.error
+    return {
+        "status": report.status,
+        "requestId": report.request_id,
+        **shown,
+        "contentType": answer.content_type,
+        "streamed": answer.streaming,
+        "error": error and (error.report or {"errorType": error.type, "errorMessage": error.message}),
+        "durationMs": round(report.duration, 3),
+        "billedDurationMs": report.billed,
+        "initDurationMs": report.init and round(report.init, 3),
+        "memorySizeMb": report.memory_size,
+        "maxMemoryUsedMb": report.memory_used or None,
+        "log": log,
+    }

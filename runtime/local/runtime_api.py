@@ -1,0 +1,141 @@
+"""The Runtime API of one execution environment: the server that its runtime polls.
+
+Each environment has a listener of its own, on a loopback port that only its own process is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+from uuid import uuid4
+
+from runtime.local.calls import TEXT_TYPE, Call, Refused, Reply, answer_call
+from runtime.local.exchange import Answer, Event, Exchange, FunctionError
+from runtime.local.http import Connection, Gone
+from runtime.local.states import Machine, State, Step, StepRefused
+
+#: Says whether a connection from this address comes from the environment that the API is for.
+Admit: TypeAlias = Callable[[tuple[str, int]], bool]
+
+
+class RuntimeApi:
+    """What one runtime talks to.
+
+    `started` resolves at the first poll: to None, or to the error that the runtime reported instead.
+    """
+
+    def __init__(self, *, snap_start: bool = False, admit: Admit | None = None) -> None:
+        self.snap_start = snap_start
+        self.machine = Machine()
+        self.exchange: Exchange | None = None
+        self.started: asyncio.Future[FunctionError | None] = asyncio.get_running_loop().create_future()
+        self.restored = asyncio.Event()
+        self.address = ""
+        self.user_agent = ""
+        self._admit = admit
+        self._polls: deque[asyncio.Future[None]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: Resolves when the runtime asks for the next event.
+        self.idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen; return the address that `AWS_LAMBDA_RUNTIME_API` is to hold."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self._accept), host, port)
+        self.address = "{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+        return self.address
+
+    async def close(self) -> None:
+        """Stop listening and drop the runtime's connections."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether an answer broke off, so that only a new process helps."""
+        over = self.exchange is not None and self.exchange.answer.finished
+        return over and self.machine.state in {State.RESPONDING, State.FAILING}
+
+    def deliver(self, event: Event, deadline_ms: int, answer: Answer | None = None) -> Exchange:
+        """Hand an event to the runtime; raise `StepRefused` while it has not asked for one."""
+        self.machine.take(Step.DELIVER)
+        self.idle = asyncio.get_running_loop().create_future()
+        self.exchange = Exchange(event, deadline_ms, str(uuid4()), answer or Answer())
+        while self._polls:
+            poll = self._polls.popleft()
+            if not poll.done():
+                poll.set_result(None)
+                break
+        return self.exchange
+
+    def settle_start(self, error: FunctionError | None) -> None:
+        """The runtime polled for the first time, or said why it can't."""
+        if not self.started.done():
+            self.started.set_result(error)
+
+    async def poll(self, connection: Connection) -> Exchange:
+        """What `/next` waits for; an unanswered event is given again at once."""
+        self.machine.take(Step.NEXT)
+        self.settle_start(None)
+        if self.machine.state is State.READY:
+            if not self.idle.done():
+                self.idle.set_result(None)
+            await self._wait_for_event(connection)
+        assert self.exchange is not None
+        return self.exchange
+
+    async def _wait_for_event(self, connection: Connection) -> None:
+        poll = asyncio.get_running_loop().create_future()
+        self._polls.append(poll)
+        try:
+            await asyncio.wait({poll, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not poll.done():
+                raise Gone("the runtime closed the connection while it was polling")
+        finally:
+            poll.cancel()
+
+    def _accept(self, connection: Connection) -> None:
+        task = asyncio.ensure_future(self._serve(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            if self._admit is None or self._admit(connection.peer):
+                await self._converse(connection)
+        except Gone as gone:
+            if connection.can_send:
+                connection.send(*gone_reply(gone))
+        finally:
+            connection.close()
+
+    async def _converse(self, connection: Connection) -> None:
+        while (request := await connection.request()) is not None:
+            call = Call(connection, request)
+            reply = await self._reply(call)
+            await call.drain()
+            connection.send(*reply)
+
+    async def _reply(self, call: Call) -> Reply:
+        if call.header("origin") or call.headers.get("host", self.address) != self.address:
+            return 403, TEXT_TYPE, b"the Runtime API is for its own execution environment\n"
+        self.user_agent = self.user_agent or call.header("user-agent")
+        try:
+            return await answer_call(self, call)
+        except StepRefused as error:
+            return Refused(403, "InvalidStateTransition", str(error)).reply
+        except Refused as error:
+            return error.reply
+
+
+def gone_reply(gone: Gone) -> Reply:
+    """What a runtime is told whose request is not whole, if it can still hear it."""
+    if gone.status == 431:
+        return Refused(431, "RequestHeaderFieldsTooLarge", str(gone)).reply
+    return Refused(400, "TruncatedHTTPRequest", "HTTP request detected as truncated").reply
