@@ -1,0 +1,111 @@
+"""The command ``python -m benchmarks``: measures, and prints tables; ``--help`` says what else."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.plot import drawing
+from benchmarks.report import Report, caption, machine, tables
+from benchmarks.rounds import BenchError, Series, bench, can_drop_file_cache, measure
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.subjects import SUBJECTS
+
+DESCRIPTION = """
+Measures this runtime beside AWS's awslambdaric and beside the floor: a bare interpreter, and a client in C.
+Each figure is a median over rounds in which the subjects take turns, ± half the distance between the quartiles;
+× is the median of the ratios to the first runtime beside it, round by round. Example:
+
+  python -m benchmarks small json --quick --check
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    if sys.platform != "linux":
+        print("the benchmarks read /proc and count on Linux's clocks; this is " + sys.platform, file=sys.stderr)
+        return 2
+    try:
+        report = Report.from_json(options.read.read_text()) if options.read else _measured(options)
+    except BenchError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    print(tables(report))
+    if options.json:
+        options.json.write_text(report.to_json())
+    if options.svg:
+        options.svg.write_text(drawing(report.series, caption(report)))
+    return int(options.check and not all(verdict.met for verdict in report.verdicts))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"which to run (all): {', '.join(SCENARIOS)}")
+    parser.add_argument(
+        "--subject", action="append", choices=SUBJECTS, metavar="NAME", help="run only this one; repeatable"
+    )
+    parser.add_argument("--quick", action="store_true", help="3 rounds at most, and a quarter of the growth")
+    parser.add_argument("--rounds", type=int, metavar="N", help="as many rounds in every scenario")
+    parser.add_argument("--same-cpu", action="store_true", help="server and runtime on one processor in every scenario")
+    parser.add_argument("--check", action="store_true", help="status 1 unless every budget of what was run is met")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the figures there")
+    parser.add_argument(
+        "--read", type=Path, metavar="FILE", help="report on figures that --json wrote; measure nothing"
+    )
+    return parser
+
+
+def _measured(options: argparse.Namespace) -> Report:
+    about = machine()
+    series: list[Series] = []
+    scenarios = [_adjusted(scenario, options) for scenario in _chosen(options.scenarios)]
+    with bench() as place, _progress() as progress:
+        for scenario in scenarios:
+            subjects = [SUBJECTS[name] for name in scenario.subjects if not options.subject or name in options.subject]
+            series += measure(place, scenario, subjects, progress)
+    settings = {
+        "rounds": ", ".join(f"{scenario.name} {scenario.rounds}" for scenario in scenarios),
+        "processors": "one in every scenario" if options.same_cpu else "as each scenario says",
+    }
+    return Report(about, settings, tuple(scenario.name for scenario in scenarios), tuple(series))
+
+
+def _chosen(names: Sequence[str]) -> list[Scenario]:
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        raise BenchError(f"no scenario {', '.join(map(repr, unknown))}; there are: {', '.join(SCENARIOS)}")
+    chosen = [SCENARIOS[name] for name in names or SCENARIOS]
+    if can_drop_file_cache():
+        return chosen
+    if any(SCENARIOS[name].cold_cache for name in names):
+        raise BenchError(
+            "the file cache cannot be emptied here: /proc/sys/vm/drop_caches is not writable for this user"
+        )
+    return [scenario for scenario in chosen if not scenario.cold_cache]
+
+
+def _adjusted(scenario: Scenario, options: argparse.Namespace) -> Scenario:
+    rounds = options.rounds or (min(scenario.rounds, 3) if options.quick else scenario.rounds)
+    measured = scenario.measured // 4 if options.quick and scenario.name == "growth" else scenario.measured
+    placement = "together" if options.same_cpu else scenario.placement
+    return replace(scenario, rounds=rounds, measured=measured, placement=placement)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """One line on a terminal's standard error that says what is being run; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    yield lambda text: print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+    print(f"\r{'':<60}\r", end="", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

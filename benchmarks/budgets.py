@@ -1,0 +1,65 @@
+"""The budgets that this project promises to keep, and what a run says of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.rounds import Series
+
+# Memory is handed out in arenas of 1 MiB (CPython's obmalloc), so a new one may still appear. The smallest leak, one
+# object of 16 bytes per invocation, is 3 MiB in 200,000.
+ARENA_KIB = 1024
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A figure of ours that is to stay below a limit; a share of `theirs`, or absolute without one."""
+
+    text: str
+    scenario: str
+    figure: str
+    ours: str
+    limit: float
+    theirs: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A budget beside what was measured; `value` is None when it was not."""
+
+    budget: Budget
+    value: float | None
+
+    @property
+    def met(self) -> bool:
+        return self.value is not None and self.value <= self.budget.limit
+
+
+_LAMBDA, _RIC, _AS_AWS = "dispatch-lambda", "awslambdaric", "awslambdaric-aws"
+
+BUDGETS = (
+    Budget("time per invocation, 45-byte event", "small", "time", _LAMBDA, 0.40, _RIC),
+    Budget("the same, against awslambdaric as AWS runs it", "small", "time", _LAMBDA, 0.25, _AS_AWS),
+    Budget("the same, server and runtime on one processor", "small-one-cpu", "time", _LAMBDA, 0.60, _RIC),
+    Budget("processor time per invocation", "small", "CPU", _LAMBDA, 0.50, _RIC),
+    Budget("time per invocation, 120 KB of JSON in and out", "json", "time", _LAMBDA, 0.70, _RIC),
+    Budget("the same with the fast extra", "json", "time", "dispatch-lambda-fast", 0.35, _RIC),
+    Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
+    Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),
+    Budget("memory growth over 200,000 invocations, KiB", "growth", "growth", _LAMBDA, ARENA_KIB),
+)
+
+
+def judge(series: Sequence[Series], scenarios: Sequence[str]) -> list[Verdict]:
+    """A verdict on every budget of the scenarios that were chosen; a missing figure is a budget that is not met."""
+    found = {(one.scenario, one.figure, one.subject): one for one in series}
+    return [Verdict(budget, _value(budget, found)) for budget in BUDGETS if budget.scenario in scenarios]
+
+
+def _value(budget: Budget, found: dict[tuple[str, str, str], Series]) -> float | None:
+    ours = found.get((budget.scenario, budget.figure, budget.ours))
+    if ours is None:
+        return None
+    if budget.theirs is None:
+        return ours.median
+    theirs = found.get((budget.scenario, budget.figure, budget.theirs))
+    return None if theirs is None else ours.ratio(theirs)

@@ -1,0 +1,108 @@
+"""Makes the virtual environments in which runtimes are measured: one runtime each, with just what it depends on.
+
+A developer's own environment would not do: every distribution in it costs a runtime that looks for plugins time, and an
+installed orjson would be used where it is not what is measured.
+"""
+
+import compileall
+import re
+import shutil
+import sys
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+OURS = "handler-dispatch"
+OUR_PACKAGES = ("dispatch", "conventions", "runtime")
+PLUGIN = '''"""A convention that nobody asks for: what it costs that a plugin is installed."""
+
+
+def unused(function):
+    return function
+
+
+def dispatch_conventions():
+    return {"unused": unused}
+'''
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an environment holds: distributions with what they need, perhaps a plugin, and any number of others."""
+
+    distributions: tuple[str, ...] = ()
+    plugin: bool = False
+    others: int = 0
+
+
+def create(folder: Path, installed: Installed) -> Path:
+    """Makes the environment in FOLDER, compiled to bytecode; returns its interpreter."""
+    # The base interpreter's own venv module: symbolic links, no pip, about 50 ms.
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = next((folder / "lib").glob("python3.*")) / "site-packages"
+    for name in sorted(_closure(installed.distributions)):
+        _copy(metadata.distribution(name), site)
+    if OURS in installed.distributions:
+        _copy_ours(site)
+    if installed.plugin:
+        (site / "unused_convention.py").write_text(PLUGIN)
+        _describe(site, "unused-convention", "[dispatch]\nunused = unused_convention\n")
+    for number in range(installed.others):
+        # About one distribution in three has entry points, nearly always of commands.
+        commands = f"[console_scripts]\nother{number} = other{number}:main\n" if number % 3 == 0 else ""
+        _describe(site, f"other{number}", commands)
+    compileall.compile_dir(site, quiet=2)
+    return folder / "bin" / "python"
+
+
+def _closure(names: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        waiting.extend(_requirements(name))
+    return found
+
+
+def _requirements(name: str) -> Iterator[str]:
+    for requirement in metadata.requires(name) or ():
+        if "extra ==" not in requirement and "python_version <" not in requirement:
+            yield re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+
+
+def _copy(distribution: metadata.Distribution, site: Path) -> None:
+    for file in distribution.files or ():
+        # Commands lie outside of site-packages; a .pth file would lead back to the developer's environment.
+        if ".." in file.parts or file.suffix in {".pth", ".pyc"}:
+            continue
+        target = site / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(distribution.locate_file(file)), target)
+
+
+def _copy_ours(site: Path) -> None:
+    root = Path(__file__).parents[1]
+    for package in OUR_PACKAGES:
+        shutil.copytree(
+            root / package, site / package, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
+
+
+def _describe(site: Path, name: str, entry_points: str) -> None:
+    folder = site / f"{name.replace('-', '_')}-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (folder / "RECORD").write_text("")
+    if entry_points:
+        (folder / "entry_points.txt").write_text(entry_points)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what is measured, and of what it depends on."""
+    names = sorted(_closure((OURS, "awslambdaric", "orjson")))
+    return {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in names}

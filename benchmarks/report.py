@@ -1,0 +1,141 @@
+"""Says what was measured: tables in Markdown, the same as JSON, and the machine it was measured on."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environments
+from benchmarks.budgets import Verdict, judge
+from benchmarks.rounds import Series
+from benchmarks.scenarios import SCENARIOS, Scenario
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of a run with what is needed to read them."""
+
+    machine: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    scenarios: tuple[str, ...]
+    series: tuple[Series, ...]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return judge(self.series, self.scenarios)
+
+    def to_json(self) -> str:
+        """The report as JSON: `from_json` reads it back; medians, spreads and verdicts are added for other readers."""
+        figures = [{**asdict(one), "median": one.median, "spread": one.spread} for one in self.series]
+        budgets = [{**asdict(verdict.budget), "value": verdict.value, "met": verdict.met} for verdict in self.verdicts]
+        content = {
+            "machine": self.machine, "settings": self.settings, "scenarios": self.scenarios, "figures": figures,
+            "budgets": budgets,
+        }  # fmt: skip
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        content = json.loads(text)
+        series = tuple(
+            Series(one["scenario"], one["subject"], one["figure"], one["unit"], tuple(one["values"]))
+            for one in content["figures"]
+        )
+        return cls(content["machine"], content["settings"], tuple(content["scenarios"]), series)
+
+
+def machine() -> dict[str, Any]:
+    """What a reader must know to compare figures; nothing that names this very machine."""
+    information = Path("/proc/cpuinfo").read_text()
+    names = [line.split(":", 1)[1].strip() for line in information.splitlines() if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.machine(),
+        "processors": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.release()}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "load before": round(os.getloadavg()[0], 2),
+        "versions": environments.versions(),
+    }
+
+
+def tables(report: Report) -> str:
+    """The whole report as Markdown that is also readable in a terminal."""
+    blocks = [_about(report.machine, report.settings)]
+    blocks += [_scenario_table(SCENARIOS[name], report.series) for name in report.scenarios]
+    if report.verdicts:
+        blocks.append(budget_table(report.verdicts))
+    return "\n\n".join(blocks)
+
+
+def caption(report: Report) -> str:
+    """The machine in one line, for below a drawing."""
+    about = report.machine
+    python = about["versions"]["python"]
+    return f"Medians. {about['processors']} × {about['processor']}, {about['system']}, Python {python}, {about['date']}"
+
+
+def _about(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    chosen = ", ".join(f"{name}: {value}" for name, value in settings.items())
+    return (
+        f"{machine['processors']} × {machine['processor']}, {machine['system']}, {machine['date']},"
+        f" load before {machine['load before']}\n{versions}\n{chosen}"
+    )
+
+
+def _scenario_table(scenario: Scenario, series: Sequence[Series]) -> str:
+    found = {(one.subject, one.figure): one for one in series if one.scenario == scenario.name}
+    subjects = [name for name in scenario.subjects if any(subject == name for subject, _ in found)]
+    rows = [[scenario.name, *(f"{figure.name}, {figure.unit}" for figure in scenario.figures)]]
+    for subject in subjects:
+        cells = (
+            _cell(found.get((subject, figure.name)), found.get((scenario.baseline, figure.name)))
+            for figure in scenario.figures
+        )
+        rows.append([subject, *cells])
+    return f"### {scenario.title}\n\n" + _table(rows)
+
+
+def _cell(one: Series | None, baseline: Series | None) -> str:
+    if one is None:
+        return "-"
+    text = f"{_number(one.median)} ±{one.spread:.0%}"
+    if baseline is None or baseline is one or not all(baseline.values):
+        return text
+    return f"{text} ×{one.ratio(baseline):.2f}"
+
+
+def budget_table(verdicts: Sequence[Verdict]) -> str:
+    """Each budget with its limit, what was measured and whether it is met."""
+    rows = [["budget", "of", "limit", "measured", ""]]
+    for verdict in verdicts:
+        budget = verdict.budget
+        value = "not measured" if verdict.value is None else f"{verdict.value:.2f}"
+        rows.append(
+            [budget.text, budget.theirs or "-", f"{budget.limit:.2f}", value, "met" if verdict.met else "MISSED"]
+        )
+    return "### Budgets\n\n" + _table(rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def lines() -> Iterator[str]:
+        for number, row in enumerate(rows):
+            cells = [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+            yield "| " + " | ".join(cells) + " |"
+            if number == 0:
+                yield "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
+
+    return "\n".join(lines())

@@ -1,0 +1,181 @@
+"""Runs the subjects of a scenario in turn, round after round, so that what disturbs the machine disturbs all alike."""
+
+import json
+import os
+import statistics
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
+
+from benchmarks import environments, native
+from benchmarks.scenarios import Run, Scenario, event
+from benchmarks.subjects import LAMBDA, Subject
+
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+
+
+class BenchError(Exception):
+    """A run that cannot be trusted: it failed, or gave a wrong answer."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure of one subject, a value for each round."""
+
+    scenario: str
+    subject: str
+    figure: str
+    unit: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """A quarter of the rounds lies below the first, a quarter above the second."""
+        if len(self.values) == 1:
+            return self.values[0], self.values[0]
+        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
+        return low, high
+
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles, as a share of the median."""
+        low, high = self.quartiles
+        return (high - low) / 2 / abs(self.median) if self.median else 0.0
+
+    def ratio(self, other: "Series") -> float:
+        """The median of the ratios of each round: a disturbance longer than a round cancels out."""
+        return statistics.median(mine / theirs for mine, theirs in zip(self.values, other.values, strict=True))
+
+
+class Bench:
+    """A folder with the compiled programs, the environments and the events that runs need; each is made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._platform = native.compiled("platform")
+        self._client = native.compiled("client")
+        self._pythons: dict[environments.Installed, Path] = {}
+        self._root = copytree(Path(__file__).with_name("handlers"), folder / "task")
+
+    def run(self, subject: Subject, scenario: Scenario) -> Run:
+        """Starts the subject under the platform once; checks its answer. Raises BenchError."""
+        event_file, answer_file = self._event(scenario), self._folder / "answer"
+        options = ["-e", str(event_file), "-o", str(answer_file), "-t", "600"]
+        options += ["-w", str(scenario.warmup), "-n", str(scenario.measured)]
+        options += ["-x"] if subject.exits else []
+        options += _pinned(scenario)
+        done = subprocess.run(
+            [self._platform, *options, "--", *self._command(subject)],
+            cwd=self._root, env=self._variables(subject), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise BenchError(f"{scenario.name}, {subject.name}: {done.stderr.strip() or f'status {done.returncode}'}")
+        if scenario.measured:
+            _check_answer(scenario, subject, event_file.read_bytes(), answer_file.read_bytes())
+        return _flat(json.loads(done.stdout))
+
+    def _command(self, subject: Subject) -> list[str]:
+        python = self.python(subject.installed)
+        return [word.format(python=python, client=self._client) for word in subject.command]
+
+    def python(self, installed: environments.Installed) -> Path:
+        """The interpreter of an environment, made when it is first asked for."""
+        if installed not in self._pythons:
+            folder = self._folder / f"environment-{len(self._pythons)}"
+            self._pythons[installed] = environments.create(folder, installed)
+        return self._pythons[installed]
+
+    def _event(self, scenario: Scenario) -> Path:
+        file = self._folder / f"event-{scenario.event}"
+        if not file.exists():
+            file.write_bytes(event(scenario.event))
+        return file
+
+    def _variables(self, subject: Subject) -> Mapping[str, str]:
+        # PATH only: a developer's PYTHON… variables are not part of what is measured.
+        return {"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(self._root), **LAMBDA, **subject.variables}
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """A Bench in a temporary folder."""
+    with TemporaryDirectory(prefix="bench-") as folder:
+        yield Bench(Path(folder))
+
+
+def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress: Callable[[str], None]) -> list[Series]:
+    """Runs the subjects in rounds, a cold start once before, unmeasured; returns a series for each and each figure."""
+    taken: dict[str, list[Run]] = {subject.name: [] for subject in subjects}
+    for number in range(-1, scenario.rounds):
+        for subject in subjects:
+            progress(f"{scenario.name} {max(number, 0) + 1}/{scenario.rounds} {subject.name}")
+            if number < 0 and scenario.measured:
+                continue  # a warm run brings its own unmeasured invocations
+            if scenario.cold_cache:
+                drop_file_cache()
+            run = bench.run(subject.beside(scenario.others), scenario)
+            if number >= 0:
+                taken[subject.name].append(run)
+    return [
+        Series(
+            scenario.name,
+            subject.name,
+            figure.name,
+            figure.unit,
+            tuple(figure.read(run) for run in taken[subject.name]),
+        )
+        for subject in subjects
+        for figure in scenario.figures
+    ]
+
+
+def can_drop_file_cache() -> bool:
+    """Whether this machine lets us empty the file cache: Linux, as root, outside of most containers."""
+    return os.access(DROP_CACHES, os.W_OK)
+
+
+def drop_file_cache() -> None:
+    os.sync()
+    DROP_CACHES.write_text("3\n")
+
+
+def _pinned(scenario: Scenario) -> list[str]:
+    processors = os.sched_getaffinity(0)
+    if scenario.placement == "free":
+        return []
+    return ["-a" if scenario.placement == "together" or len(processors) == 1 else "-A", str(max(processors))]
+
+
+def _check_answer(scenario: Scenario, subject: Subject, sent: bytes, answered: bytes) -> None:
+    """A runtime that is fast because it answers wrongly is not measured."""
+    if scenario.answer_bytes:
+        right = len(answered) == scenario.answer_bytes
+    else:
+        right = answered == sent or _same_json(sent, answered)
+    if not right:
+        raise BenchError(f"{scenario.name}, {subject.name}: the answer is not what was expected: {answered[:80]!r}")
+
+
+def _same_json(sent: bytes, answered: bytes) -> bool:
+    try:
+        return bool(json.loads(answered) == json.loads(sent))
+    except ValueError:
+        return False
+
+
+def _flat(printed: Mapping[str, float | Mapping[str, float]]) -> Run:
+    flat: dict[str, float] = {}
+    for name, value in printed.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{part}": number for part, number in value.items()}
+        else:
+            flat[name] = value
+    return flat

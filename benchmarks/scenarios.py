@@ -1,0 +1,206 @@
+"""What is measured on them: each scenario as its event, its counts, its subjects and the figures read from a run."""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Run = Mapping[str, float]
+"""What the platform printed of one run, flat: ``{"elapsed_ns": …, "cycle_ns.p50": …}``."""
+
+
+Placement = Literal["apart", "together", "free"]
+"""The server on a processor of its own; server and runtime on one; as the system schedules them."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a run."""
+
+    name: str
+    unit: str
+    read: Callable[[Run], float]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Subjects that are run in turn on the same events."""
+
+    name: str
+    title: str
+    subjects: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    baseline: str
+    event: str = "small"
+    warmup: int = 0
+    measured: int = 0
+    rounds: int = 5
+    others: int = 0
+    """How many other distributions are installed."""
+    placement: Placement = "apart"
+    cold_cache: bool = False
+    answer_bytes: int = 0
+    """The size of the answer where it is not the event."""
+
+
+FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
+TIME = Figure("time", "µs", lambda run: run["elapsed_ns"] / run["invocations"] / 1e3)
+MILLISECONDS = Figure("time", "ms", lambda run: run["elapsed_ns"] / run["invocations"] / 1e6)
+ANSWER = Figure("answer p50", "µs", lambda run: run["answer_ns.p50"] / 1e3)
+SLOWEST = Figure("p99", "µs", lambda run: run["cycle_ns.p99"] / 1e3)
+CPU = Figure("CPU", "µs", lambda run: run["cpu_ns"] / run["invocations"] / 1e3)
+MEMORY = Figure("memory", "MiB", lambda run: run["resident_kib"] / 1024)
+PEAK = Figure("peak memory", "MiB", lambda run: run["peak_kib"] / 1024)
+PEAK_EVENTS = Figure(
+    "peak above idle", "events", lambda run: (run["peak_kib"] - run["resident_first_kib"]) * 1024 / run["answer_bytes"]
+)
+GROWTH = Figure("growth", "KiB", lambda run: run["resident_kib"] - run["resident_before_kib"])
+THROUGHPUT = Figure("throughput", "per s", lambda run: run["invocations"] / run["elapsed_ns"] * 1e9)
+FIRST_BYTE = Figure("first byte", "µs", lambda run: run["first_byte_ns.p50"] / 1e3)
+STREAMED = Figure(
+    "streamed",
+    "MB/s",
+    lambda run: run["answer_bytes"] / (run["answer_ns.p50"] - run["first_byte_ns.p50"]) * 1e3,
+)
+
+FLOOR = ("c", "c-pipelined")
+THEIRS = ("awslambdaric", "awslambdaric-aws")
+SMALL = (*FLOOR, *THEIRS, "dispatch-standard", "dispatch-lambda")
+JSON = (
+    *FLOOR,
+    *THEIRS,
+    "dispatch-standard",
+    "dispatch-lambda",
+    "dispatch-lambda-fast",
+    "dispatch-json",
+    "dispatch-json-fast",
+)
+WARM = (TIME, SLOWEST, ANSWER, CPU, MEMORY)
+COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin")
+
+
+def _scenarios() -> tuple[Scenario, ...]:
+    # Lambda streams at most 200 MB.
+    streamed = 3200 * 65536
+    return (
+        Scenario(
+            "cold", "process start to first poll", ("interpreter", "c", *COLD), (FIRST_POLL,), THEIRS[0], rounds=20
+        ),
+        Scenario(
+            "cold-100", "the same beside 100 other distributions", COLD, (FIRST_POLL,), THEIRS[0], rounds=20, others=100
+        ),
+        Scenario(
+            "cold-cache",
+            "the same with nothing in the file cache",
+            ("interpreter", *COLD),
+            (FIRST_POLL,),
+            THEIRS[0],
+            rounds=5,
+            cold_cache=True,
+        ),
+        Scenario("small", "45-byte event", SMALL, WARM, THEIRS[0], warmup=500, measured=4500, rounds=7),
+        Scenario(
+            "small-one-cpu",
+            "45-byte event, server and runtime on one processor",
+            SMALL,
+            (TIME, SLOWEST, ANSWER, CPU),
+            THEIRS[0],
+            warmup=500,
+            measured=4500,
+            rounds=7,
+            placement="together",
+        ),
+        Scenario(
+            "json", "120 KB event, JSON in and out", JSON, WARM, THEIRS[0], event="records", warmup=20, measured=200
+        ),
+        Scenario(
+            "large",
+            "5 MB event, JSON in and out",
+            JSON,
+            (MILLISECONDS, CPU, PEAK, PEAK_EVENTS),
+            THEIRS[0],
+            event="large",
+            warmup=2,
+            measured=10,
+            rounds=3,
+        ),
+        Scenario(
+            "workers",
+            "1 and 2 workers on 120 KB events",
+            (THEIRS[0], "awslambdaric-2", "dispatch-lambda", "dispatch-lambda-2"),
+            (THROUGHPUT,),
+            THEIRS[0],
+            event="records",
+            warmup=20,
+            measured=400,
+            placement="free",
+        ),
+        Scenario(
+            "stream",
+            "200 MiB streamed in blocks of 64 KiB",
+            ("c-stream", "dispatch-stream"),
+            (FIRST_BYTE, STREAMED, PEAK),
+            "c-stream",
+            event="count",
+            warmup=1,
+            measured=3,
+            answer_bytes=streamed,
+        ),
+        Scenario(
+            "script",
+            "a script beside a new process for each event",
+            ("process-each", "dispatch-script"),
+            (TIME, SLOWEST),
+            "process-each",
+            warmup=5,
+            measured=100,
+        ),
+        Scenario(
+            "growth",
+            "200,000 invocations after the first 5,000",
+            ("dispatch-standard", "dispatch-lambda"),
+            (GROWTH, MEMORY),
+            "dispatch-standard",
+            warmup=5_000,
+            measured=200_000,
+            rounds=1,
+        ),
+    )
+
+
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _scenarios()}
+
+
+def event(name: str) -> bytes:
+    """The event of a scenario, the same in every run."""
+    return _EVENTS[name]()
+
+
+def _records(size: int) -> bytes:
+    """JSON of about SIZE bytes, mixed as the events of queues and tables are: names, numbers, flags, text."""
+    chance = random.Random(45)
+    records: list[object] = []
+    length = 0
+    while length < size:
+        number = len(records)
+        record = {
+            "messageId": f"{chance.getrandbits(128):032x}",
+            "sequence": number,
+            "price": round(chance.random() * 1000, 2),
+            "active": number % 3 == 0,
+            "parent": None,
+            "tags": ["new", "größer", f"group-{number % 17}"],
+            "body": "The quick brown fox jumps over the lazy dog. " * (number % 4),
+        }
+        records.append(record)
+        length += len(json.dumps(record)) + 2
+    return json.dumps({"Records": records}).encode()
+
+
+_EVENTS: Mapping[str, Callable[[], bytes]] = {
+    "small": lambda: b'{"message": "small event", "n": 123456789012}',
+    "records": lambda: _records(120_000),
+    "large": lambda: _records(5_000_000),
+    "count": lambda: b"3200",
+}

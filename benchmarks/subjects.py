@@ -1,0 +1,74 @@
+"""What is measured: each runtime as a command, the environment it is installed in, and its variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from benchmarks.environments import OURS, Installed
+
+# What Lambda sets for every function, whatever its runtime; the platform adds AWS_LAMBDA_RUNTIME_API.
+LAMBDA = {
+    "AWS_LAMBDA_FUNCTION_NAME": "bench",
+    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+    "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/bench",
+    "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/22/[$LATEST]0",
+    "AWS_REGION": "eu-central-1",
+    "LANG": "en_US.UTF-8",
+    "TZ": ":UTC",
+}
+# The managed runtime's own setting, which makes awslambdaric poll in a new thread for every event.
+AS_AWS_RUNS_IT = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A command to measure. ``{python}`` stands for its environment's interpreter, ``{client}`` for the C client."""
+
+    name: str
+    command: tuple[str, ...]
+    installed: Installed = field(default_factory=Installed)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    exits: bool = False
+    """It ends by itself instead of polling: what is measured is its whole life."""
+
+    def beside(self, others: int) -> "Subject":
+        """The same in an environment with OTHERS more distributions."""
+        return replace(self, installed=replace(self.installed, others=others))
+
+
+def _ours(name: str, handler: str, convention: str, installed: Installed | None = None, **variables: str) -> Subject:
+    command = ("{python}", "-P", "-m", "runtime", handler)
+    variables["HANDLER_CONVENTION"] = convention
+    return Subject(name, command, installed or Installed((OURS,)), variables)
+
+
+def _awslambdaric(name: str, **variables: str) -> Subject:
+    return Subject(name, ("{python}", "-m", "awslambdaric", "app.handler"), Installed(("awslambdaric",)), variables)
+
+
+def _subjects() -> tuple[Subject, ...]:
+    fast = Installed((OURS, "orjson"))
+    plugin = Installed((OURS,), plugin=True)
+    return (
+        Subject("interpreter", ("{python}", "-P", "-c", "import os; os._exit(0)"), Installed((OURS,)), exits=True),
+        Subject("c", ("{client}",)),
+        Subject("c-pipelined", ("{client}", "-p")),
+        # 3,200 blocks of 64 KiB are 200 MiB, the most that Lambda lets a function stream.
+        Subject("c-stream", ("{client}", "-s", "65536,3200")),
+        Subject("process-each", ("{client}", "{python}", "tool.py")),
+        _awslambdaric("awslambdaric"),
+        _awslambdaric("awslambdaric-aws", **AS_AWS_RUNS_IT),
+        _awslambdaric("awslambdaric-2", AWS_LAMBDA_MAX_CONCURRENCY="2"),
+        _ours("dispatch-standard", "app.handler", "standard"),
+        _ours("dispatch-json", "app.handler", "json"),
+        _ours("dispatch-json-fast", "app.handler", "json", fast),
+        _ours("dispatch-lambda", "app.handler", "lambda"),
+        _ours("dispatch-lambda-fast", "app.handler", "lambda", fast),
+        _ours("dispatch-lambda-2", "app.handler", "lambda", HANDLER_WORKERS="2"),
+        _ours("dispatch-lambda-plugin", "app.handler", "lambda", plugin),
+        _ours("dispatch-script", "tool.py", "script"),
+        _ours("dispatch-stream", "blocks.handler", "standard"),
+    )
+
+
+SUBJECTS: Mapping[str, Subject] = {subject.name: subject for subject in _subjects()}

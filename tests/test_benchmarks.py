@@ -1,0 +1,211 @@
+"""The benchmarks measure what they say they measure, and refuse what they cannot trust."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.budgets import BUDGETS, judge
+from benchmarks.environments import OURS, Installed, create
+from benchmarks.report import Report
+from benchmarks.rounds import Bench, BenchError, Series, bench
+from benchmarks.scenarios import SCENARIOS, Placement, Scenario, event
+from benchmarks.subjects import SUBJECTS, Subject
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a C compiler"
+)
+
+FEW = replace(SCENARIOS["small"], warmup=5, measured=20, placement="free")
+ABOUT = {
+    "processor": "P", "processors": 2, "system": "Linux", "date": "2026-11-22", "load before": 0.1,
+    "versions": {"python": "3.13.0"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Bench]:
+    """One folder of environments and programs for the tests of this module."""
+    with bench() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "name", ["c", "c-pipelined", "process-each", "awslambdaric", "awslambdaric-aws", "awslambdaric-2"]
+)
+def test_every_invocation_is_answered(place: Bench, name: str) -> None:
+    """A subject that works is measured: all of its invocations, in a time and with a memory that are not nothing."""
+    run = place.run(SUBJECTS[name], FEW)
+
+    assert 20 == run["invocations"]
+    assert len(event("small")) == run["answer_bytes"]
+    assert 0 < run["answer_ns.p50"] <= run["answer_ns.p99"] < run["elapsed_ns"]
+    assert 0 < run["resident_kib"] <= run["peak_kib"]
+
+
+def test_large_events_arrive_whole(place: Bench) -> None:
+    """An event of 5 MB goes there and back unchanged, although no buffer of the platform holds it."""
+    scenario = replace(SCENARIOS["large"], warmup=0, measured=2)
+
+    assert len(event("large")) == place.run(SUBJECTS["c-pipelined"], scenario)["answer_bytes"]
+
+
+def test_streamed_answers_are_counted(place: Bench) -> None:
+    """The blocks of a chunked answer are counted without their framing, and the first byte comes before the last."""
+    subject = Subject("stream", ("{client}", "-s", "65536,64"))
+    run = place.run(subject, replace(FEW, answer_bytes=64 * 65536))
+
+    assert 64 * 65536 == run["answer_bytes"]
+    assert run["first_byte_ns.p50"] < run["answer_ns.p50"]
+
+
+def test_cold_start_ends_with_the_first_poll(place: Bench) -> None:
+    """Without invocations the run is over at the first poll."""
+    run = place.run(SUBJECTS["c"], SCENARIOS["cold"])
+
+    assert 0 == run["invocations"]
+    assert 0 < run["first_poll_ns"] < 60e9
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        (("{client}", "-s", "1,1"), "the answer is not what was expected"),
+        (("true",), "the runtime ended before its time; 0 of 25 invocations were answered"),
+        (("no-such-command",), "cannot run no-such-command"),
+        (("{python}", "-m", "awslambdaric", "app.missing"), "Handler 'missing' missing on module 'app'"),
+    ],
+)
+def test_a_run_that_cannot_be_trusted_is_refused(place: Bench, command: tuple[str, ...], complaint: str) -> None:
+    """A runtime that answers wrongly, ends, or reports an error is named with the reason, and not measured."""
+    subject = Subject("broken", command, Installed(("awslambdaric",)))
+
+    with pytest.raises(BenchError) as caught:
+        place.run(subject, FEW)
+
+    assert str(caught.value).startswith("small, broken: ")
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(("placement", "processors"), [("together", 1), ("free", None)])
+def test_placement_reaches_the_runtime(place: Bench, placement: Placement, processors: int | None) -> None:
+    """Together with the server a runtime has one processor; otherwise it keeps what this process may use."""
+    code = "import os; raise SystemExit(len(os.sched_getaffinity(0)) != {})"
+    expected = processors or "len(os.sched_getaffinity(os.getppid()))"
+    subject = Subject("asked", ("{python}", "-c", code.format(expected)), exits=True)
+
+    place.run(subject, replace(SCENARIOS["cold"], placement=placement))
+
+
+def test_environments_hold_what_they_name(tmp_path: Path) -> None:
+    """An environment has the runtime, its dependencies, the plugin and the others; nothing of the developer's own."""
+    python = create(tmp_path / "made", Installed((OURS,), plugin=True, others=2))
+    code = "from importlib.metadata import distributions as d; print(*sorted(x.name.lower() for x in d()))"
+    listed = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    expected = ["certifi", "charset-normalizer", "handler-dispatch", "httptools", "idna", "other0", "other1"]
+    expected += ["pluggy", "requests", "simplejson", "unused-convention", "urllib3"]
+    assert expected == [name.replace("_", "-") for name in listed]
+
+    path = subprocess.run(
+        [python, "-I", "-c", "import sys; print(sys.path)"], capture_output=True, text=True, check=True
+    )
+    assert str(Path(__file__).parents[1]) not in path.stdout
+
+
+def test_events_have_the_promised_sizes() -> None:
+    """The events are those that the budgets speak of, the same bytes every time, and JSON."""
+    assert 45 == len(event("small"))
+    assert 0.98 < len(event("records")) / 120_000 < 1.02
+    assert 0.98 < len(event("large")) / 5_000_000 < 1.02
+    assert event("records") == event("records")
+    assert json.loads(event("large"))["Records"]
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    """A machine that is three times slower for some rounds does not change the ratio."""
+    ours = Series("small", "ours", "time", "µs", (10.0, 30.0, 10.0, 30.0))
+    theirs = Series("small", "theirs", "time", "µs", (40.0, 120.0, 40.0, 120.0))
+
+    assert 0.25 == ours.ratio(theirs)
+    assert (20.0, 0.5) == (ours.median, ours.spread)
+
+
+def _report(share: float) -> Report:
+    """A report in which every figure of ours is the same share of its limit."""
+    series = {}
+    for budget in BUDGETS:
+        if budget.theirs is not None:
+            series[budget.scenario, budget.figure, budget.theirs] = 100.0
+        factor = 100.0 if budget.theirs else 1.0
+        limits = (
+            other.limit
+            for other in BUDGETS
+            if (other.scenario, other.figure, other.ours) == (budget.scenario, budget.figure, budget.ours)
+        )
+        series[budget.scenario, budget.figure, budget.ours] = min(limits) * factor * share
+    made = tuple(
+        Series(scenario, subject, figure, "u", (value,)) for (scenario, figure, subject), value in series.items()
+    )
+    return Report(ABOUT, {}, tuple(SCENARIOS), made)
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.99, 0), (2.0, 1)])
+def test_check_decides_by_the_budgets(tmp_path: Path, share: float, status: int) -> None:
+    """``--check`` ends with status 0 if every budget is met, with 1 otherwise."""
+    file = tmp_path / "figures.json"
+    file.write_text(_report(share).to_json())
+
+    assert status == main(["--read", str(file), "--check"])
+
+
+def test_a_budget_without_its_figure_is_missed() -> None:
+    """What was not measured does not count as met."""
+    verdicts = judge(_report(0.5).series[:-1], tuple(SCENARIOS))
+
+    assert len(BUDGETS) == len(verdicts)
+    assert [False] == [verdict.met for verdict in verdicts if verdict.value is None]
+
+
+def test_command_writes_what_it_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables, JSON and drawing come from the same figures, and the JSON gives the same tables again."""
+    figures, drawing = tmp_path / "figures.json", tmp_path / "figures.svg"
+    arguments = ["small-one-cpu", "--subject", "c", "--subject", "c-pipelined", "--rounds", "2"]
+
+    assert 0 == main([*arguments, "--json", str(figures), "--svg", str(drawing)])
+    printed = capsys.readouterr().out
+    assert 0 == main(["--read", str(figures)])
+    assert printed == capsys.readouterr().out
+
+    times = {
+        one["subject"]: one["values"] for one in json.loads(figures.read_text())["figures"] if one["figure"] == "time"
+    }
+    assert {"c": 2, "c-pipelined": 2} == {subject: len(values) for subject, values in times.items()}
+    bars = ElementTree.parse(drawing).findall("{http://www.w3.org/2000/svg}rect")
+    assert 2 == len(bars)
+
+
+def test_unknown_scenarios_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is no scenario is an error that lists those there are."""
+    assert 1 == main(["smal"])
+    assert "no scenario 'smal'; there are: cold, cold-100" in capsys.readouterr().err
+
+
+def test_scenarios_name_subjects_that_exist() -> None:
+    """Every subject and baseline of a scenario is defined, and every budget's figure is measured by its scenario."""
+
+    def names(scenario: Scenario) -> set[str]:
+        return {*scenario.subjects, scenario.baseline}
+
+    assert set().union(*map(names, SCENARIOS.values())) <= set(SUBJECTS)
+    for budget in BUDGETS:
+        scenario = SCENARIOS[budget.scenario]
+        assert {budget.ours, budget.theirs or budget.ours} <= names(scenario)
+        assert budget.figure in [figure.name for figure in scenario.figures]
