@@ -1,0 +1,1 @@
+"""The conventions that come with the project: one plugin each, made as anyone's."""

@@ -1,9 +1,9 @@
-"""The architecture as five aliases: a convention turns a function into a handler, a handler answers an invocation."""
+"""The architecture as a few aliases: a convention turns a function into a handler, a handler answers an invocation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 from dispatch.invocation import Invocation
 from dispatch.response import Response
@@ -22,3 +22,12 @@ Convention: TypeAlias = Callable[[Function], Handler]
 
 #: What ``dispatch_conventions`` returns.
 Conventions: TypeAlias = Mapping[str, Convention]
+
+
+class Report(TypedDict):
+    """An error as the Runtime API is told of it."""
+
+    errorMessage: str
+    errorType: str
+    requestId: str
+    stackTrace: list[str]

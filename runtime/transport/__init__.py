@@ -1,0 +1,113 @@
+"""How requests to the Runtime API travel: the contract that every transport keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+
+from dispatch.errors import SettingError
+from dispatch.invocation import Headers
+
+#: Each transport's module, by its name in ``HANDLER_TRANSPORT``.
+_MODULES = {"socket": "runtime.transport.kept_alive", "requests": "runtime.transport.by_requests"}
+
+
+class Disconnected(Exception):
+    """The connection could not be made, or ended before the reply did.
+
+    ``stale`` says that it had served before: the server may have closed it while nothing was going on.
+    """
+
+    def __init__(self, reason: str, stale: bool = False) -> None:
+        super().__init__(reason)
+        self.stale = stale
+
+
+class Reply:
+    """What the server answered."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Address:
+    """Where the Runtime API is: ``host:port``, with or without a scheme, a path and IPv6 brackets.
+
+    Attributes:
+        host: a name or an address, without brackets.
+        port: 80 where none is given.
+        authority: host and port as the Host header has them.
+        prefix: the path that stands before every other, without a slash at its end.
+    """
+
+    __slots__ = ("authority", "host", "port", "prefix")
+
+    def __init__(self, text: str) -> None:
+        scheme, mark, rest = text.partition("://")
+        if mark and scheme.lower() != "http":
+            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; the Runtime API is spoken over plain http")
+        self.authority, slash, path = (rest if mark else text).partition("/")
+        self.prefix = (slash + path).rstrip("/")
+        host, port = self.authority, ""
+        if host.startswith("["):
+            host, _, port = host[1:].partition("]")
+            port = port.removeprefix(":")
+        elif ":" in host:
+            host, _, port = host.rpartition(":")
+        if not host or not (port or "80").isdigit():
+            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; it is host:port, as in 127.0.0.1:9001")
+        self.host, self.port = host, int(port or 80)
+
+    @property
+    def url(self) -> str:
+        """The address as a URL."""
+        return f"http://{self.authority}{self.prefix}"
+
+
+class Transport:
+    """Carries requests to one server, one after another; every path goes behind the address's prefix.
+
+    Each call raises Disconnected if there is no whole reply. Nothing is ever sent twice.
+    """
+
+    def get(self, path: str) -> Reply:
+        """Ask, unless that was done already, and wait for the reply as long as it takes."""
+        raise NotImplementedError
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
+        """Send a body, and with it the question that get() will be called for next, where the two can travel together."""
+        raise NotImplementedError
+
+    def stream(
+        self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
+    ) -> Reply:
+        """Send a body chunk by chunk, each as soon as it is there, then the trailers; the connection ends with it."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the connection."""
+        raise NotImplementedError
+
+
+#: The trailers that a streamed answer may end with.
+TRAILERS = ("Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body")
+
+
+def chunk(data: bytes) -> bytes:
+    """A piece of a body as HTTP's chunked coding has it (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def last_chunk(trailers: Mapping[str, str]) -> bytes:
+    """What ends a chunked body."""
+    return ("0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in trailers.items()) + "\r\n").encode("ascii")
+
+
+def transport_class(name: str) -> Callable[[Address, str], Transport]:
+    """The class of that name; it takes an address and a user agent, and connects when it is first used."""
+    found: Callable[[Address, str], Transport] = import_module(_MODULES[name]).TRANSPORT
+    return found

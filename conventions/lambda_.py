@@ -1,0 +1,198 @@
+"""``func(event, context)`` as AWS's managed Python runtime calls it, with its context object and its JSON.
+
+What is accepted and how it is written follows awslambdaric 4.2.2, which tests compare this with; the differences made
+on purpose stand in docs/differences.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from decimal import Decimal
+
+import simplejson
+
+from dispatch.errors import ContextUnmarshalError, MarshalError, UnmarshalError
+from dispatch.response import respond
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch.invocation import Invocation
+    from dispatch.response import Response
+    from dispatch.types import Conventions, Function, Handler
+
+JSON = "application/json"
+
+#: What ``context.w3c()`` may have.
+_W3C = ("traceparent", "tracestate", "baggage")
+
+#: The attributes that every context of an execution environment has alike, and their variables.
+_ENVIRONMENT = {
+    "log_group_name": "AWS_LAMBDA_LOG_GROUP_NAME",
+    "log_stream_name": "AWS_LAMBDA_LOG_STREAM_NAME",
+    "function_name": "AWS_LAMBDA_FUNCTION_NAME",
+    "memory_limit_in_mb": "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "function_version": "AWS_LAMBDA_FUNCTION_VERSION",
+}
+
+
+def lambda_(function: Function) -> Handler:
+    """func(event: Any, context: LambdaContext) -> any value JSON can express, Decimal, or bytes sent as they are."""
+
+    def handle(invocation: Invocation) -> Response:
+        context = LambdaContext(invocation)
+        answer = function(_event(invocation), context)
+        if isinstance(answer, bytes):
+            return respond(answer, _as_it_is, "application/unknown")
+        return respond(answer, _encoded, JSON)
+
+    return handle
+
+
+def _event(invocation: Invocation) -> Any:
+    """The event as JSON, or as it came where its content type is another."""
+    if invocation.headers.get("content-type", JSON) != JSON:
+        return invocation.body
+    try:
+        return simplejson.loads(invocation.body)
+    except Exception as error:
+        raise UnmarshalError(f"Unable to unmarshal input: {error}") from None
+
+
+def _as_it_is(answer: bytes) -> bytes:
+    return answer
+
+
+def _encoded(answer: Any) -> bytes:
+    try:
+        text = _ENCODER.encode(answer)
+    except Exception as error:
+        raise MarshalError(f"Unable to marshal response: {error}") from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return _ASCII_ENCODER.encode(answer).encode()
+
+
+def _number(value: Any) -> Any:
+    """A Decimal as the number it is, with all its digits."""
+    if isinstance(value, Decimal):
+        return math.nan if value.is_nan() else simplejson.RawJSON(str(value))
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_OPTIONS: dict[str, Any] = {"use_decimal": False, "allow_nan": True, "default": _number}
+_ENCODER = simplejson.JSONEncoder(ensure_ascii=False, **_OPTIONS)
+_ASCII_ENCODER = simplejson.JSONEncoder(**_OPTIONS)
+
+
+class LambdaContext:
+    """The second argument of a handler, with the attributes and methods of the managed runtime's."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        headers = invocation.headers
+        self.aws_request_id = invocation.request_id or None
+        for attribute, variable in _ENVIRONMENT.items():
+            setattr(self, attribute, os.environ.get(variable))
+        self.invoked_function_arn = invocation.invoked_function_arn
+        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id") or None
+        client = _parsed(headers.get("lambda-runtime-client-context"), "Client Context")
+        self._w3c_fields = _taken_w3c(client)
+        self.client_context = None if client is None else ClientContext(client)
+        self.identity = CognitoIdentity(_parsed(headers.get("lambda-runtime-cognito-identity"), "Cognito Identity"))
+        self._deadline = invocation.deadline
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The milliseconds until the invocation is ended, never less than 0."""
+        if self._deadline == math.inf:
+            return 0
+        return max(0, round(self._deadline * 1000) - int(time.time() * 1000))
+
+    def w3c(self) -> dict[str, str]:
+        """The W3C trace context that came with the client context."""
+        return dict(self._w3c_fields)
+
+    def log(self, message: Any) -> None:
+        """Write to the log as it is, without a line end."""
+        sys.stdout.write(str(message))
+
+    def __repr__(self) -> str:
+        shown = (
+            "aws_request_id", "log_group_name", "log_stream_name", "function_name", "memory_limit_in_mb",
+            "function_version", "invoked_function_arn", "client_context", "identity", "tenant_id",
+        )  # fmt: skip
+        return _shown(self, shown)
+
+
+class CognitoIdentity:
+    """Who called, where the caller signed in with Amazon Cognito."""
+
+    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
+
+    def __init__(self, fields: dict[str, Any] | None) -> None:
+        self.cognito_identity_id = fields and fields.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = fields and fields.get("cognitoIdentityPoolId")
+
+    def __repr__(self) -> str:
+        return _shown(self, self.__slots__)
+
+
+class Client:
+    """The mobile application that called."""
+
+    __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, fields.get(name))
+
+    def __repr__(self) -> str:
+        order = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
+        return _shown(self, order)
+
+
+class ClientContext:
+    """What the caller sent along as client context."""
+
+    __slots__ = ("client", "custom", "env")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.custom = fields.get("custom")
+        self.env = fields.get("env")
+        client = fields.get("client")
+        self.client = None if client is None else Client(client)
+
+    def __repr__(self) -> str:
+        return _shown(self, ("custom", "env", "client"))
+
+
+def _parsed(header: str | None, name: str) -> Any:
+    if not header:
+        return None
+    try:
+        return json.loads(header)
+    except ValueError as error:
+        raise ContextUnmarshalError(f"Unable to parse {name} JSON: {error}") from None
+
+
+def _taken_w3c(client: Any) -> dict[str, str]:
+    """The trace context, which is taken out of the client context that the handler sees."""
+    fields = client.pop("w3c", None) if isinstance(client, dict) else None
+    if not isinstance(fields, dict):
+        return {}
+    return {name: fields[name] for name in _W3C if isinstance(fields.get(name), str)}
+
+
+def _shown(value: object, names: tuple[str, ...]) -> str:
+    fields = ",".join(f"{name}={getattr(value, name)}" for name in names)
+    return f"{type(value).__name__}([{fields}])"
+
+
+def dispatch_conventions() -> Conventions:
+    """The convention of AWS's managed runtime."""
+    return {"lambda": lambda_}

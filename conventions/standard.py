@@ -1,0 +1,45 @@
+"""``func(event, headers)``: text in, text or bytes out."""
+
+from __future__ import annotations
+
+from dispatch.errors import MarshalError
+from dispatch.response import Response, respond, to_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch.invocation import Invocation
+    from dispatch.types import Conventions, Function, Handler
+
+TEXT = "text/plain"
+
+
+def standard(function: Function) -> Handler:
+    """func(event: str, headers: Mapping[str, str]) -> str | bytes | None, sent as it is."""
+
+    def handle(invocation: Invocation) -> Response:
+        answer = function(invocation.text, invocation.headers)
+        if type(answer) is str:
+            return Response(to_bytes(answer), TEXT)
+        return respond(answer, sendable, "application/octet-stream")
+
+    return handle
+
+
+def sendable(answer: Any) -> bytes | str:
+    if answer is None:
+        return b""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, bytes | bytearray | memoryview):
+        return bytes(answer)
+    raise MarshalError(
+        f"the handler returned {type(answer).__name__}, and this convention sends str or bytes as they are; "
+        "the json convention sends other values as JSON"
+    )
+
+
+def dispatch_conventions() -> Conventions:
+    """The convention of a plain function."""
+    return {"standard": standard}

@@ -1,0 +1,105 @@
+"""``func(input, output, headers)``: binary file objects to read the event from and write the answer to.
+
+The function runs in a thread of its own, so that what it writes can be sent while it is still writing. Up to the first
+flush everything is kept back; a function that never flushes gives an ordinary answer.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from contextvars import copy_context
+from queue import Queue
+
+from conventions.buffer import Buffer
+from conventions.standard import sendable
+from dispatch.response import Response, to_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from dispatch.invocation import Invocation
+    from dispatch.types import Conventions, Function, Handler
+
+#: How many flushed chunks may wait for the caller before the function has to.
+_WAITING = 4
+
+
+def stream(function: Function) -> Handler:
+    """func(input: BinaryIO, output: BinaryIO, headers: Mapping[str, str]) -> None."""
+
+    def handle(invocation: Invocation) -> Response:
+        output = _Output()
+        thread = threading.Thread(
+            target=copy_context().run, args=(_run, function, invocation, output), name="stream handler", daemon=True
+        )
+        thread.start()
+        first = output.sent.get()
+        if first is _DONE:
+            return Response(output.finish())
+        return Response(_rest(first, output))
+
+    return handle
+
+
+def _run(function: Function, invocation: Invocation, output: _Output) -> None:
+    try:
+        items = function(io.BytesIO(invocation.body), output, invocation.headers)
+        if hasattr(items, "__next__"):
+            for item in items:
+                output.write(to_bytes(sendable(item)))
+                output.flush()
+    except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is read
+        output.error = error
+    finally:
+        output.sent.put(_DONE)
+
+
+def _rest(chunk: Any, output: _Output) -> Iterator[bytes]:
+    try:
+        while chunk is not _DONE:
+            yield chunk
+            chunk = output.sent.get()
+        yield output.finish()
+    finally:
+        output.abandon()
+
+
+_DONE = object()
+
+
+class _Output(Buffer):
+    """What the function writes to; a flush hands over what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: Queue[Any] = Queue(_WAITING)
+        self.error: BaseException | None = None
+        self._abandoned = False
+
+    def flush(self) -> None:
+        """Send what was written so far."""
+        if self._abandoned:
+            raise BrokenPipeError("the caller of this invocation is gone")
+        data = self.take()
+        if data:
+            self.sent.put(data)
+
+    def finish(self) -> bytes:
+        """What was written since the last flush. Raises what the function raised."""
+        if self.error is not None:
+            raise self.error
+        return self.take()
+
+    def abandon(self) -> None:
+        """Nobody reads any more: a flush that waits goes on, and the next one fails."""
+        self._abandoned = True
+        while not self.sent.empty():
+            self.sent.get_nowait()
+
+
+def dispatch_conventions() -> Conventions:
+    """The convention of a function that reads and writes byte streams."""
+    return {"stream": stream}

@@ -1,0 +1,131 @@
+"""Settles async before any convention sees it: an awaitable becomes its value, an async iterable an iterator.
+
+One event loop lives as long as the process, so that what a handler keeps between events (a client session, a background
+task) stays usable. asyncio is imported when the first awaitable is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+
+from dispatch.response import HTTPResponse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Any
+
+#: The types that need no settling, which is nearly every answer.
+_SETTLED = frozenset({bytes, str, dict, list, tuple, int, float, bool, type(None)})
+
+
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, as one that may be called as if nothing were async."""
+
+    def call(*arguments: Any) -> Any:
+        value = function(*arguments)
+        return value if type(value) in _SETTLED else settle(value)
+
+    return call
+
+
+def settle(value: Any) -> Any:
+    """What an answer comes to: the result of an awaitable, an iterator for an async iterable, else the value itself."""
+    if isinstance(value, Awaitable):
+        return settle(_loop.run(_await(value)))
+    if isinstance(value, AsyncIterable):
+        return _loop.iterate(value)
+    if isinstance(value, HTTPResponse):
+        value.body = settle(value.body)
+    return value
+
+
+def close() -> None:
+    """End the event loop, and with it the tasks that are still on it."""
+    _loop.close()
+
+
+async def _await(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+class _Loop:
+    """The process's one event loop, made when it is first needed."""
+
+    _runner: asyncio.Runner | None = None
+
+    def run(self, coroutine: Any) -> Any:
+        from contextvars import copy_context
+
+        if self._runner is None:
+            import asyncio
+
+            self._runner = asyncio.Runner()
+        # Without context= a Runner sees the context variables of its first call for ever.
+        return self._runner.run(coroutine, context=copy_context())
+
+    def iterate(self, source: AsyncIterable[Any]) -> Iterator[Any]:
+        """The items of an async iterable; it goes on only when the next one is asked for.
+
+        One task drives it from first to last: driven by a task per item, asyncio.timeout and context variables inside
+        it would not live from one item to the next.
+        """
+        return self.run(_started(source)).items(self)
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+
+async def _started(source: AsyncIterable[Any]) -> _Pump:
+    return _Pump(source)
+
+
+class _Pump:
+    """Hands over the items of an async iterable, one each time it is asked."""
+
+    def __init__(self, source: AsyncIterable[Any]) -> None:
+        import asyncio
+
+        self._source = source
+        self._ready: asyncio.Queue[tuple[Any] | None] = asyncio.Queue()
+        self._wanted = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._drive())
+
+    async def _drive(self) -> None:
+        try:
+            await self._wanted.wait()
+            async for item in self._source:
+                self._wanted.clear()
+                self._ready.put_nowait((item,))
+                await self._wanted.wait()
+        finally:
+            close = getattr(self._source, "aclose", None)
+            if close is not None:
+                await close()
+            self._ready.put_nowait(None)
+
+    async def _next(self) -> tuple[Any] | None:
+        self._wanted.set()
+        item = await self._ready.get()
+        if item is None:
+            await self._task
+        return item
+
+    async def _stop(self) -> None:
+        import asyncio
+
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    def items(self, loop: _Loop) -> Iterator[Any]:
+        try:
+            while (item := loop.run(self._next())) is not None:
+                yield item[0]
+        finally:
+            if not self._task.done():
+                loop.run(self._stop())
+
+
+_loop = _Loop()

@@ -1,0 +1,132 @@
+"""Makes of an exception the report that the Runtime API is sent.
+
+Whatever the exception does (its ``str()`` fails, its text has lone surrogates), there is a report.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dispatch.errors import DispatchError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from traceback import FrameSummary
+
+    from dispatch.types import Report
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = tuple(os.path.join(_HERE, package, "") for package in ("dispatch", "conventions", "runtime"))
+
+#: Frames between ours and the user's: of the import system, and of the event loop that runs a coroutine.
+_MACHINERY = ("<frozen ", os.path.join("", "asyncio", ""), os.path.join("", "importlib", "__init__.py"))
+
+#: AWS's client leaves the X-Ray cause out from this size on (awslambdaric 4.2.2).
+XRAY_LIMIT = 1024 * 1024
+
+
+def report(error: BaseException, request_id: str = "", managed: bool = False) -> Report:
+    """The report of an exception: its message, its type, the user's own stack frames, the causes that led to it.
+
+    With ``managed`` the report is worded as AWS's managed Python runtime words it, which keeps no causes.
+    """
+    return {
+        "errorMessage": _message(error, managed),
+        "errorType": error_type(error),
+        "requestId": request_id,
+        "stackTrace": _managed_trace(error) if managed else _trace(error),
+    }
+
+
+def error_type(error: BaseException) -> str:
+    """The type that the Runtime API is told: one of ours, or the class's name for what user code raises."""
+    return error.error_type if isinstance(error, DispatchError) else type(error).__name__
+
+
+def to_json(report: Report, limit: int | None = None) -> bytes:
+    """A report as JSON in ASCII; with a limit in bytes, without as many of the outer frames as it takes."""
+    # Not json: a task root may have a json.py of its own, and a failure must be told all the same.
+    from _json import encode_basestring_ascii as quoted
+
+    head = ", ".join(f'"{key}": {quoted(report[key])}' for key in ("errorMessage", "errorType", "requestId"))
+    trace = [quoted(entry) for entry in report["stackTrace"]]
+    if limit is not None:
+        while trace and len(head) + sum(map(len, trace)) + 2 * len(trace) + 20 > limit:
+            del trace[0]
+        if len(head) > limit:
+            return to_json({**report, "errorMessage": report["errorMessage"][: limit // 12]})
+    return f'{{{head}, "stackTrace": [{", ".join(trace)}]}}'.encode("ascii")
+
+
+def xray_cause(error: BaseException, managed: bool = False) -> str | None:
+    """What X-Ray shows of an exception, as one line of JSON; None where it would be too large to send."""
+    from _json import encode_basestring_ascii as quoted
+
+    known = managed and isinstance(error, DispatchError)
+    frames = [] if known else _frames(error, managed)
+    stack = ", ".join(
+        f'{{"label": {quoted(frame.name)}, "path": {quoted(frame.filename)}, "line": {frame.lineno or 0}}}'
+        for frame in frames
+    )
+    paths = ", ".join(quoted(path) for path in dict.fromkeys(frame.filename for frame in frames))
+    kind = "LambdaValidationError" if known else error_type(error)
+    exception = f'{{"message": {quoted(_message(error, managed))}, "type": {quoted(kind)}, "stack": [{stack}]}}'
+    cause = f'{{"working_directory": {quoted(os.getcwd())}, "exceptions": [{exception}], "paths": [{paths}]}}'
+    return cause if len(cause) < XRAY_LIMIT else None
+
+
+def _message(error: BaseException, managed: bool) -> str:
+    if managed and isinstance(error, DispatchError) and error.managed is not None:
+        return error.managed
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - any exception may come out of a user's __str__
+        return f"<{type(error).__name__}, whose text cannot be had: str() raised {type(failure).__name__}>"
+
+
+def _trace(error: BaseException) -> list[str]:
+    """The frames of an exception, then those of its causes, outermost first, each as traceback formats it."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    while True:
+        seen.add(id(error))
+        lines += _formatted(_frames(error, managed=False))
+        for number, member in enumerate(getattr(error, "exceptions", ()), 1):
+            lines.append(f"Exception {number} of the group: {type(member).__name__}: {_message(member, False)}\n")
+            lines += _formatted(_frames(member, managed=False))
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None or id(cause) in seen:
+            return lines
+        how = "Caused by" if error.__cause__ else "Raised while handling"
+        lines.append(f"{how} {type(cause).__name__}: {_message(cause, False)}\n")
+        error = cause
+
+
+def _managed_trace(error: BaseException) -> list[str]:
+    if not isinstance(error, DispatchError):
+        return _formatted(_frames(error, managed=True))
+    cause = error.__cause__
+    if isinstance(cause, SyntaxError):
+        return [f'  File "{cause.filename}" Line {cause.lineno}\n    {cause.text}']
+    return []
+
+
+def _frames(error: BaseException, managed: bool) -> list[FrameSummary]:
+    """The user's frames: ours are cut, and so is the machinery between ours and the user's first."""
+    import traceback
+
+    frames = list(traceback.extract_tb(error.__traceback__))
+    outer = 0
+    for outer, frame in enumerate(frames):  # noqa: B007 - the index is wanted after the loop
+        machinery = not managed and any(part in frame.filename for part in _MACHINERY)
+        if not (machinery or frame.filename.startswith(_OURS)):
+            break
+    else:
+        return []
+    return [frame for frame in frames[outer:] if not frame.filename.startswith(_OURS)]
+
+
+def _formatted(frames: list[FrameSummary]) -> list[str]:
+    import traceback
+
+    return traceback.format_list(frames)

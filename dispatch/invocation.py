@@ -1,0 +1,135 @@
+"""One event to be handled, and which one is being handled now."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+
+from dispatch.errors import UnmarshalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+REQUEST_ID = "lambda-runtime-aws-request-id"
+DEADLINE_MS = "lambda-runtime-deadline-ms"
+FUNCTION_ARN = "lambda-runtime-invoked-function-arn"
+TRACE_ID = "lambda-runtime-trace-id"
+
+
+class Headers(Mapping[str, str]):
+    """The headers of an invocation: read-only, names in any case, iterated as they were sent.
+
+    Of a header that was sent twice the values are joined with a comma (RFC 9110, section 5.3).
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items: dict[str, tuple[str, str]] = {}
+        for name, value in items:
+            key = name.lower()
+            first = self._items.get(key)
+            self._items[key] = (name, value) if first is None else (first[0], f"{first[1]}, {value}")
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The header's value, or the default."""
+        item = self._items.get(name.lower())
+        return default if item is None else item[1]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)!r})"
+
+
+class Invocation:
+    """One event to be handled: a body and the headers that came with it from the Runtime API.
+
+    Attributes:
+        body: the event as it was sent.
+        headers: a read-only mapping, names in any case.
+        encoding: how events and answers are encoded in the conventions that deal in text (``HANDLER_ENCODING``).
+        request_id: ``Lambda-Runtime-Aws-Request-Id``, or an empty string.
+        stash: a dictionary in which plugins keep what they want back after the invocation.
+    """
+
+    __slots__ = ("_stash", "body", "encoding", "headers", "request_id")
+
+    def __init__(self, body: bytes, headers: Mapping[str, str] | None = None, encoding: str = "utf-8") -> None:
+        self.body = body
+        self.headers = headers if isinstance(headers, Headers) else Headers((headers or {}).items())
+        self.encoding = encoding
+        self.request_id: str = self.headers.get(REQUEST_ID, "")
+        self._stash: dict[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """The body as text. Raises UnmarshalError if it is not text in ``encoding``."""
+        try:
+            return self.body.decode(self.encoding)
+        except UnicodeError as error:
+            raise UnmarshalError(
+                f"the event's {len(self.body)} bytes are not {self.encoding} text: {error}; "
+                "HANDLER_ENCODING sets the encoding, and the stream convention takes bytes"
+            ) from error
+
+    @property
+    def stash(self) -> dict[str, Any]:
+        """What plugins keep from before the invocation to after it."""
+        if self._stash is None:
+            self._stash = {}
+        return self._stash
+
+    @property
+    def deadline(self) -> float:
+        """When Lambda will end the invocation, in seconds since 1970; infinity if that is not known."""
+        milliseconds = self.headers.get(DEADLINE_MS)
+        return int(milliseconds) / 1000 if milliseconds else math.inf
+
+    @property
+    def remaining_time(self) -> float:
+        """The seconds until the deadline, never less than 0; infinity if there is none."""
+        return max(0.0, self.deadline - time.time())
+
+    @property
+    def invoked_function_arn(self) -> str | None:
+        """The ARN by which the function was invoked."""
+        return self.headers.get(FUNCTION_ARN) or None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The X-Ray trace header, which is also in the environment as ``_X_AMZN_TRACE_ID``."""
+        return self.headers.get(TRACE_ID) or None
+
+    def __repr__(self) -> str:
+        return f"Invocation({self.request_id!r}, {len(self.body)} bytes)"
+
+
+#: The invocation being handled. The runtime sets it; everybody else asks :func:`current`.
+handled: ContextVar[Invocation | None] = ContextVar("dispatch.handled", default=None)
+
+
+def current() -> Invocation:
+    """The invocation being handled, here or in whatever started this task or this thread's context.
+
+    Raises LookupError outside of one: at import time, between two events, in a thread started without a context.
+    """
+    invocation = handled.get()
+    if invocation is None:
+        raise LookupError(
+            "no invocation is being handled here; a thread sees it if it is started with contextvars.copy_context().run"
+        )
+    return invocation

@@ -1,0 +1,158 @@
+"""Puts together what the rest of the package offers: a handler string and a convention's name become a Function."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+
+from dispatch import found, locate, names, plugins
+from dispatch.calling import plain
+from dispatch.errors import HandlerNotFound, UnknownConvention
+from dispatch.invocation import handled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch.invocation import Invocation
+    from dispatch.locate import Target
+    from dispatch.plugins import Plugins, Source
+    from dispatch.response import Response
+    from dispatch.types import Convention, Handler
+
+AUTO = "auto"
+
+
+class Function:
+    """A handler that is ready to be called, and what wants to know of its life.
+
+    Attributes:
+        handler: answers an invocation.
+        convention: the name of the convention that was chosen.
+        target: what the handler string names.
+        startup, before_invoke, after_invoke, shutdown: tell the plugins, by keyword; None where no plugin wants to know.
+    """
+
+    __slots__ = ("after_invoke", "before_invoke", "convention", "handler", "shutdown", "startup", "target")
+
+    def __init__(self, handler: Handler, convention: str, target: Target, hooks: Plugins | None = None) -> None:
+        self.handler = handler
+        self.convention = convention
+        self.target = target
+        self.startup = hooks and hooks.hook("dispatch_startup")
+        self.before_invoke = hooks and hooks.hook("dispatch_before_invoke")
+        self.after_invoke = hooks and hooks.hook("dispatch_after_invoke")
+        self.shutdown = hooks and hooks.hook("dispatch_shutdown")
+
+    def __call__(self, invocation: Invocation) -> Response:
+        """Handle an event here and now, without the hooks: for tests, and for programs that embed a function."""
+        token = handled.set(invocation)
+        try:
+            response = self.handler(invocation)
+        finally:
+            handled.reset(token)
+        if not isinstance(response.body, bytes):
+            response.body = _handling(invocation, response.body)
+        return response
+
+
+def _handling(invocation: Invocation, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a streamed answer, each made while its invocation is the current one."""
+    while True:
+        token = handled.set(invocation)
+        try:
+            chunk = next(chunks, None)
+        finally:
+            handled.reset(token)
+        if chunk is None:
+            return
+        yield chunk
+
+
+class Choice:
+    """Which convention takes a handler string, before any of the user's code has run.
+
+    Attributes:
+        target: what the handler string names.
+        name: the convention's name.
+        convention: the convention.
+        plugins: the plugins, or None if there is none besides the built-in ones.
+        said: what each plugin that was asked made of the handler string.
+    """
+
+    __slots__ = ("convention", "name", "plugins", "said", "target")
+
+    def __init__(
+        self, target: Target, name: str, convention: Convention, manager: Plugins | None,
+        said: list[tuple[str, Target | None]],
+    ) -> None:  # fmt: skip
+        self.target = target
+        self.name = name
+        self.convention = convention
+        self.plugins = manager
+        self.said = said
+
+
+def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Function:
+    """The function that a handler string names, ready to be called.
+
+    Puts the task root first on ``sys.path`` and gives it first claim on module names.
+
+    Args:
+        spec: the handler string.
+        root: the task root.
+        convention: a convention's name, or ``auto``.
+        plugin_setting: as in ``HANDLER_PLUGINS``: modules to register, ``-name`` to block one.
+
+    Raises DispatchError, or whatever the user's module raises while it is imported.
+    """
+    root = os.path.abspath(root)
+    if root in sys.path:
+        sys.path.remove(root)
+    sys.path.insert(0, root)
+    choice = choose(spec, root, convention, plugin_setting)
+    names.claim(root)
+    callable_ = choice.target.find()
+    if isinstance(callable_, found.Script) and choice.name != "script" and not callable_.has_main:
+        raise HandlerNotFound(
+            f"no main in {spec}: the {choice.name} convention calls main(handler, event) of a script; "
+            "the script convention runs a script that has none"
+        )
+    return Function(choice.convention(plain(callable_)), choice.name, choice.target, choice.plugins)
+
+
+def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Choice:
+    """Find out what a handler string names and which convention takes it; runs no code but the plugins'."""
+    asked, blocked = plugins.requested(plugin_setting)
+    sources = plugins.installed(sys.path)
+    manager = plugins.Plugins(sources, asked, blocked) if sources or asked or blocked else None
+    said = list(_asked(manager, spec, root))
+    target = next((claim for _, claim in said if claim is not None), None)
+    if target is None:
+        target = locate.expression(spec) if convention == "expression" else locate.locate(spec, root)
+    name = target.convention if convention == AUTO else convention
+    return Choice(target, name, _convention(name, manager), manager, said)
+
+
+def _asked(manager: Plugins | None, spec: str, root: str) -> Any:
+    """What plugins say of the handler string, up to the first that takes it."""
+    for name, claim in manager.locate(spec, root) if manager else ():
+        yield name, claim
+        if claim is not None:
+            return
+
+
+def _convention(name: str, manager: Plugins | None) -> Convention:
+    known = sorted(plugins.BUILT_IN) if manager is None else manager.known()
+    if manager is not None:
+        found_one = manager.convention(name)
+        if found_one is not None:
+            return found_one
+    elif name in plugins.BUILT_IN:
+        # No plugin manager where there is nothing to manage: importing pluggy costs 15 ms of a cold start.
+        offer: Callable[[], dict[str, Convention]] = import_module(plugins.BUILT_IN[name]).dispatch_conventions
+        return offer()[name]
+    left_out = "".join(f"; left out: {source}, {source.state}" for source in (manager.broken() if manager else ()))
+    raise UnknownConvention(f"no convention {name!r}; there are: {', '.join(known)}, and auto{left_out}")

@@ -1,0 +1,244 @@
+"""Finds plugins, keeps broken ones out, and asks the others.
+
+``importlib.metadata`` and pluggy cost tens of milliseconds of a cold start, so distributions are found by reading their
+``entry_points.txt``, and a :class:`Plugins` is made only where there is a plugin.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from dispatch.errors import PluginError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from dispatch.locate import Target
+    from dispatch.types import Convention
+
+#: The conventions that come with us, and the plugin module of each.
+BUILT_IN = {
+    "standard": "conventions.standard",
+    "script": "conventions.script",
+    "expression": "conventions.expression",
+    "json": "conventions.json",
+    "lambda": "conventions.lambda_",
+    "stream": "conventions.stream",
+}
+
+GROUP = "dispatch"
+
+
+class Source:
+    """Where a plugin comes from, and what became of it.
+
+    Attributes:
+        name: the entry point's name, or the module's.
+        reference: ``module`` or ``module:attribute``.
+        distribution, version: what installed it; empty for a module that ``HANDLER_PLUGINS`` names.
+        state: ``ok``, ``blocked``, or ``broken: `` and the reason.
+        hooks, conventions: the names of what it implements and offers, once it is loaded.
+    """
+
+    __slots__ = ("conventions", "distribution", "hooks", "name", "reference", "state", "version")
+
+    def __init__(self, name: str, reference: str, distribution: str = "", version: str = "") -> None:
+        self.name = name
+        self.reference = reference
+        self.distribution = distribution
+        self.version = version
+        self.state = "ok"
+        self.hooks: list[str] = []
+        self.conventions: list[str] = []
+
+    def answers_to(self, name: str) -> bool:
+        """Whether ``-name`` means this plugin."""
+        return name in {self.name, self.reference, self.reference.partition(":")[0], self.distribution}
+
+    def __str__(self) -> str:
+        origin = f"{self.distribution} {self.version}" if self.distribution else self.reference
+        return f"{self.name} ({origin})"
+
+
+def installed(paths: Iterable[str]) -> list[Source]:
+    """The plugins that the distributions on these folders declare; of two distributions of one name the first counts."""
+    found: dict[str, list[Source]] = {}
+    for path in paths:
+        try:
+            with os.scandir(path or os.curdir) as entries:
+                folders = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
+        except OSError:
+            continue
+        for folder in folders:
+            name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
+            if name not in found:
+                found[name] = [
+                    Source(key, reference, name.replace("_", "-"), version) for key, reference in _declared(folder)
+                ]
+    return [source for sources in found.values() for source in sources]
+
+
+def _declared(folder: str) -> Iterator[tuple[str, str]]:
+    """The entry points of our group that a distribution declares, as name and reference."""
+    try:
+        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8") as file:
+            text = file.read()
+    except OSError:
+        return
+    section = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = line.strip("[] ")
+        elif section == GROUP and "=" in line and not line.startswith("#"):
+            name, _, reference = line.partition("=")
+            yield name.strip(), reference.partition("[")[0].strip().replace(" ", "")
+
+
+def requested(setting: str) -> tuple[list[str], list[str]]:
+    """The modules that ``HANDLER_PLUGINS`` asks for, and the names that it blocks."""
+    names = setting.replace(",", " ").split()
+    return [name for name in names if not name.startswith("-")], [name[1:] for name in names if name.startswith("-")]
+
+
+def warn(message: str) -> None:
+    """Tell the log of a plugin that was left out or a hook that failed."""
+    print(f"dispatch: {message}", file=sys.stderr)
+
+
+class Plugins:
+    """All plugins, the built-in ones among them, through one plugin manager.
+
+    Raises PluginError if one that was asked for by name cannot be loaded.
+    """
+
+    def __init__(self, sources: Iterable[Source], asked: Iterable[str] = (), blocked: Iterable[str] = ()) -> None:
+        import pluggy
+
+        from dispatch import hookspecs
+
+        class Manager(pluggy.PluginManager):
+            """Takes every function by its prefix, without a decorator."""
+
+            def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+                options = super().parse_hookimpl_opts(plugin, name)
+                return {} if options is None and _is_hook(plugin, name) else options
+
+        self._manager = Manager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._blocked = frozenset(blocked)
+        self._offers: dict[str, list[tuple[Source, Convention]]] = {}
+        self.sources = [Source(name, reference, "handler-dispatch") for name, reference in BUILT_IN.items()]
+        self.sources += [source for source in sources]
+        self.sources += [Source(name, name) for name in asked]
+        for source in self.sources:
+            self._add(source)
+        for source in self.sources:
+            if source.reference in asked and source.state.startswith("broken"):
+                raise PluginError(f"HANDLER_PLUGINS asks for {source.reference}, which is {source.state}")
+
+    def _add(self, source: Source) -> None:
+        if any(source.answers_to(name) for name in self._blocked):
+            source.state = "blocked"
+            return
+        try:
+            plugin = _loaded(source.reference)
+            if self._manager.is_registered(plugin):
+                return
+            source.hooks = self._register(plugin, source.name)
+            offers = self._conventions(plugin)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the others go on
+            source.state = f"broken: {type(error).__name__}: {error}"
+            warn(f"the plugin {source} is left out: {type(error).__name__}: {error}")
+            return
+        source.conventions = sorted(offers)
+        for name, convention in offers.items():
+            self._offers.setdefault(name, []).append((source, convention))
+
+    def _register(self, plugin: ModuleType, name: str) -> list[str]:
+        """Register a plugin as a whole or not at all; returns the names of its hooks."""
+        hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
+        known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
+        for hook in hooks:
+            if hook not in known:
+                raise PluginError(f"there is no hook {hook!r}; the hooks are: {', '.join(sorted(known))}")
+        try:
+            self._manager.register(plugin, f"{name}:{id(plugin)}")
+        except Exception:
+            # Up to 1.6 pluggy leaves a plugin that failed validation half registered.
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            raise
+        return hooks
+
+    def _conventions(self, plugin: ModuleType) -> Mapping[str, Convention]:
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        try:
+            results = self._manager.subset_hook_caller("dispatch_conventions", others)()
+        except Exception:
+            self._manager.unregister(plugin)
+            raise
+        return {name: convention for result in results for name, convention in dict(result).items()}
+
+    def known(self) -> list[str]:
+        """The names of all conventions that can be asked for."""
+        return sorted(self._offers)
+
+    def broken(self) -> list[Source]:
+        """The plugins that were left out because of a fault of theirs."""
+        return [source for source in self.sources if source.state.startswith("broken")]
+
+    def convention(self, name: str) -> Convention | None:
+        """The convention of that name. Raises PluginError if two plugins offer it."""
+        offers = self._offers.get(name, [])
+        if len(offers) > 1:
+            who = " and ".join(str(source) for source, _ in offers)
+            raise PluginError(
+                f"the convention {name!r} is offered by {who}; HANDLER_PLUGINS=-{offers[-1][0].name} blocks one"
+            )
+        return offers[0][1] if offers else None
+
+    def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
+        """What each plugin that has a say makes of a handler string, first come first."""
+        for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
+            name = implementation.plugin_name.partition(":")[0]
+            yield name, _guarded(implementation, {"spec": spec, "root": root})
+
+    def hook(self, name: str) -> Callable[..., None] | None:
+        """A function that tells every plugin that has the hook; None if none has it, so that nobody is called."""
+        implementations = [*reversed(getattr(self._manager.hook, name).get_hookimpls())]
+        if not implementations:
+            return None
+
+        def notify(**arguments: Any) -> None:
+            for implementation in implementations:
+                _guarded(implementation, arguments)
+
+        return notify
+
+
+def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
+    """What one plugin's hook returns; None, and a line in the log, if it raises."""
+    try:
+        return implementation.function(*[arguments[name] for name in implementation.argnames])
+    except Exception as error:  # noqa: BLE001 - a hook observes; whatever it does wrong changes no answer
+        name = implementation.plugin_name.partition(":")[0]
+        warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {error}")
+        return None
+
+
+def _is_hook(plugin: object, name: str) -> bool:
+    return name.startswith("dispatch_") and callable(getattr(plugin, name, None))
+
+
+def _loaded(reference: str) -> Any:
+    from importlib import import_module
+
+    module, _, attribute = reference.partition(":")
+    plugin: Any = import_module(module)
+    for part in attribute.split(".") if attribute else ():
+        plugin = getattr(plugin, part)
+    return plugin

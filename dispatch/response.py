@@ -1,0 +1,147 @@
+"""What a handler answers: a response, all at once or streamed, and how a value becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from dispatch.errors import MarshalError
+from dispatch.invocation import handled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch.types import Body
+
+OCTETS = "application/octet-stream"
+
+#: The content type by which API Gateway and function URLs know that a stream starts with a prelude
+#: (https://docs.aws.amazon.com/lambda/latest/dg/response-streaming.html).
+HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
+
+#: What stands between the prelude and the body.
+PRELUDE_END = b"\0" * 8
+
+
+class Response:
+    """A handler's answer.
+
+    Attributes:
+        body: bytes, or an iterator of bytes, which makes it a streamed response.
+        content_type: what the caller is told of it.
+    """
+
+    __slots__ = ("body", "content_type")
+
+    def __init__(self, body: Body, content_type: str = OCTETS) -> None:
+        self.body = body
+        self.content_type = content_type
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the body comes in chunks."""
+        return not isinstance(self.body, bytes)
+
+    def read(self) -> bytes:
+        """The whole body; of a stream, what has not been read of it yet."""
+        return self.body if isinstance(self.body, bytes) else b"".join(self.body)
+
+
+class HTTPResponse:
+    """A streamed answer with an HTTP status, headers and cookies, for function URLs and API Gateway.
+
+    A ``Set-Cookie`` header joins the cookies, because Lambda takes cookies only there. Raises ValueError or TypeError
+    for what HTTP cannot carry.
+    """
+
+    __slots__ = ("body", "cookies", "headers", "status")
+
+    def __init__(
+        self,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        cookies: Iterable[str] = (),
+        body: Any = b"",
+    ) -> None:
+        if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
+            raise ValueError(f"an HTTP status is a whole number from 100 to 599, not {status!r}")
+        if isinstance(cookies, str):
+            raise TypeError(f"cookies are a list of strings, not the string {cookies!r}")
+        self.status = int(status)
+        self.headers = dict(headers or {})
+        self.cookies = list(cookies)
+        self.body = body
+        for text in (*self.headers, *self.headers.values(), *self.cookies):
+            if not isinstance(text, str):
+                raise TypeError(f"HTTP headers and cookies are strings, not {text!r}")
+        for name in [name for name in self.headers if name.lower() == "set-cookie"]:
+            self.cookies.append(self.headers.pop(name))
+
+    def prelude(self) -> bytes:
+        """The JSON object and the eight NUL bytes that go before the body."""
+        import json
+
+        fields = {"statusCode": self.status, "headers": self.headers, "cookies": self.cookies}
+        return json.dumps(fields).encode() + PRELUDE_END
+
+
+def respond(
+    value: Any,
+    encode: Callable[[Any], bytes | str],
+    content_type: str,
+    item: Callable[[Any], bytes | str] | None = None,
+) -> Response:
+    """A response made of what a function returned.
+
+    Args:
+        value: the function's answer. An iterator is streamed, an HTTPResponse streams its body behind its prelude.
+        encode: makes bytes (or text) of any other answer.
+        content_type: of an answer that is not streamed.
+        item: makes bytes (or text) of each item of a stream that is not bytes. By default text goes as it is and
+            ``encode`` makes bytes of the rest.
+    """
+    if isinstance(value, HTTPResponse):
+        return Response(_with_prelude(value, item or _text_or(encode)), HTTP_INTEGRATION)
+    if hasattr(value, "__next__"):
+        return Response(_chunks(value, item or _text_or(encode)))
+    return Response(to_bytes(encode(value)), content_type)
+
+
+def to_bytes(text: bytes | str) -> bytes:
+    """Text in the encoding of the invocation being handled; bytes as they are. Raises MarshalError."""
+    if isinstance(text, bytes):
+        return text
+    invocation = handled.get()
+    encoding = "utf-8" if invocation is None else invocation.encoding
+    try:
+        return text.encode(encoding)
+    except UnicodeError as error:
+        raise MarshalError(
+            f"the answer's text cannot be sent as {encoding}: {error}; HANDLER_ENCODING sets it"
+        ) from error
+
+
+def _text_or(encode: Callable[[Any], bytes | str]) -> Callable[[Any], bytes | str]:
+    return lambda value: value if isinstance(value, str) else encode(value)
+
+
+def _chunks(items: Iterator[Any], encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
+    """Each item as bytes. Closing this closes what it reads from."""
+    try:
+        for item in items:
+            yield bytes(item) if isinstance(item, bytes | bytearray | memoryview) else to_bytes(encode(item))
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+def _with_prelude(response: HTTPResponse, encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
+    body = response.body
+    chunks = _chunks(body if hasattr(body, "__next__") else iter([] if body is None else [body]), encode)
+    try:
+        first = next(chunks, b"")
+        yield response.prelude() + first
+        yield from chunks
+    finally:
+        chunks.close()  # type: ignore[attr-defined]

@@ -1,0 +1,103 @@
+"""The loop: poll for an event, hand it to the handler, send the answer back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dispatch.errors import ExitError, MarshalError, ResponseTooLarge
+from dispatch.invocation import handled
+from dispatch.response import Response
+from runtime.lifecycle import Terminated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dispatch.invocation import Invocation
+    from dispatch.load import Function
+    from runtime.client import RuntimeClient
+    from runtime.lifecycle import Signals
+
+#: Where X-Ray's SDK looks for the trace header.
+TRACE = "_X_AMZN_TRACE_ID"
+
+#: Bytes that a buffered answer may have: 6 MiB and 100 (the limit that a 413 of the Runtime API names).
+RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
+
+
+def serve(client: RuntimeClient, function: Function, signals: Signals) -> None:
+    """Handle events until the process is told to end (Terminated) or the Runtime API is gone (RuntimeApiError)."""
+    while True:
+        invocation = client.next()
+        token = handled.set(invocation)
+        try:
+            handle(client, function, invocation)
+        finally:
+            handled.reset(token)
+        signals.check()
+
+
+def handle(client: RuntimeClient, function: Function, invocation: Invocation) -> None:
+    """One invocation, from the event to the answer."""
+    _set_trace(invocation.trace_id)
+    if function.before_invoke:
+        function.before_invoke(invocation=invocation)
+    response: Response | None = None
+    error: BaseException | None = None
+    try:
+        response = answered(function, invocation)
+    except Terminated:
+        raise
+    except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
+        error = _exit_error(failure) if isinstance(failure, SystemExit) else failure
+        client.fail(invocation, error)
+    else:
+        # Where nothing has to run in between, the answer and the next poll go out together.
+        error = client.respond(invocation, response, poll=function.after_invoke is None)
+    if function.after_invoke:
+        function.after_invoke(invocation=invocation, response=response, error=error)
+    if isinstance(error, Terminated):
+        raise error
+
+
+def answered(function: Function, invocation: Invocation) -> Response:
+    """The handler's answer; of a streamed one the first chunk is there, so that failing at once is an ordinary error."""
+    response = function.handler(invocation)
+    if not isinstance(response, Response):
+        raise MarshalError(f"the {function.convention} convention gave {type(response).__name__}, not a Response")
+    if not isinstance(response.body, bytes):
+        response.body = _begun(response.body)
+    elif len(response.body) > RESPONSE_LIMIT:
+        raise ResponseTooLarge(
+            f"Response payload size ({len(response.body)} bytes) exceeded maximum allowed payload size "
+            f"({RESPONSE_LIMIT} bytes)."
+        )
+    return response
+
+
+def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(filter(None, chunks), b"")
+    return _after(first, chunks)
+
+
+def _after(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield first
+        yield from chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def _set_trace(trace_id: str | None) -> None:
+    if trace_id:
+        os.environ[TRACE] = trace_id
+    elif TRACE in os.environ:
+        del os.environ[TRACE]
+
+
+def _exit_error(failure: SystemExit) -> ExitError:
+    code = failure.code
+    error = ExitError(code if isinstance(code, str) else f"the handler ended with sys.exit({code if code else ''})")
+    error.__cause__ = failure
+    return error

@@ -1,0 +1,90 @@
+"""Reads the environment, in this one place; everything else is handed what it needs."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Mapping, MutableMapping
+
+from dispatch.errors import MalformedHandlerName, SettingError
+
+TRANSPORTS = ("socket", "requests")
+
+
+class Settings:
+    """What the environment says of this runtime.
+
+    Attributes:
+        handler: the handler string.
+        root: the task root, an absolute path.
+        convention: a convention's name, or ``auto``.
+        encoding: of text events and answers.
+        plugins: modules to register as plugins, ``-name`` to block one.
+        transport: ``socket`` or ``requests``.
+        workers: how many execution environments run side by side.
+        snap_start: whether a snapshot is taken once the function is loaded.
+        log_format: ``text`` or ``json``.
+        log_level: a level's name in capitals, or an empty string.
+        log_descriptor: the file descriptor of the platform's telemetry log, or None.
+        log_socket: where each worker gets a log of its own, or an empty string.
+    """
+
+    __slots__ = (
+        "convention", "encoding", "handler", "log_descriptor", "log_format", "log_level", "log_socket", "plugins",
+        "root", "snap_start", "transport", "workers",
+    )  # fmt: skip
+
+    def __init__(self, environ: MutableMapping[str, str], handler: str | None = None) -> None:
+        """Read the environment; take out of it what is meant for the runtime alone. Raises DispatchError."""
+        self.handler = handler or environ.get("HANDLER") or environ.get("_HANDLER") or ""
+        self.convention = environ.get("HANDLER_CONVENTION") or "auto"
+        self.plugins = environ.get("HANDLER_PLUGINS", "")
+        self.log_format = "json" if environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON" else "text"
+        self.log_level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        self.log_descriptor = _number(environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None))
+        self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
+        self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+        self.transport = _one_of("HANDLER_TRANSPORT", environ.get("HANDLER_TRANSPORT") or "socket", TRANSPORTS)
+        self.workers = _workers(environ)
+        self.encoding = _encoding(environ.get("HANDLER_ENCODING") or "utf-8")
+        self.root = _root(environ.get("LAMBDA_TASK_ROOT") or os.getcwd())
+        if not self.handler:
+            raise MalformedHandlerName(
+                "no handler is named: set _HANDLER or HANDLER, or give it as the command's argument"
+            )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise SettingError(f"{variable} is {value!r}; it can be: {', '.join(allowed)}")
+    return value
+
+
+def _workers(environ: Mapping[str, str]) -> int:
+    for variable in ("HANDLER_WORKERS", "AWS_LAMBDA_MAX_CONCURRENCY"):
+        value = environ.get(variable)
+        if value:
+            if not value.isdigit() or not int(value):
+                raise SettingError(f"{variable} is {value!r}; it is a whole number from 1 on")
+            return int(value)
+    return 1
+
+
+def _encoding(name: str) -> str:
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError) as error:
+        raise SettingError(f"HANDLER_ENCODING is {name!r}, an encoding that Python does not have") from error
+    if not getattr(found, "_is_text_encoding", True):
+        raise SettingError(f"HANDLER_ENCODING is {name!r}, which does not encode text; utf-8 and latin-1 do")
+    return name
+
+
+def _root(path: str) -> str:
+    if not os.path.isdir(path):
+        raise SettingError(f"LAMBDA_TASK_ROOT is {path!r}, which is no folder")
+    return os.path.abspath(path)

@@ -1,0 +1,66 @@
+"""The other transport: a requests session, for what its users know to configure and to trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from http.client import HTTPException
+
+import requests
+from urllib3.connection import HTTPConnection
+
+from dispatch.invocation import Headers
+from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
+
+
+class ByRequests(Transport):
+    """HTTP through a requests session, without proxies, time limits or retries."""
+
+    def __init__(self, address: Address, user_agent: str) -> None:
+        self._address = address
+        self._user_agent = user_agent
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        self._session.headers["User-Agent"] = user_agent
+        self._served = False
+
+    def get(self, path: str) -> Reply:
+        return self._request("GET", path, {}, None)
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
+        return self._request("POST", path, headers, body)
+
+    def stream(
+        self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
+    ) -> Reply:
+        # requests has no trailers, so the streamed answer is written on a connection of the library below it.
+        connection = HTTPConnection(self._address.host, self._address.port)
+        framing = {"Transfer-Encoding": "chunked", "Trailer": ", ".join(TRAILERS), "Connection": "close"}
+        try:
+            connection.putrequest("POST", self._address.prefix + path, skip_accept_encoding=True)
+            for name, value in {"User-Agent": self._user_agent, **headers, **framing}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            for data in chunks:
+                connection.send(chunk(data))
+            connection.send(last_chunk(trailers()))
+            reply = connection.getresponse()
+            return Reply(reply.status, Headers(reply.headers.items()), reply.read())
+        except (OSError, HTTPException) as error:
+            raise Disconnected(f"the connection to the Runtime API was lost: {error}") from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        try:
+            reply = self._session.request(method, self._address.url + path, headers=headers, data=body)
+        except requests.RequestException as error:
+            raise Disconnected(f"the Runtime API at {self._address.url} cannot be used: {error}", self._served) from error
+        self._served = True
+        return Reply(reply.status_code, Headers(reply.headers.items()), reply.content)
+
+
+TRANSPORT = ByRequests

@@ -1,0 +1,200 @@
+"""The default transport: one socket, kept alive, on which an answer and the next poll may travel together."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import httptools
+
+from dispatch.invocation import Headers
+from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
+
+#: Seconds to wait for a connection. The server is on this machine; AWS's client allows one second.
+CONNECT_TIMEOUT = 1.0
+
+#: Bytes from which an answer goes alone: its sending takes longer than the round trip that is saved.
+PIPELINED = 64 * 1024
+
+#: Seconds of silence after which the server may have closed the connection, so that it is worth a system call to look.
+_QUIET = 1.0
+
+_RECEIVE = 64 * 1024
+
+
+class KeptAlive(Transport):
+    """HTTP/1.1 over one socket."""
+
+    def __init__(self, address: Address, user_agent: str) -> None:
+        self._address = address
+        self._common = f" HTTP/1.1\r\nHost: {address.authority}\r\nUser-Agent: {user_agent}\r\n"
+        self._socket: socket.socket | None = None
+        self._replies = _Replies()
+        self._buffer = memoryview(bytearray(_RECEIVE))
+        self._last_used = 0.0
+        self._asked: str | None = None
+
+    def get(self, path: str) -> Reply:
+        if self._asked != path:
+            self._send(self._question(path))
+        self._asked = None
+        return self._receive()
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
+        head = self._head(path, headers, f"Content-Length: {len(body)}\r\n\r\n")
+        if len(body) >= PIPELINED:
+            self._send(head)
+            self._write(body)
+        # Not before the server has shown that it keeps a connection: one that closes it would lose the question.
+        elif then and self._replies.kept_alive:
+            self._send(b"%b%b%b" % (head, body, self._question(then)))
+            self._asked = then
+        else:
+            self._send(head + body)
+        return self._receive()
+
+    def stream(
+        self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
+    ) -> Reply:
+        framing = f"Transfer-Encoding: chunked\r\nTrailer: {', '.join(TRAILERS)}\r\nConnection: close\r\n\r\n"
+        try:
+            self._send(self._head(path, headers, framing))
+            for data in chunks:
+                self._write(chunk(data))
+            self._write(last_chunk(trailers()))
+            return self._receive()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._asked = None
+
+    def _question(self, path: str) -> bytes:
+        return f"GET {self._address.prefix}{path}{self._common}\r\n".encode("latin-1")
+
+    def _head(self, path: str, headers: Mapping[str, str], framing: str) -> bytes:
+        fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        return f"POST {self._address.prefix}{path}{self._common}{fields}{framing}".encode("latin-1")
+
+    def _send(self, data: bytes) -> None:
+        """Start a request on a connection that is there, as far as one can tell."""
+        if self._socket is not None and time.monotonic() - self._last_used > _QUIET and _hung_up(self._socket):
+            self.close()
+        if self._socket is None:
+            self._connect()
+        self._write(data)
+
+    def _connect(self) -> None:
+        where = (self._address.host, self._address.port)
+        try:
+            self._socket = socket.create_connection(where, CONNECT_TIMEOUT)
+        except OSError as error:
+            raise Disconnected(f"no connection to the Runtime API at {self._address.authority}: {error}") from error
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._replies = _Replies()
+
+    def _write(self, data: bytes) -> None:
+        assert self._socket is not None  # noqa: S101 - _send has connected
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            self._lost(error)
+
+    def _receive(self) -> Reply:
+        """The next whole reply."""
+        replies = self._replies
+        while not replies.whole:
+            assert self._socket is not None  # noqa: S101 - a request was sent on it
+            try:
+                size = self._socket.recv_into(self._buffer)
+                if size:
+                    replies.feed(self._buffer[:size])
+                elif not replies.end():
+                    self._lost(EOFError("it was closed before the reply was whole"))
+            except (OSError, httptools.HttpParserError) as error:
+                self._lost(error)
+        self._last_used = time.monotonic()
+        reply = replies.whole.pop(0)
+        if not replies.kept_alive:
+            self.close()
+        return reply
+
+    def _lost(self, error: Exception) -> None:
+        self.close()
+        raise Disconnected(
+            f"the connection to the Runtime API was lost: {error}", stale=self._replies.served
+        ) from error
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other side has closed the connection."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+class _Replies:
+    """Collects replies from bytes; one object a connection.
+
+    Attributes:
+        whole: the replies that are complete and were not taken.
+        kept_alive: whether the server keeps the connection after the last one.
+        served: whether there ever was one.
+    """
+
+    def __init__(self) -> None:
+        self.whole: list[Reply] = []
+        self.kept_alive = False
+        self.served = False
+        self._parser = httptools.HttpResponseParser(self)
+        self.feed = self._parser.feed_data
+        self._headers: list[tuple[str, str]] = []
+        self._body: list[bytes] = []
+        self._in_body = False
+
+    def end(self) -> bool:
+        """The connection was closed; whether that was the end of a body whose length was not told."""
+        told = {name.lower() for name, _ in self._headers} & {"content-length", "transfer-encoding"}
+        if not self._in_body or told:
+            return False
+        self.on_message_complete()
+        self.kept_alive = False
+        return True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1"), _text(value)))
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self.whole.append(Reply(status, Headers(self._headers), b"".join(self._body)))
+            self.kept_alive = self._parser.should_keep_alive()
+            self.served = True
+        self._headers = []
+        self._body = []
+        self._in_body = False
+
+
+def _text(value: bytes) -> str:
+    """A header's value: the platform writes UTF-8, HTTP's own rule is Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+TRANSPORT = KeptAlive
