@@ -60,7 +60,7 @@ def _event(invocation: Invocation) -> Any:
         return invocation.body
     try:
         return simplejson.loads(invocation.body)
-    except Exception as error:
+    except ValueError as error:
         raise UnmarshalError(f"Unable to unmarshal input: {error}") from None
 
 

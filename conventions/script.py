@@ -31,7 +31,7 @@ def script(function: Function) -> Handler:
 
     def handle(invocation: Invocation) -> Response:
         streams = _Streams(invocation)
-        items = None
+        items: Any = None
         with streams:
             items = function()
         if hasattr(items, "__next__"):

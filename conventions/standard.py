@@ -28,6 +28,7 @@ def standard(function: Function) -> Handler:
 
 
 def sendable(answer: Any) -> bytes | str:
+    """The answer as it is sent. Raises MarshalError for what is neither text nor bytes."""
     if answer is None:
         return b""
     if isinstance(answer, str):

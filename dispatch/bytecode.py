@@ -16,8 +16,10 @@ def binds(code: CodeType, name: str) -> bool:
 
 def reads_global(code: CodeType, names: frozenset[str]) -> bool:
     """Whether the code, or a function or class in it, reads one of the names as a global."""
-    if any(op.startswith(("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT")) and used in names
-           for op, used in _name_operations(code)):
+    if any(
+        op.startswith(("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT")) and used in names
+        for op, used in _name_operations(code)
+    ):
         return True
     return any(reads_global(inner, names) for inner in code.co_consts if isinstance(inner, CodeType))
 

@@ -70,7 +70,8 @@ class _Loop:
         One task drives it from first to last: driven by a task per item, asyncio.timeout and context variables inside
         it would not live from one item to the next.
         """
-        return self.run(_started(source)).items(self)
+        pump: _Pump = self.run(_started(source))
+        return pump.items(self)
 
     def close(self) -> None:
         if self._runner is not None:

@@ -106,6 +106,7 @@ class Script:
         return self._main is not None
 
     def __call__(self, *arguments: Any) -> Any:
+        """Run the script, or its main(); what comes back is what main() returns."""
         sys.argv = [self.spec]
         if self._main is None:
             return self._run()
@@ -172,8 +173,8 @@ def _compiled(spec: str, loader: Any, name: str) -> CodeType:
 def expression(source: str) -> Callable[..., Any]:
     """Python source as a callable of ``(event, headers)``.
 
-    Statements that do not use ``event`` or ``headers`` run once, now. From the first that does, everything runs for each
-    event, and the last one, an expression, is the answer. If none does, the last one must give a callable.
+    Statements that use neither ``event`` nor ``headers`` run once, now. From the first that does, everything runs for
+    each event, and the last one, an expression, is the answer. If none does, the last one must give a callable.
     """
     try:
         tree = compile(source, "<handler>", "exec", _ONLY_AST, dont_inherit=True)

@@ -98,9 +98,7 @@ def dispatch_before_invoke(invocation: Invocation) -> None:
 
 
 @hookspec
-def dispatch_after_invoke(
-    invocation: Invocation, response: Response | None, error: BaseException | None
-) -> None:
+def dispatch_after_invoke(invocation: Invocation, response: Response | None, error: BaseException | None) -> None:
     """Called when the answer has been sent: too late to change it.
 
     :param invocation: the event.

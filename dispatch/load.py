@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dispatch.invocation import Invocation
     from dispatch.locate import Target
-    from dispatch.plugins import Plugins, Source
+    from dispatch.plugins import Plugins
     from dispatch.response import Response
     from dispatch.types import Convention, Handler
 
@@ -32,7 +32,7 @@ class Function:
         handler: answers an invocation.
         convention: the name of the convention that was chosen.
         target: what the handler string names.
-        startup, before_invoke, after_invoke, shutdown: tell the plugins, by keyword; None where no plugin wants to know.
+        startup, before_invoke, after_invoke, shutdown: tell the plugins, by keyword; None where none wants to know.
     """
 
     __slots__ = ("after_invoke", "before_invoke", "convention", "handler", "shutdown", "startup", "target")
@@ -75,6 +75,7 @@ class Choice:
     """Which convention takes a handler string, before any of the user's code has run.
 
     Attributes:
+        spec, root: the handler string and the task root.
         target: what the handler string names.
         name: the convention's name.
         convention: the convention.
@@ -82,17 +83,30 @@ class Choice:
         said: what each plugin that was asked made of the handler string.
     """
 
-    __slots__ = ("convention", "name", "plugins", "said", "target")
+    __slots__ = ("convention", "name", "plugins", "root", "said", "spec", "target")
 
-    def __init__(
-        self, target: Target, name: str, convention: Convention, manager: Plugins | None,
-        said: list[tuple[str, Target | None]],
-    ) -> None:  # fmt: skip
-        self.target = target
-        self.name = name
-        self.convention = convention
+    def __init__(self, spec: str, root: str, asked_for: str, manager: Plugins | None) -> None:
+        self.spec = spec
+        self.root = root
         self.plugins = manager
-        self.said = said
+        self.said = list(_asked(manager, spec, root))
+        claimed = next((claim for _, claim in self.said if claim is not None), None)
+        self.target = claimed or locate.locate(spec, root, as_source=asked_for == "expression")
+        if asked_for == AUTO and not self.target.convention:
+            self.target.find()
+        self.name = self.target.convention if asked_for == AUTO else asked_for
+        self.convention = _convention(self.name, manager)
+
+    def load(self) -> Function:
+        """Fetch the callable, which runs the user's module, and make a handler of it."""
+        names.claim(self.root)
+        function = self.target.find()
+        if isinstance(function, found.Script) and self.name != "script" and not function.has_main:
+            raise HandlerNotFound(
+                f"no main in {self.spec}: the {self.name} convention calls main(handler, event) of a script; "
+                "the script convention runs a script that has none"
+            )
+        return Function(self.convention(plain(function)), self.name, self.target, self.plugins)
 
 
 def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Function:
@@ -108,32 +122,19 @@ def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "")
 
     Raises DispatchError, or whatever the user's module raises while it is imported.
     """
-    root = os.path.abspath(root)
-    if root in sys.path:
-        sys.path.remove(root)
-    sys.path.insert(0, root)
-    choice = choose(spec, root, convention, plugin_setting)
-    names.claim(root)
-    callable_ = choice.target.find()
-    if isinstance(callable_, found.Script) and choice.name != "script" and not callable_.has_main:
-        raise HandlerNotFound(
-            f"no main in {spec}: the {choice.name} convention calls main(handler, event) of a script; "
-            "the script convention runs a script that has none"
-        )
-    return Function(choice.convention(plain(callable_)), choice.name, choice.target, choice.plugins)
+    return choose(spec, root, convention, plugin_setting).load()
 
 
 def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Choice:
     """Find out what a handler string names and which convention takes it; runs no code but the plugins'."""
+    root = os.path.abspath(root)
+    if root in sys.path:
+        sys.path.remove(root)
+    sys.path.insert(0, root)
     asked, blocked = plugins.requested(plugin_setting)
     sources = plugins.installed(sys.path)
     manager = plugins.Plugins(sources, asked, blocked) if sources or asked or blocked else None
-    said = list(_asked(manager, spec, root))
-    target = next((claim for _, claim in said if claim is not None), None)
-    if target is None:
-        target = locate.expression(spec) if convention == "expression" else locate.locate(spec, root)
-    name = target.convention if convention == AUTO else convention
-    return Choice(target, name, _convention(name, manager), manager, said)
+    return Choice(spec, root, convention, manager)
 
 
 def _asked(manager: Plugins | None, spec: str, root: str) -> Any:

@@ -27,7 +27,7 @@ class Target:
     """What a handler string names.
 
     Attributes:
-        convention: the name of the convention that takes it under ``auto``.
+        convention: the name of the convention that takes it under ``auto``; empty if it cannot be used.
         description: what it is, in words for people.
         find: fetches the callable; runs the user's module, raises DispatchError or what the module raises.
         path: the file, where there is one.
@@ -47,21 +47,23 @@ class Target:
         return f"<Target: {self.description}>"
 
 
-def locate(spec: str, root: str) -> Target:
+def locate(spec: str, root: str, as_source: bool = False) -> Target:
     """What the handler string names in the task root.
 
     Args:
         spec: the handler string.
         root: the function's folder, an absolute path.
+        as_source: take it for Python source, whatever else it may name.
     """
+    if as_source and spec.strip():
+        return _source(spec)
     try:
         return _file(spec, root) or _archived(spec, root) or _function(spec, root) or _expression(spec, root)
     except DispatchError as error:
         return _nothing(error)
 
 
-def expression(spec: str) -> Target:
-    """The handler string as Python source, whatever else it may name."""
+def _source(spec: str) -> Target:
     return Target("expression", "Python source", lambda: found.expression(spec))
 
 
@@ -69,7 +71,7 @@ def _nothing(error: DispatchError) -> Target:
     def find() -> Callable[..., Any]:
         raise error
 
-    return Target("standard", f"nothing that can be used: {error}", find)
+    return Target("", f"nothing that can be used: {error}", find)
 
 
 def _file(spec: str, root: str) -> Target | None:
@@ -97,23 +99,22 @@ def _program(path: str) -> Callable[..., Any]:
 
 def _archived(spec: str, root: str) -> Target | None:
     """A function in an archive: ``app.pyz/module.func``."""
-    for suffix in _ARCHIVES:
-        archive, mark, name = spec.partition(suffix + "/")
-        if not mark:
-            continue
-        path = _inside(archive + suffix, root)
-        if path is None or not os.path.isfile(path):
-            raise HandlerNotFound(f"no archive {archive + suffix} in {root}; {found.listing(root)}")
-        module, _, attribute = name.rpartition(".")
-        if not module:
-            raise MalformedHandlerName(f"{spec} names no function: the form is {archive + suffix}/module.function")
-        return Target(
-            "standard",
-            f"{attribute} in the module {module} of the archive {archive + suffix}",
-            lambda: found.archive_function(path, module, attribute),
-            path,
-        )
-    return None
+    suffix = next((suffix for suffix in _ARCHIVES if suffix + "/" in spec), None)
+    if suffix is None or not _is_path(spec):
+        return None
+    stem, _, name = spec.partition(suffix + "/")
+    archive, (module, _, attribute) = stem + suffix, name.rpartition(".")
+    path = _inside(archive, root)
+    if path is None or not os.path.isfile(path):
+        raise HandlerNotFound(f"no archive {archive} in {root}; {found.listing(root)}")
+    if not module:
+        raise MalformedHandlerName(f"{spec} names no function: the form is {archive}/module.function")
+    return Target(
+        "standard",
+        f"{attribute} in the module {module} of the archive {archive}",
+        lambda: found.archive_function(path, module, attribute),
+        path,
+    )
 
 
 def _function(spec: str, root: str) -> Target | None:
@@ -135,7 +136,7 @@ def _function(spec: str, root: str) -> Target | None:
 
 
 def _expression(spec: str, root: str) -> Target:
-    target = expression(spec)
+    target = _source(spec)
     if not spec.isidentifier():
         return target
 
@@ -163,7 +164,7 @@ def _is_path(spec: str) -> bool:
 
 
 def _inside(spec: str, root: str) -> str | None:
-    """The path that the spec names in the root; None if it is none. Raises MalformedHandlerName if it leaves the root."""
+    """The path in the root that the spec names; None if it is none. Raises if it leaves the root."""
     if "\0" in spec or "\n" in spec:
         return None
     path = os.path.normpath(os.path.join(root, spec))

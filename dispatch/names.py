@@ -58,9 +58,7 @@ class _TaskRootFirst:
         self._root = root
         self._names = frozenset(names)
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if path is not None or name not in self._names:
             return None
         from importlib.machinery import PathFinder

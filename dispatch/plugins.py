@@ -65,7 +65,7 @@ class Source:
 
 
 def installed(paths: Iterable[str]) -> list[Source]:
-    """The plugins that the distributions on these folders declare; of two distributions of one name the first counts."""
+    """The plugins that distributions in these folders declare; of two distributions of one name the first counts."""
     found: dict[str, list[Source]] = {}
     for path in paths:
         try:
@@ -106,7 +106,7 @@ def requested(setting: str) -> tuple[list[str], list[str]]:
 
 def warn(message: str) -> None:
     """Tell the log of a plugin that was left out or a hook that failed."""
-    print(f"dispatch: {message}", file=sys.stderr)
+    sys.stderr.write(f"dispatch: {message}\n")
 
 
 class Plugins:
@@ -132,7 +132,7 @@ class Plugins:
         self._blocked = frozenset(blocked)
         self._offers: dict[str, list[tuple[Source, Convention]]] = {}
         self.sources = [Source(name, reference, "handler-dispatch") for name, reference in BUILT_IN.items()]
-        self.sources += [source for source in sources]
+        self.sources += sources
         self.sources += [Source(name, name) for name in asked]
         for source in self.sources:
             self._add(source)

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     try:
         address = _address()
     except DispatchError as error:
-        log.warn(str(error))
+        log.warning(str(error))
         return 1
     try:
         settings = Settings(os.environ, argv[1] if len(argv) > 1 else None)
@@ -43,12 +43,11 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     signals = Signals()
     signals.install()
     client = _client(address, settings.transport, log, settings)
-    shut_down: Callable[[str], None] = lambda reason: None  # noqa: E731 - replaced once there are hooks to call
     reason, status = "exit", 1
     try:
         function = _loaded(settings, client)
         if function is not None:
-            shut_down = signals.last_resort = _shutdown(function)
+            signals.last_resort = _shutdown(function)
             if function.startup:
                 function.startup(function=function)
             loop.serve(client, function, signals)
@@ -58,9 +57,9 @@ def work(settings: Settings, address: Address, log: Log) -> int:
         # A SIGTERM handler of the user's own, which sys.exit()s while the runtime waits.
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except RuntimeApiError as error:
-        log.warn(str(error))
-    shut_down(reason)
+        log.warning(str(error))
     signals.settle()
+    signals.last_resort(reason)
     client.close()
     return status
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 from __future__ import annotations
 
 import time
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
 
 from dispatch import faults
@@ -72,7 +72,7 @@ class RuntimeClient:
             failures += 1
             if failures == TRIES:
                 raise RuntimeApiError(f"no event after {TRIES} tries: {problem}")
-            self._log.warn(f"{problem}; trying again")
+            self._log.warning(f"{problem}; trying again")
             time.sleep(PAUSE * 2 ** (failures - 1))
 
     def respond(self, invocation: Invocation, response: Response, poll: bool = False) -> BaseException | None:
@@ -129,11 +129,11 @@ class RuntimeClient:
         try:
             reply = self._transport.post(path, headers, faults.to_json(report))
         except Disconnected as lost:
-            self._log.warn(f"the error could not be reported: {lost}")
+            self._log.warning(f"the error could not be reported: {lost}")
             return
         # 403: another execution environment of this runtime has reported already.
         if reply.status not in {200, 202, 403}:
-            self._log.warn(_problem(path, reply))
+            self._log.warning(_problem(path, reply))
 
     def _post(
         self, invocation: Invocation, what: str, headers: Mapping[str, str], body: bytes, then: str | None = None
@@ -141,7 +141,7 @@ class RuntimeClient:
         try:
             reply = self._transport.post(_path(invocation, what), headers, body, then)
         except Disconnected as lost:
-            self._log.warn(f"whether the {what} to {invocation.request_id} arrived is not known: {lost}")
+            self._log.warning(f"whether the {what} to {invocation.request_id} arrived is not known: {lost}")
             return
         self._judge(invocation, what, reply)
 
@@ -152,7 +152,7 @@ class RuntimeClient:
         problem = _problem(f"the {what} to {invocation.request_id}", reply)
         if reply.status == 500:
             raise RuntimeApiError(f"{problem}; the execution environment cannot be used any more")
-        self._log.warn(problem)
+        self._log.warning(problem)
 
     def _stream(self, invocation: Invocation, response: Response, body: Iterator[bytes]) -> BaseException | None:
         chunks = _Chunks(body)
@@ -165,7 +165,7 @@ class RuntimeClient:
                 lambda: self._trailers(invocation, chunks.failure),
             )
         except Disconnected as lost:
-            self._log.warn(f"the streamed response to {invocation.request_id} was broken off: {lost}")
+            self._log.warning(f"the streamed response to {invocation.request_id} was broken off: {lost}")
         else:
             self._judge(invocation, "response", reply)
         finally:
@@ -176,12 +176,12 @@ class RuntimeClient:
         if failure is None:
             return {}
         report = self._logged(failure, invocation.request_id)
-        told = b64encode(faults.to_json(report, TRAILER_LIMIT)).decode()
+        told = b2a_base64(faults.to_json(report, TRAILER_LIMIT), newline=False).decode()
         return dict(zip(TRAILERS, (_in_header(report["errorType"]), told), strict=True))
 
 
 class _Chunks:
-    """A streamed body that ends where it fails, and keeps the failure; empty chunks, which would end it, are left out."""
+    """A streamed body that ends where it fails, keeps the failure, and leaves out empty chunks, which would end it."""
 
     def __init__(self, body: Iterator[bytes]) -> None:
         self.failure: BaseException | None = None

@@ -9,6 +9,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import NoReturn
 
@@ -25,6 +26,10 @@ class Terminated(SystemExit):
         self.status = status
 
 
+def nothing(_reason: str) -> None:
+    """What is left to do when a process ends that has loaded no function."""
+
+
 class Signals:
     """Turns SIGTERM and SIGINT into Terminated.
 
@@ -33,7 +38,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.pending: Terminated | None = None
-        self.last_resort = lambda reason: None
+        self.last_resort: Callable[[str], None] = nothing
 
     def install(self) -> None:
         """From now on a signal ends the process in order."""
@@ -51,13 +56,13 @@ class Signals:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    def _terminate(self, number: int, frame: FrameType | None) -> None:
+    def _terminate(self, number: int, _frame: FrameType | None) -> None:
         self.pending = Terminated(signal.Signals(number).name, 0 if number == signal.SIGTERM else 128 + number)
         signal.signal(signal.SIGALRM, self._insist)
         signal.setitimer(signal.ITIMER_REAL, GRACE)
         raise self.pending
 
-    def _insist(self, number: int, frame: FrameType | None) -> None:
+    def _insist(self, _number: int, _frame: FrameType | None) -> None:
         assert self.pending is not None  # noqa: S101 - the timer is set where it is
         self.settle()
         self.last_resort(self.pending.reason)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Log:
     """Writes what the runtime has to say to standard error."""
 
-    def warn(self, message: str) -> None:
+    def warning(self, message: str) -> None:
         """Something went wrong that the runtime can live with."""
         self._write(f"dispatch: {message}\n")
 

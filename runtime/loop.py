@@ -60,7 +60,7 @@ def handle(client: RuntimeClient, function: Function, invocation: Invocation) ->
 
 
 def answered(function: Function, invocation: Invocation) -> Response:
-    """The handler's answer; of a streamed one the first chunk is there, so that failing at once is an ordinary error."""
+    """The handler's answer. Of a streamed one the first chunk is there, so failing at once is an ordinary error."""
     response = function.handler(invocation)
     if not isinstance(response, Response):
         raise MarshalError(f"the {function.convention} convention gave {type(response).__name__}, not a Response")
@@ -98,6 +98,6 @@ def _set_trace(trace_id: str | None) -> None:
 
 def _exit_error(failure: SystemExit) -> ExitError:
     code = failure.code
-    error = ExitError(code if isinstance(code, str) else f"the handler ended with sys.exit({code if code else ''})")
+    error = ExitError(code if isinstance(code, str) else f"the handler ended with sys.exit({code or ''})")
     error.__cause__ = failure
     return error

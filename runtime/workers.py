@@ -70,12 +70,12 @@ class _Supervisor:
 
     def _replace(self, process: int, code: int, lived: float) -> None:
         self._pause = FIRST_PAUSE if lived > LIVED else min(self._pause * 2, LONGEST_PAUSE)
-        self._log.warn(f"worker {process} ended with status {code}; another starts in {self._pause:g} s")
+        self._log.warning(f"worker {process} ended with status {code}; another starts in {self._pause:g} s")
         time.sleep(self._pause)
         if self._ending is None:
             self._start()
 
-    def _end(self, number: int, frame: object) -> None:
+    def _end(self, number: int, _frame: object) -> None:
         self._ending = number
         for process in list(self._started):
             try:

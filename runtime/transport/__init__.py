@@ -79,7 +79,7 @@ class Transport:
         raise NotImplementedError
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
-        """Send a body, and with it the question that get() will be called for next, where the two can travel together."""
+        """Send a body, and with it, where the two can travel together, the question that get() will come for."""
         raise NotImplementedError
 
     def stream(

@@ -58,7 +58,9 @@ class ByRequests(Transport):
         try:
             reply = self._session.request(method, self._address.url + path, headers=headers, data=body)
         except requests.RequestException as error:
-            raise Disconnected(f"the Runtime API at {self._address.url} cannot be used: {error}", self._served) from error
+            raise Disconnected(
+                f"the Runtime API at {self._address.url} cannot be used: {error}", self._served
+            ) from error
         self._served = True
         return Reply(reply.status_code, Headers(reply.headers.items()), reply.content)
 

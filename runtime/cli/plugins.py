@@ -1,0 +1,67 @@
+"""`dispatch plugins`: every plugin with where it comes from, what it offers, and its state."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dispatch import plugins
+from dispatch.errors import PluginError
+from runtime.cli import options
+
+
+@click.command(epilog="Example: dispatch plugins --json")
+@options.root
+@click.option("--plugins", "plugin_setting", metavar="NAMES", help="As HANDLER_PLUGINS; wins over it.")
+@options.as_json
+def command(root: Path, plugin_setting: str | None, as_json: bool) -> None:
+    """List every plugin with its distribution, version, conventions, hooks and state."""
+    sys.path.insert(0, str(root))
+    setting = os.environ.get("HANDLER_PLUGINS", "") if plugin_setting is None else plugin_setting
+    asked, blocked = plugins.requested(setting)
+    try:
+        sources = plugins.Plugins(plugins.installed(sys.path), asked, blocked).sources
+    except PluginError as error:
+        raise click.ClickException(str(error)) from error
+    rows = [_row(source) for source in sources]
+    if as_json:
+        click.echo(json.dumps(rows))
+    else:
+        _print(rows)
+
+
+def _row(source: plugins.Source) -> dict[str, Any]:
+    name, version = source.distribution, source.version
+    try:
+        found = distribution(name) if name else None
+    except PackageNotFoundError:
+        found = None
+    return {
+        "name": source.name,
+        "distribution": found.metadata["Name"] if found else name,
+        "version": found.version if found else version,
+        "conventions": source.conventions,
+        "hooks": source.hooks,
+        "state": source.state,
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("plugin", "distribution", "version", "conventions", "hooks", "state"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        hooks = ", ".join(hook.removeprefix("dispatch_") for hook in row["hooks"])
+        table.add_row(
+            row["name"], row["distribution"], row["version"], ", ".join(row["conventions"]), hooks, row["state"]
+        )  # fmt: skip
+    Console().print(table)
