@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import PackageError
-from .target import MAX_UNZIPPED, MAX_ZIPPED
+from runtime.package.errors import PackageError
+from runtime.package.target import MAX_UNZIPPED, MAX_ZIPPED
 
 # The first moment that a zip archive can express: nothing of the building machine's clock goes in.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -17,6 +18,14 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 FILE, PROGRAM = 0o644, 0o755
 
 _UNIX = 3
+
+
+class LeavesFolder(PackageError):
+    """A member of an archive would be written outside the folder that it is unpacked to."""
+
+    def __init__(self, file: Path, member: str) -> None:
+        super().__init__(f"{file.name} has a member that would leave the folder: {member}")
+        self.member = member
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +57,14 @@ def megabytes(count: int) -> str:
     return f"{count / 1024 / 1024:.1f} MB"
 
 
-def write(folder: Path, file: Path, head: bytes = b"", method: int = zipfile.ZIP_DEFLATED) -> Sizes:
+def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] = ()) -> Sizes:
     """Write everything below a folder as a zip archive: sorted names, one date, two kinds of permissions.
 
     Args:
         folder: what to pack; its own name is not in the archive.
         file: the archive to make; an existing one is replaced when the new one is complete.
         head: bytes before the archive, such as the first line of a .pyz.
-        method: how members are compressed.
+        stored: the members that are not to be compressed.
     """
     paths = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
     links = [path for path in paths if path.is_symlink()]
@@ -66,19 +75,19 @@ def write(folder: Path, file: Path, head: bytes = b"", method: int = zipfile.ZIP
     try:
         with partial.open("wb") as raw:
             raw.write(head)
-            with zipfile.ZipFile(raw, "w", method) as archive:
+            with zipfile.ZipFile(raw, "w") as archive:
                 for path in paths:
-                    archive.writestr(_entry(path, folder, method), path.read_bytes(), compresslevel=9)
+                    archive.writestr(_entry(path, folder, stored), path.read_bytes(), compresslevel=9)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
     return sizes(file)
 
 
-def _entry(path: Path, folder: Path, method: int) -> zipfile.ZipInfo:
+def _entry(path: Path, folder: Path, stored: Collection[str]) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
     entry.create_system = _UNIX
-    entry.compress_type = method
+    entry.compress_type = zipfile.ZIP_STORED if entry.filename in stored else zipfile.ZIP_DEFLATED
     mode = PROGRAM if path.stat().st_mode & stat.S_IXUSR else FILE
     entry.external_attr = (stat.S_IFREG | mode) << 16
     return entry
@@ -88,14 +97,19 @@ def sizes(file: Path) -> Sizes:
     """What an archive weighs."""
     with zipfile.ZipFile(file) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
-        return Sizes(file.stat().st_size, sum(member.file_size for member in members), len(members))
+        return Sizes(
+            file.stat().st_size,
+            sum(member.file_size for member in members),
+            len(members),
+        )
 
 
 def unpack(file: Path, into: Path) -> None:
     """Unpack an archive with its permissions, which the standard library's own extraction leaves out.
 
     Raises:
-        PackageError: it is no zip archive, or a member would leave the folder.
+        LeavesFolder: a member would be written elsewhere.
+        PackageError: it is no zip archive.
     """
     try:
         archive = zipfile.ZipFile(file)
@@ -105,7 +119,7 @@ def unpack(file: Path, into: Path) -> None:
         for member in archive.infolist():
             path = into / member.filename
             if not path.resolve().is_relative_to(into.resolve()):
-                raise PackageError(f"{file} has a member that would leave the folder: {member.filename}")
+                raise LeavesFolder(file, member.filename)
             mode = member.external_attr >> 16
             if member.is_dir():
                 path.mkdir(parents=True, exist_ok=True)

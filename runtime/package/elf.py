@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
 
 # The names that the ELF header has for the processors, and those of wheels.
-_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i386", "EM_ARM": "arm"}
+_MACHINES = {
+    "EM_X86_64": "x86_64",
+    "EM_AARCH64": "aarch64",
+    "EM_386": "i386",
+    "EM_ARM": "arm",
+}
 _GLIBC = re.compile(r"GLIBC_2\.(\d+)")
 
 
@@ -50,21 +57,27 @@ def read(path: Path) -> Binary | None:
 
 def _dynamic(elf: ELFFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
     section = elf.get_section_by_name(".dynamic")
-    if section is None:
+    if not isinstance(section, DynamicSection):
         return (), ()
-    tags = list(section.iter_tags())
-    needs = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
-    paths = [tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]
-    paths += [tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
-    return needs, tuple(path for joined in paths for path in joined.split(":") if path)
+    # pyelftools gives each tag an attribute that is named after its kind.
+    found: dict[str, list[str]] = {"needed": [], "rpath": [], "runpath": []}
+    for tag in section.iter_tags():
+        kind = str(tag.entry.d_tag).removeprefix("DT_").lower()
+        if kind in found:
+            found[kind].append(str(getattr(tag, kind)))
+    paths = [path for joined in (*found["rpath"], *found["runpath"]) for path in joined.split(":") if path]
+    return tuple(found["needed"]), tuple(paths)
 
 
 def _glibc(elf: ELFFile) -> int:
     section = elf.get_section_by_name(".gnu.version_r")
-    if section is None:
+    if not isinstance(section, GNUVerNeedSection):
         return 0
     names = [version.name for _, versions in section.iter_versions() for version in versions]
-    return max((int(found.group(1)) for name in names if (found := _GLIBC.fullmatch(name))), default=0)
+    return max(
+        (int(found.group(1)) for name in names if (found := _GLIBC.fullmatch(name))),
+        default=0,
+    )
 
 
 def _libc(needs: tuple[str, ...], glibc: int) -> str:

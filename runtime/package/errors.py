@@ -2,4 +2,4 @@
 
 
 class PackageError(Exception):
-    """An archive can't be built or published; the message says what was looked for, where, and what there is instead."""
+    """An archive can't be built or published; the message says what was looked for, where, what there is instead."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import PackageError
+from runtime.package.errors import PackageError
 
 # The names that people give to handlers; what a build offers, besides the script itself.
 _HANDLERS = re.compile(r"handler|main|\w+_handler")
@@ -53,13 +54,15 @@ def _bound_by(node: ast.stmt) -> set[str]:
     return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
-def offered(folder: Path) -> list[str]:
-    """The handler strings that a function's folder answers to, of its top level: scripts and likely functions."""
+def offered(modules: Iterable[Path]) -> list[str]:
+    """The handler strings that modules at the top of a function's folder answer to: scripts and likely functions."""
     found = []
-    for path in sorted(folder.glob("*.py")):
-        found.append(path.name)
-        names = bound(path) or set()
-        found += [f"{path.stem}.{name}" for name in sorted(names) if _HANDLERS.fullmatch(name)]
+    for path in sorted(modules):
+        names = sorted(bound(path) or ())
+        found += [
+            path.name,
+            *(f"{path.stem}.{name}" for name in names if _HANDLERS.fullmatch(name)),
+        ]
     return found
 
 

@@ -17,16 +17,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import elf, wheels
-from .errors import PackageError
-from .scripts import HOME
-from .target import Target
+from runtime.package import elf, wheels
+from runtime.package.errors import PackageError
+from runtime.package.scripts import HOME
+from runtime.package.target import Target
 
 CARRIER = "freeze-core>=0.8"
 
 # What a function has no use for, or can't have: tests, windows on a screen, and an installer's own wheel.
 _NO_FOLDERS = frozenset(
-    {"__pycache__", "ensurepip", "idlelib", "lib-dynload", "site-packages", "test", "tests", "tkinter", "turtledemo"}
+    {
+        "__pycache__",
+        "ensurepip",
+        "idlelib",
+        "lib-dynload",
+        "site-packages",
+        "test",
+        "tests",
+        "tkinter",
+        "turtledemo",
+    }
 )
 _NO_EXTENSIONS = re.compile(r"_tkinter|_test.*|_ctypes_test|_xxtestfuzz|xx.*")
 _NO_FILES = re.compile(r"_sysconfigdata.*|turtle\.py|.*\.(pyc|exe|so|a)")
@@ -147,8 +157,10 @@ def _needed(binary: Path, libraries: Path) -> set[str]:
 
 
 def _standard_library(python: Path) -> tuple[Path, str]:
-    code = "import json, platform, sysconfig; print(json.dumps([sysconfig.get_path('stdlib'), platform.python_version()]))"
-    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        "import json, platform, sysconfig; print(json.dumps([sysconfig.get_path('stdlib'), platform.python_version()]))"
+    )
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     folder, version = json.loads(done.stdout)
     return Path(folder), version
 
@@ -158,7 +170,10 @@ def _copy_library(source: Path, into: Path) -> None:
         return [
             name
             for name in names
-            if name in _NO_FOLDERS or name.startswith("config-") or _NO_FILES.fullmatch(name) or (Path(folder, name).is_symlink())
+            if name in _NO_FOLDERS
+            or name.startswith("config-")
+            or _NO_FILES.fullmatch(name)
+            or (Path(folder, name).is_symlink())
         ]
 
     shutil.copytree(source, into, ignore=unwanted, dirs_exist_ok=True, copy_function=shutil.copyfile)

@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from . import archive, interpreter, own, pythons, scripts, wheels
-from .target import Target
-
-LISTING = "installed-libs.txt"
-
-# Told at each step: what is being done, and the number of the step out of how many.
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """An archive that was made.
-
-    Attributes:
-        file: the archive.
-        sizes: what it weighs.
-        libraries: what is inside, as "name==version".
-        compiled: how many modules were compiled.
-        interpreter: the interpreter inside, if any.
-        notes: what the user should know.
-        handlers: the handler strings that the archive answers to, for a function.
-    """
-
-    file: Path
-    sizes: archive.Sizes
-    libraries: list[str]
-    compiled: int
-    interpreter: interpreter.Interpreter | None
-    notes: list[str]
-    handlers: list[str]
-
-    def as_json(self) -> dict[str, Any]:
-        """For --json."""
-        return {**asdict(self), "file": str(self.file)}
+from runtime.package import scripts
+from runtime.package.target import Target
+from runtime.package.work import Built, Progress, work
 
 
 def build(
@@ -66,67 +32,11 @@ def build(
     Raises:
         PackageError: it can't be built.
     """
-    steps = 4 + with_interpreter
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        python = pythons.find_python(target.python)
-        progress("fetching wheels", 0, steps)
-        libraries = runtime_into(folder / "python", target, python, requirements, files)
-        write_script(folder / "dispatch", scripts.wrapper(target))
-        inside = None
+    with work(file, target, progress, 3 + with_interpreter) as making:
+        making.add_runtime("python", requirements, files)
+        making.add_script("dispatch", scripts.wrapper(target))
         if with_interpreter:
-            progress("adding the interpreter", 1, steps)
-            inside = interpreter.add(target, folder, python)
-            write_script(folder / "bootstrap", scripts.bootstrap(target, "python"))
-        (folder / LISTING).write_text(listing(libraries, inside))
-        return finish(folder, file, "/opt", target, python, inside, libraries, progress, steps)
-
-
-def runtime_into(
-    folder: Path, target: Target, python: Path | None, requirements: Sequence[str], files: Sequence[Path]
-) -> list[str]:
-    """Lay out our runtime with what it requires, and other libraries; what came, as "name==version"."""
-    libraries = wheels.install([*own.requirements(), *requirements], files, target, folder, python)
-    own.copy(folder)
-    return sorted([*libraries, own.name_and_version()])
-
-
-def write_script(path: Path, text: str) -> None:
-    """Write a program that every user may run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-
-
-def listing(libraries: Sequence[str], inside: interpreter.Interpreter | None) -> str:
-    """The text of `installed-libs.txt`."""
-    head = [f"# Python {inside.version}, from {inside.carrier}"] if inside else []
-    return "\n".join([*head, *libraries, ""])
-
-
-def finish(
-    folder: Path,
-    file: Path,
-    place: str,
-    target: Target,
-    python: Path | None,
-    inside: interpreter.Interpreter | None,
-    libraries: list[str],
-    progress: Progress,
-    steps: int,
-) -> Built:
-    """Compile and pack a folder that is complete."""
-    notes = []
-    compiled = 0
-    progress("compiling", steps - 2, steps)
-    if python is None:
-        notes.append(f"not compiled: no Python {target.python} on this machine; start-up is slower without bytecode")
-    else:
-        compiled = pythons.compile_tree(folder, place, python)
-    progress("packing", steps - 1, steps)
-    sizes = archive.write(folder, file)
-    notes += sizes.complaints()
-    mismatch = inside.complaint() if inside else None
-    notes += [mismatch] if mismatch else []
-    progress("done", steps, steps)
-    return Built(file, sizes, libraries, compiled, inside, notes, [])
+            making.add_interpreter("python")
+        making.add_listing()
+        compiled = making.compile("/opt")
+        return making.finish(compiled, making.pack())

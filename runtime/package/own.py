@@ -10,7 +10,7 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from .errors import PackageError
+from runtime.package.errors import PackageError
 
 DISTRIBUTION = "handler-dispatch"
 PACKAGES = ("conventions", "dispatch", "runtime")
@@ -51,7 +51,9 @@ def copy(into: Path) -> None:
 def _home(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise PackageError(f"the package {name} of {DISTRIBUTION} is not importable, so it can't be put into an archive")
+        raise PackageError(
+            f"the package {name} of {DISTRIBUTION} is not importable, so it can't be put into an archive"
+        )
     return Path(spec.origin).resolve().parent
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .errors import PackageError
+from runtime.package.errors import PackageError
 
 
 def find_python(version: str) -> Path | None:
@@ -28,9 +28,9 @@ def _patch(path: Path) -> tuple[int, ...]:
 
 
 def _version(python: Path) -> str | None:
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    ask = [python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     try:
-        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -52,11 +52,27 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
     Raises:
         PackageError: the interpreter can't compile at all.
     """
-    command = [str(python), "-P", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
-    command += [*(["-b"] if beside else []), "-s", str(folder), "-p", place, str(folder)]
+    command = [
+        str(python),
+        "-P",
+        "-m",
+        "compileall",
+        "-q",
+        "-f",
+        "--invalidation-mode",
+        "unchecked-hash",
+    ]
+    command += [
+        *(["-b"] if beside else []),
+        "-s",
+        str(folder),
+        "-p",
+        place,
+        str(folder),
+    ]
     # Sets of constants are written in the order of their hashes.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     compiled = sum(1 for _ in folder.rglob("*.pyc"))
     if done.returncode != 0 and not compiled:
         raise PackageError(f"{python} could not compile: {(done.stderr or done.stdout).strip()[-500:]}")

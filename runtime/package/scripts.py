@@ -1,12 +1,12 @@
 """The two shell scripts that start the runtime from an archive: `bootstrap` and `dispatch`.
 
-`bootstrap` is what Lambda's OS-only runtimes start. `dispatch` is what AWS's managed Python runtimes are told to start by
-``AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch``: it gets the interpreter and its own runtime client's arguments.
+Lambda's OS-only runtimes start `bootstrap`. AWS's managed Python runtimes start `dispatch` when told to by
+``AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch``; it gets the interpreter and the arguments of their own runtime client.
 """
 
 from __future__ import annotations
 
-from .target import Target
+from runtime.package.target import Target
 
 # Below the root of a layer (/opt) or of a function (/var/task). No module can have this name.
 HOME = "dispatch-runtime"

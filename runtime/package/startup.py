@@ -4,7 +4,7 @@ Copied into archives under the name that the base of freeze-core looks for; ther
 of ours. The base starts isolated: it reads neither its arguments nor PYTHONPATH, and installs no signal handlers.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import sys
 
 # Options of `python3` that take a value; the others that may come are single letters.
@@ -18,7 +18,7 @@ def run(_name: str) -> None:
     options, kind, what, arguments = parse(sys.argv[1:])
     _settings(options)
     if "V" in options:
-        print("Python", sys.version.partition(" ")[0])
+        print("Python", sys.version.partition(" ")[0])  # noqa: T201
         return
     sys.argv = [{"c": "-c", "m": "-m", "": ""}.get(kind, what), *arguments]
     import site
@@ -28,7 +28,7 @@ def run(_name: str) -> None:
 
 
 def parse(given: list[str]) -> tuple[str, str, str, list[str]]:
-    """The option letters, what kind of thing to run ("c", "m", "file", "" for standard input), the thing, its arguments."""
+    """The option letters, what to run ("c", "m", "file", or "" for standard input), its name or code, its arguments."""
     options = ""
     while given:
         word = given.pop(0)
@@ -72,7 +72,7 @@ def _run_code(code: str, unsafe_path: bool) -> None:
 
     if unsafe_path:
         sys.path.insert(0, "")
-    exec(compile(code, "<string>", "exec"), __main__.__dict__)
+    exec(compile(code, "<string>", "exec"), __main__.__dict__)  # noqa: S102  # it is what -c asks for
 
 
 def _run_module(module: str, unsafe_path: bool) -> None:
@@ -81,7 +81,7 @@ def _run_module(module: str, unsafe_path: bool) -> None:
 
     if unsafe_path:
         sys.path.insert(0, os.getcwd())
-    runpy._run_module_as_main(module)  # type: ignore[attr-defined]
+    runpy._run_module_as_main(module)  # type: ignore[attr-defined]  # noqa: SLF001  # what python3 -m calls
 
 
 def _run_file(path: str, unsafe_path: bool) -> None:

@@ -6,7 +6,7 @@ import platform
 import sys
 from dataclasses import dataclass
 
-from .errors import PackageError
+from runtime.package.errors import PackageError
 
 # What Lambda calls an architecture, and what the ELF header, wheels and `uname` call it.
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}

@@ -13,8 +13,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from .errors import PackageError
-from .target import Target
+from runtime.package.errors import PackageError
+from runtime.package.target import Target
 
 # pip writes these when it installs; they name the installing machine, or list files that are not laid out here.
 LEFT_OUT = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -23,7 +23,11 @@ _NOT_FOUND = re.compile(r"requirement (\S+)")
 
 
 def fetch(
-    requirements: Sequence[str], files: Sequence[Path], target: Target, into: Path, interpreter: Path | None
+    requirements: Sequence[str],
+    files: Sequence[Path],
+    target: Target,
+    into: Path,
+    interpreter: Path | None,
 ) -> list[Path]:
     """Download the wheels of the requirements, and of what they require, that run on the target.
 
@@ -44,11 +48,18 @@ def fetch(
     command = [sys.executable, "-m", "pip"]
     if interpreter is not None:
         command += ["--python", str(interpreter)]
-    command += ["download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(into)]
+    command += [
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        "--dest",
+        str(into),
+    ]
     command += ["--implementation=cp", f"--python-version={target.python}"]
     command += [f"--platform={platform}" for platform in target.platforms()]
     command += [argument for file in files for argument in ("--requirement", str(file))]
-    done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise PackageError(_explain(done.stderr, target))
     return sorted(into.glob("*.whl"))
@@ -118,7 +129,11 @@ def _places(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
 
 
 def install(
-    requirements: Sequence[str], files: Sequence[Path], target: Target, into: Path, interpreter: Path | None
+    requirements: Sequence[str],
+    files: Sequence[Path],
+    target: Target,
+    into: Path,
+    interpreter: Path | None,
 ) -> list[str]:
     """Fetch and lay out; the names and versions of what came, as "name==version", sorted."""
     with tempfile.TemporaryDirectory() as folder:
