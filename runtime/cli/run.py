@@ -75,6 +75,8 @@ def command(
         failed = asyncio.run(run(function, body, repeat, as_json))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
     except BrokenPipeError:
         # Nobody reads the answer any more; keep the interpreter from flushing it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -191,8 +193,8 @@ def print_error(error: FunctionError, log: str, function: Function) -> None:
 
 #: What helps against the platform's own limits.
 HINTS = {
-    "Sandbox.Timedout": "dispatch: the limit is {function.timeout:g} s, as on Lambda by default; --timeout sets another",
-    "Runtime.OutOfMemory": "dispatch: the limit is {function.memory} MB, as on Lambda by default; --memory sets another",
+    "Sandbox.Timedout": "dispatch: the limit is {function.timeout:g} s; --timeout sets another",
+    "Runtime.OutOfMemory": "dispatch: the limit is {function.memory} MB; --memory sets another",
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from runtime.local import report as words
 from runtime.local.exchange import Answer, Event, FunctionError
@@ -81,7 +81,7 @@ class Environment:
 
     # -- start and stop
 
-    async def start(self, request_id: str = "") -> None:
+    async def start(self, request_id: str) -> Process:
         """Start the runtime and wait until it asks for an event; raise `StartFailed` when it does not.
 
         Loading may take 10 seconds. A function that takes longer is started once more, with the time of the event
@@ -89,41 +89,36 @@ class Environment:
         """
         self.request_id = request_id
         began = time.perf_counter()
-        if await self._launch(None if self.function.debug_port else INIT_LIMIT):
+        process = await self._launch(None if self.function.debug_port else INIT_LIMIT)
+        if process is not None:
             self._usage.init = _milliseconds(began)
-        else:
-            self._say(words.init_report_line(_milliseconds(began), None))
-            await self._end_process()
-            began = time.perf_counter()
-            if not await self._launch(self.function.timeout):
-                await self._fail_start(words.timed_out(request_id, self.function.timeout), began)
-            self._usage.late = time.perf_counter() - began
-        self.phase = Phase.IDLE
+            return process
+        self._say(words.init_report_line(_milliseconds(began), None))
+        await self._end_process()
+        began = time.perf_counter()
+        process = await self._launch(self.function.timeout)
+        self._usage.late = time.perf_counter() - began
+        return process or await self._fail_start(words.timed_out(request_id, self.function.timeout), began)
 
-    async def _launch(self, limit: float | None) -> bool:
+    async def _launch(self, limit: float | None) -> Process | None:
         began = time.perf_counter()
         self._api = RuntimeApi(snap_start=self.function.initialization == "snap-start")
-        address = await self._api.start()
+        environment = variables(self.function, await self._api.start(), self.id)
         try:
-            environment = variables(self.function, address, self.id)
-            self._process = await Process.start(self.function, environment, self._write)
+            process = self._process = await Process.start(self.function, environment, self._write)
         except OSError as error:
-            await self._fail_start(FunctionError.make("Runtime.InvalidEntrypoint", str(error)), began)
-            raise
-        started, ended = self._api.started, self._process.exited
-        if not await first_of(limit, started, ended):
-            return False
-        failure = started.result() if started.done() else words.exited(self.request_id, self._process.how_it_ended())
-        if failure is not None:
-            await self._fail_start(failure, began)
-        return True
+            return await self._fail_start(FunctionError.make("Runtime.InvalidEntrypoint", str(error)), began)
+        started = self._api.started
+        if not await first_of(limit, started, process.exited):
+            return None
+        failure = started.result() if started.done() else words.exited(self.request_id, process.how_it_ended())
+        return process if failure is None else await self._fail_start(failure, began)
 
-    async def _fail_start(self, error: FunctionError, began: float) -> None:
+    async def _fail_start(self, error: FunctionError, began: float) -> NoReturn:
         if self._process is not None:
-            await asyncio.wait({self._process.exited}, timeout=LAST_WORDS)
-        await self._end_process()
+            await first_of(LAST_WORDS, self._process.exited)
+        await self.stop()
         self._say(words.init_report_line(_milliseconds(began), error))
-        self.phase = Phase.STOPPED
         raise StartFailed(error)
 
     async def _end_process(self, grace: float = 0.0) -> None:
@@ -132,12 +127,11 @@ class Environment:
             self._process = None
         await self._api.close()
 
-    async def stop(self, grace: float | None = None) -> None:
-        """End the runtime: SIGTERM, then SIGKILL."""
-        if self.phase is Phase.STOPPED:
-            return
-        self.phase = Phase.STOPPED
-        await (self._end_process() if grace is None else self._end_process(grace))
+    async def stop(self, grace: float = 0.0) -> None:
+        """End the runtime: SIGTERM, and SIGKILL after so many seconds."""
+        if self.phase is not Phase.STOPPED:
+            self.phase = Phase.STOPPED
+            await self._end_process(grace)
 
     @property
     def alive(self) -> bool:
@@ -160,9 +154,7 @@ class Environment:
     async def run(self, event: Event, answer: Answer) -> Report:
         """Serve one event, in a new process if there is none yet."""
         try:
-            if self._process is None:
-                await self.start(event.request_id)
-            return await self.handle(event, answer)
+            return await self.handle(event, answer, self._process or await self.start(event.request_id))
         except StartFailed as failed:
             answer.finish(failed.error)
             return replace(self._report(event, time.time(), 0.0, None), error=failed.error, log=self._log())
@@ -170,14 +162,14 @@ class Environment:
             # Only the first word counts: this one is for a platform that is stopped in the middle.
             answer.finish(words.exited(event.request_id, "the platform was stopped"))
 
-    async def handle(self, event: Event, answer: Answer) -> Report:
+    async def handle(self, event: Event, answer: Answer, process: Process) -> Report:
         """See one event through until the runtime asks for the next one, or is gone; the answer comes in `answer`."""
         self.phase, self.request_id = Phase.BUSY, event.request_id
         self.invocations += 1
         usage, self._usage = self._usage, Usage()
         self._say(words.start_line(event.request_id))
         began, started = time.perf_counter(), time.time()
-        await self._see_through(event, answer, self.function.timeout - usage.late)
+        await self._see_through(event, answer, process, self.function.timeout - usage.late)
         duration = _milliseconds(began) + usage.late * 1000
         self._say(words.end_line(event.request_id))
         report = replace(self._report(event, started, duration, usage.init), error=answer.error)
@@ -194,14 +186,13 @@ class Environment:
     def _log(self) -> str:
         return "".join(f"{line}\n" for line in self._lines)
 
-    async def _see_through(self, event: Event, answer: Answer, allowed: float) -> None:
-        assert self._process is not None
+    async def _see_through(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
         if self.function.debug_port:
             allowed = UNLIMITED
         self._api.deliver(event, int((time.time() + allowed) * 1000), answer)
-        failure = await self._watch(event.request_id, time.monotonic() + allowed)
+        failure = await self._watch(event.request_id, process, time.monotonic() + allowed)
         if failure is None:
-            self._process.drain_log()
+            process.drain_log()
             self.phase = Phase.IDLE
             return
         await self.stop()
@@ -211,23 +202,22 @@ class Environment:
             self._say(failure.message)
         answer.finish(failure)
 
-    async def _watch(self, request_id: str, deadline: float) -> FunctionError | None:
+    async def _watch(self, request_id: str, process: Process, deadline: float) -> FunctionError | None:
         """Wait for the next poll; return why there will be none."""
-        assert self._process is not None
-        ended, idle = self._process.exited, self._api.idle
+        ended, idle = process.exited, self._api.idle
         while not idle.done():
             left = deadline - time.monotonic()
             if left <= 0:
                 return words.timed_out(request_id, self.function.timeout)
             await first_of(min(left, MEMORY_INTERVAL), idle, ended)
-            self.memory = max(self.memory, self._process.memory())
+            self.memory = max(self.memory, process.memory())
             if self.memory > self.function.memory * MEGABYTE:
                 return words.out_of_memory(request_id)
             if self._api.stuck:
-                await asyncio.wait({ended}, timeout=LAST_WORDS)
+                await first_of(LAST_WORDS, ended)
                 return words.exited(request_id, "the answer broke off")
             if ended.done() and not idle.done():
-                return words.exited(request_id, self._process.how_it_ended())
+                return words.exited(request_id, process.how_it_ended())
         return None
 
     # -- the log

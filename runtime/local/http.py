@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import h11
 
 #: Headers and trailers up to this size are taken; more is status 431. AWS's emulator takes 1 MiB (Go's default).
 HEADER_LIMIT: Final = 1024 * 1024
+#: How long a peer may go on sending after it was refused, in seconds.
+LINGER: Final = 1.0
 
 Headers: TypeAlias = Iterable[tuple[str, str | bytes]]
 
@@ -38,14 +40,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._accept(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived; a request that comes early is kept for later."""
-        self._http.receive_data(data)
-        self._wake()
+        if self._http.their_state is not h11.ERROR:
+            self._http.receive_data(data)
+            self._wake()
 
     def eof_received(self) -> bool:
         """The peer sends no more; it may still listen."""
@@ -125,6 +127,12 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             raise Gone("the connection is closed")
         self._transport.write(data or b"")
+
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer a request that is not whole. The peer may still be sending: closing at once would lose the answer."""
+        if self.can_send:
+            self.send(status, headers, body)
+            await asyncio.wait({self.closed}, timeout=LINGER)
 
     def close(self) -> None:
         """Close when all is written."""

@@ -27,6 +27,10 @@ Observer: TypeAlias = Callable[[LogLine], None]
 Spawn: TypeAlias = Callable[[Coroutine[object, object, Any]], "asyncio.Task[Any]"]
 
 
+def ignore(_line: LogLine) -> None:
+    """Write the log nowhere."""
+
+
 class Throttled(Exception):
     """All the environments that a function may have are busy."""
 
@@ -87,7 +91,7 @@ class Pool:
 class Platform:
     """Use it as an asynchronous context manager; leaving it ends every process it started."""
 
-    def __init__(self, functions: Iterable[Function], write_log: Observer = lambda line: None) -> None:
+    def __init__(self, functions: Iterable[Function], write_log: Observer = ignore) -> None:
         self._write_log = write_log
         self._tasks: set[asyncio.Task[Any]] = set()
         self.pools: dict[str, Pool] = {one.name: self._new_pool(one) for one in functions}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from runtime.local.calls import TEXT_TYPE, Call, Refused, Reply, answer_call
@@ -35,7 +35,7 @@ class RuntimeApi:
         self.address = ""
         self.user_agent = ""
         self._admit = admit
-        self._polls: deque[asyncio.Future[None]] = deque()
+        self._polls: deque[asyncio.Future[Exchange]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         #: Resolves when the runtime asks for the next event.
         self.idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,7 +70,7 @@ class RuntimeApi:
         while self._polls:
             poll = self._polls.popleft()
             if not poll.done():
-                poll.set_result(None)
+                poll.set_result(self.exchange)
                 break
         return self.exchange
 
@@ -83,20 +83,21 @@ class RuntimeApi:
         """What `/next` waits for; an unanswered event is given again at once."""
         self.machine.take(Step.NEXT)
         self.settle_start(None)
-        if self.machine.state is State.READY:
-            if not self.idle.done():
-                self.idle.set_result(None)
-            await self._wait_for_event(connection)
-        assert self.exchange is not None
-        return self.exchange
+        if self.machine.state is State.RUNNING and self.exchange is not None:
+            return self.exchange
+        if not self.idle.done():
+            self.idle.set_result(None)
+        return await self._event_for(connection)
 
-    async def _wait_for_event(self, connection: Connection) -> None:
-        poll = asyncio.get_running_loop().create_future()
+    async def _event_for(self, connection: Connection) -> Exchange:
+        poll: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         self._polls.append(poll)
         try:
-            await asyncio.wait({poll, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-            if not poll.done():
-                raise Gone("the runtime closed the connection while it was polling")
+            ends: set[asyncio.Future[Any]] = {poll, connection.closed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if poll.done():
+                return poll.result()
+            raise Gone("the runtime closed the connection while it was polling")
         finally:
             poll.cancel()
 
@@ -110,8 +111,7 @@ class RuntimeApi:
             if self._admit is None or self._admit(connection.peer):
                 await self._converse(connection)
         except Gone as gone:
-            if connection.can_send:
-                connection.send(*gone_reply(gone))
+            await connection.refuse(*gone_reply(gone))
         finally:
             connection.close()
 

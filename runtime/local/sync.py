@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from runtime.local.exchange import Event, FunctionError
 from runtime.local.functions import Function
-from runtime.local.platform import Observer, Platform
+from runtime.local.platform import Observer, Platform, ignore
 from runtime.local.report import Report
+from runtime.local.runtime_api import RuntimeApi
 
 T = TypeVar("T")
 
@@ -88,13 +91,21 @@ def loop_in_thread() -> Iterator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
+        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
+async def _cancel_all() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
 @contextmanager
-def serving(*functions: Function, write_log: Observer = lambda line: None) -> Iterator[LocalPlatform]:
+def serving(*functions: Function, write_log: Observer = ignore) -> Iterator[LocalPlatform]:
     """The platform with these functions, until the block is left; then every process it started has ended."""
     with loop_in_thread() as loop:
         platform = Platform(functions, write_log)
@@ -103,3 +114,44 @@ def serving(*functions: Function, write_log: Observer = lambda line: None) -> It
             yield local
         finally:
             local.run(platform.close())
+
+
+class LocalRuntimeApi:
+    """The Runtime API alone, for a runtime that somebody else started."""
+
+    def __init__(self, api: RuntimeApi, loop: asyncio.AbstractEventLoop) -> None:
+        self.api = api
+        self.address = api.address
+        self._loop = loop
+
+    def offer(self, body: bytes = b"{}", request_id: str = "1", **fields: str) -> Future[Result]:
+        """Hand the runtime an event as soon as it asks for one; the future resolves once it asks again."""
+        work = self._offer(Event(body, request_id, **fields))
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _offer(self, event: Event) -> Result:
+        await asyncio.shield(self.api.idle)
+        started, began = time.time(), time.perf_counter()
+        answer = self.api.deliver(event, int((started + 60) * 1000)).answer
+        chunks = [chunk async for chunk in answer]
+        await asyncio.shield(self.api.idle)
+        duration = (time.perf_counter() - began) * 1000
+        report = Report(event.request_id, "", started, duration, 0, 0, error=answer.error)
+        return Result(chunks, answer.content_type, answer.streaming, answer.error, report)
+
+
+@contextmanager
+def runtime_api(*, snap_start: bool = False) -> Iterator[LocalRuntimeApi]:
+    """A Runtime API without a platform: give `address` to a runtime and `offer` it events."""
+    with loop_in_thread() as loop:
+
+        async def start() -> RuntimeApi:
+            api = RuntimeApi(snap_start=snap_start)
+            await api.start()
+            return api
+
+        api = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        try:
+            yield LocalRuntimeApi(api, loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(api.close(), loop).result()

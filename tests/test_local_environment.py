@@ -1,0 +1,341 @@
+"""Execution environments with AWS's runtime client, and with programs that misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_support import PATIENCE, aws_function, write_handler, write_program
+
+from runtime.local.environment import Environment
+from runtime.local.functions import ACCOUNT, Function, SettingError
+from runtime.local.platform import Throttled, UnknownFunction
+from runtime.local.process import family
+from runtime.local.report import LogLine
+from runtime.local.sync import LocalPlatform, Result, serving
+
+
+def ask(local: LocalPlatform, event: Any = None, **fields: str) -> Result:
+    """Invoke the only function with JSON."""
+    return local.invoke(json.dumps({} if event is None else event), **fields)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        threading.Event().wait(0.01)
+
+
+def test_an_environment_is_used_again(tmp_path: Path) -> None:
+    """The first event pays for the start, the second finds the same process."""
+    with serving(aws_function(tmp_path)) as local:
+        first, second = ask(local, {"n": 1}, request_id="one"), ask(local, {"n": 2})
+
+    one, two = json.loads(first.body), json.loads(second.body)
+    assert ({"n": 1}, 1, {"n": 2}, 2, one["pid"]) == (
+        one["event"],
+        one["calls"],
+        two["event"],
+        two["calls"],
+        two["pid"],
+    )
+    assert first.report.init is not None
+    assert second.report.init is None
+    assert "one" == one["id"]
+    assert 2000 < one["left"] <= 3000
+    assert f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:function" == one["arn"].replace(
+        one["arn"].split(":")[3], "us-east-1"
+    )
+    assert two["trace"].startswith("Root=1-")
+    assert str(tmp_path) == one["cwd"]
+    wait_for(lambda: gone(one["pid"]))
+
+
+def test_the_log_reads_as_lambda_writes_it(tmp_path: Path) -> None:
+    """START, the function's own lines, END and REPORT, with tabs where Lambda has them."""
+    lines: list[LogLine] = []
+    with serving(aws_function(tmp_path), write_log=lines.append) as local:
+        result = ask(local, {"n": 1}, request_id="one")
+
+    start, own, end, report = result.log.splitlines()
+    fields = report.split("\t")
+    assert ("START RequestId: one Version: $LATEST", 'the event is {"n": 1}', "END RequestId: one") == (start, own, end)
+    assert [
+        "REPORT RequestId: one",
+        "Duration",
+        "Billed Duration",
+        "Memory Size",
+        "Max Memory Used",
+        "Init Duration",
+    ] == [
+        fields[0],
+        *(field.partition(":")[0] for field in fields[1:]),
+    ]
+    assert "Memory Size: 128 MB" in fields
+    assert [True, False, True, True] == [line.platform for line in lines if line.request_id == "one"]
+
+
+def test_a_timeout_kills_and_says_so(tmp_path: Path) -> None:
+    """The process and its children end, the caller is told in Lambda's words, the next event gets a new process."""
+    child = "import subprocess, sys; print('pid', subprocess.Popen(['sleep', '600']).pid, flush=True)"
+    (tmp_path / "before.py").write_text(child)
+    with serving(aws_function(tmp_path, timeout=0.5)) as local:
+        write_handler(tmp_path, f"import before\n{(tmp_path / 'app.py').read_text()}")
+        result = ask(local, {"sleep": 60}, request_id="one")
+        log = [line for pool in local.platform.pools.values() for line in pool.environments]
+        after = ask(local)
+
+    expected = {
+        "errorType": "Sandbox.Timedout",
+        "errorMessage": "RequestId: one Error: Task timed out after 0.50 seconds",
+    }
+    assert expected == json.loads(result.body)
+    assert "one Task timed out after 0.50 seconds\n" in result.log
+    assert "\tStatus: timeout\n" in result.log
+    child_pid = int(next(line for line in result.log.splitlines() if line.startswith("pid ")).split()[1])
+    wait_for(lambda: gone(child_pid))
+    assert after.error is None
+    assert after.report.environment != result.report.environment
+    assert [] == log
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [({"exit": 3}, "exit status 3"), ({"exit": 0}, "Runtime exited without providing a reason")],
+)
+def test_a_crash_is_an_exit_error(tmp_path: Path, event: Any, words: str) -> None:
+    """The caller is told how the process ended, and the next event gets a fresh one."""
+    with serving(aws_function(tmp_path)) as local:
+        ask(local)
+        result, after = ask(local, event, request_id="one"), ask(local)
+
+    assert result.error is not None
+    assert "Runtime.ExitError" == result.error.type
+    assert words in result.error.message
+    assert result.error.message in result.log
+    assert 1 == json.loads(after.body)["calls"]
+
+
+def test_a_signal_is_named(tmp_path: Path) -> None:
+    """A process that a signal ended is reported with the signal's name."""
+    program = write_program(tmp_path / "bootstrap", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    with serving(Function(root=tmp_path, command=[str(program)])) as local:
+        error = ask(local).error
+
+    assert error is not None
+    assert error.message.endswith("Error: Runtime exited with error: signal: segmentation fault")
+
+
+def test_too_much_memory_ends_the_environment(tmp_path: Path) -> None:
+    """A function that takes more than its memory is killed, and the report says how much it was."""
+    with serving(aws_function(tmp_path, memory=128, timeout=60)) as local:
+        result, after = ask(local, {"eat": 400}), ask(local)
+
+    assert result.error is not None
+    assert "Runtime.OutOfMemory" == result.error.type
+    assert result.report.memory_used > 128
+    assert after.error is None
+
+
+def test_an_init_error_is_reported_and_tried_again(tmp_path: Path) -> None:
+    """The caller gets the runtime's own report; once the code is cured, so is the function."""
+    function = aws_function(tmp_path)
+    with serving(function) as local:
+        write_handler(tmp_path, "import nowhere")
+        failed = ask(local)
+        write_handler(tmp_path)
+        cured = ask(local)
+
+    assert failed.error is not None
+    assert "Runtime.ImportModuleError" == failed.error.type
+    assert "nowhere" in failed.error.message
+    assert "Phase: init\tStatus: error\tError Type: Runtime.ImportModuleError" in failed.log
+    assert cured.error is None
+
+
+def test_a_program_that_is_not_there_is_an_init_error(tmp_path: Path) -> None:
+    """What can't be started is reported as Lambda reports a missing bootstrap."""
+    with serving(Function(root=tmp_path, command=[str(tmp_path / "bootstrap")])) as local:
+        error = ask(local).error
+
+    assert error is not None
+    assert "Runtime.InvalidEntrypoint" == error.type
+    assert str(tmp_path / "bootstrap") in error.message
+
+
+def test_slow_loading_is_tried_again_on_the_events_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that takes longer to load than Lambda allows is started once more, on the event's time."""
+    monkeypatch.setattr("runtime.local.environment.INIT_LIMIT", 1.0)
+    function = aws_function(tmp_path, timeout=30)
+    source = """
+import os, pathlib, threading
+if not os.path.exists("tried"):
+    pathlib.Path("tried").touch()
+    threading.Event().wait()
+"""
+    write_handler(tmp_path, source + (tmp_path / "app.py").read_text())
+    with serving(function) as local:
+        result = ask(local)
+
+    assert result.error is None
+    assert result.report.init is None
+    assert "Phase: init\tStatus: timeout" in result.log
+
+
+def test_environments_run_side_by_side_up_to_the_limit(tmp_path: Path) -> None:
+    """As many as the limit work at once; one more is refused at once."""
+    with serving(aws_function(tmp_path, concurrency=3, timeout=30)) as local, ThreadPoolExecutor(3) as pool:
+        busy = [pool.submit(ask, local, {"sleep": 1}) for _ in range(3)]
+        wait_for(lambda: 3 == len(local.platform.pools["function"].environments))
+        with pytest.raises(Throttled, match="runs 3 at once"):
+            ask(local)
+        pids = {json.loads(one.result().body)["pid"] for one in busy}
+        assert json.loads(ask(local).body)["pid"] in pids
+
+    assert 3 == len(pids)
+
+
+def test_fifty_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Fifty events at once, on as many environments, each get their own answer."""
+    with serving(aws_function(tmp_path, timeout=60)) as local, ThreadPoolExecutor(50) as pool:
+        results = list(pool.map(lambda n: ask(local, {"n": n}), range(50)))
+
+    assert [{"n": n} for n in range(50)] == [json.loads(result.body)["event"] for result in results]
+
+
+def test_new_code_while_the_old_runs(tmp_path: Path) -> None:
+    """What is running finishes on the old code; the next event gets the new one."""
+    function = aws_function(tmp_path, timeout=30)
+    with serving(function) as local, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ask, local, {"sleep": 0.5})
+        wait_for(lambda: any(one.invocations for one in local.platform.pools["function"].environments))
+        write_handler(tmp_path, "def handler(event, context):\n    return 'new'\n")
+        local.run(local.platform.replace(function))
+        assert b'"new"' == ask(local).body
+        old = json.loads(running.result().body)
+        wait_for(lambda: gone(old["pid"]))
+
+
+def test_a_process_that_died_while_waiting_is_replaced(tmp_path: Path) -> None:
+    """An environment whose process ended between two events is not given the second."""
+    with serving(aws_function(tmp_path)) as local:
+        pid = json.loads(ask(local).body)["pid"]
+        environment = local.platform.pools["function"].environments[0]
+        os.kill(pid, 9)
+        wait_for(lambda: not environment.usable)
+        assert 1 == json.loads(ask(local).body)["calls"]
+
+
+def test_an_answer_that_breaks_off_ends_the_environment(tmp_path: Path) -> None:
+    """The caller is told that the answer is cut, and the stuck process does not get another event."""
+    program = write_program(
+        tmp_path / "bootstrap",
+        """
+import http.client, os, socket
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+while True:
+    api.request("GET", "/2018-06-01/runtime/invocation/next")
+    got = api.getresponse(); got.read()
+    api.putrequest("POST", f"/2018-06-01/runtime/invocation/{got.headers['Lambda-Runtime-Aws-Request-Id']}/response")
+    api.putheader("Content-Length", "10"); api.endheaders(b"short")
+    api.sock.shutdown(socket.SHUT_WR); api.getresponse().read(); api.close()
+""",
+    )
+    with serving(Function(root=tmp_path, command=[str(program)])) as local:
+        result = ask(local)
+
+    assert result.error is not None
+    assert "Runtime.TruncatedResponse" == result.error.type
+
+
+def test_the_reserved_variables_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function sees what Lambda would tell it, its own variables, the developer's, and nothing of another one."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "another")
+    monkeypatch.setenv("HANDLER", "another.handler")
+    monkeypatch.setenv("EDITOR", "ed")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    expected = {
+        "_HANDLER": "app.handler",
+        "HANDLER": None,
+        "AWS_LAMBDA_FUNCTION_NAME": "one",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/one",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_EXECUTION_ENV": None,
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+        "TZ": ":UTC",
+        "EDITOR": "ed",
+        "MINE": "yes",
+    }
+    with serving(aws_function(tmp_path, name="one", memory=256, environment={"MINE": "yes"})) as local:
+        result = ask(local, {"env": [*expected, "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_SECRET_ACCESS_KEY"]})
+
+    got = json.loads(result.body)
+    assert result.report.environment == got.pop("AWS_LAMBDA_LOG_STREAM_NAME")
+    assert got.pop("AWS_SECRET_ACCESS_KEY") is not None
+    assert expected == got
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"timeout": 0}, "more than 0 and at most 900"),
+        ({"timeout": 901}, "more than 0 and at most 900"),
+        ({"memory": 64}, "128 to 10240 MB, not 64"),
+        ({"concurrency": 0}, "at least 1"),
+        ({"name": "not a name"}, "letters, digits"),
+        ({"root": Path("nowhere")}, "not a folder: nowhere"),
+        ({"environment": {"_HANDLER": "x"}}, "_HANDLER is reserved"),
+        ({"environment": {"AWS_LAMBDA_RUNTIME_API": "x"}}, "AWS_LAMBDA_RUNTIME_API is reserved"),
+        ({"environment": {"1": "x"}}, "starts with a letter"),
+    ],
+)
+def test_settings_that_lambda_would_not_take(settings: dict[str, Any], words: str) -> None:
+    """A wrong setting is refused with what it may be."""
+    with pytest.raises(SettingError, match=words):
+        Function(**settings)
+
+
+def test_an_unknown_function_is_named(tmp_path: Path) -> None:
+    """Asking for a function that is not there says which there are."""
+    with (
+        serving(Function(name="one", root=tmp_path), Function(name="two", root=tmp_path)) as local,
+        pytest.raises(UnknownFunction, match="no function 'three'; there are: one, two"),
+    ):
+        local.invoke(name="three")
+
+
+def test_leaving_ends_what_still_runs(tmp_path: Path) -> None:
+    """A platform that is closed in the middle of an event leaves no process behind, and its caller is told."""
+    with ThreadPoolExecutor(1) as pool:
+        with serving(aws_function(tmp_path, timeout=60)) as local:
+            running = pool.submit(ask, local, {"sleep": 60})
+            environments: list[Environment] = local.platform.pools["function"].environments
+            wait_for(lambda: any(one.invocations for one in environments))
+            process = environments[0]._process
+            assert process is not None
+            pids = family(process.pid)
+        assert pids
+        assert all(gone(pid) for pid in pids)
+        assert running.exception(PATIENCE) is not None
