@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from dispatch.errors import DispatchError
+from dispatch.errors import DispatchError, ExitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def report(error: BaseException, request_id: str = "", managed: bool = False) ->
 
 def error_type(error: BaseException) -> str:
     """The type that the Runtime API is told: one of ours, or the class's name for what user code raises."""
+    if isinstance(error, SystemExit):
+        return ExitError.error_type
     return error.error_type if isinstance(error, DispatchError) else type(error).__name__
 
 
@@ -78,6 +80,8 @@ def xray_cause(error: BaseException, managed: bool = False) -> str | None:
 def _message(error: BaseException, managed: bool) -> str:
     if managed and isinstance(error, DispatchError) and error.managed is not None:
         return error.managed
+    if type(error) is SystemExit:
+        return error.code if isinstance(error.code, str) else f"the handler called sys.exit({error.code or ''})"
     try:
         return str(error)
     except Exception as failure:  # noqa: BLE001 - any exception may come out of a user's __str__

@@ -25,6 +25,9 @@ class Terminated(SystemExit):
         self.reason = reason
         self.status = status
 
+    def __str__(self) -> str:
+        return f"the execution environment was ended by {self.reason}"
+
 
 def nothing(_reason: str) -> None:
     """What is left to do when a process ends that has loaded no function."""

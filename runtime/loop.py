@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dispatch.errors import ExitError, MarshalError, ResponseTooLarge
+from dispatch.errors import MarshalError, ResponseTooLarge
 from dispatch.invocation import handled
 from dispatch.response import Response
 from runtime.lifecycle import Terminated
@@ -48,7 +48,7 @@ def handle(client: RuntimeClient, function: Function, invocation: Invocation) ->
     except Terminated:
         raise
     except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
-        error = _exit_error(failure) if isinstance(failure, SystemExit) else failure
+        error = failure
         client.fail(invocation, error)
     else:
         # Where nothing has to run in between, the answer and the next poll go out together.
@@ -94,10 +94,3 @@ def _set_trace(trace_id: str | None) -> None:
         os.environ[TRACE] = trace_id
     elif TRACE in os.environ:
         del os.environ[TRACE]
-
-
-def _exit_error(failure: SystemExit) -> ExitError:
-    code = failure.code
-    error = ExitError(code if isinstance(code, str) else f"the handler ended with sys.exit({code or ''})")
-    error.__cause__ = failure
-    return error

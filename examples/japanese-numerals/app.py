@@ -1,0 +1,7 @@
+"""Integers to Japanese numerals, with a library that is brought along in the same folder."""
+
+from num2words import num2words
+
+
+def handler(event, headers):
+    return num2words(int(event), lang="ja")

@@ -1,0 +1,3 @@
+"""A script that answers the same to every event."""
+
+print("Hello, world!")
