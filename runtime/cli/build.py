@@ -123,8 +123,8 @@ def function(
 ) -> None:
     """Make a function archive from SOURCE: a script, a module or a folder, with what it requires.
 
-    Without -r, a folder's own requirements.txt counts, and a script's inline metadata (# /// script). FILE may be a .zip, or
-    a .pyz for a handler string to name.
+    Without -r, a folder's own requirements.txt counts; a script's inline metadata (# /// script) always does. FILE may
+    be a .zip, or a .pyz for a handler string to name.
     """
     with reported(as_json) as progress:
         built = functions.build(
@@ -146,8 +146,8 @@ def function(
 def bootstrap(file: Path, python: str, arch: str, as_json: bool) -> None:
     """Make the runtime with a Python inside, which needs nothing of the system but its C library and a shell.
 
-    FILE is one executable file; with a name that ends in .zip it is an archive with `bootstrap` at its top, which starts
-    faster: a layer for provided.al2023.
+    FILE is one executable file; with a name that ends in .zip it is an archive with `bootstrap` at its top, a layer for
+    provided.al2023, whose first start is faster.
     """
     with reported(as_json) as progress:
         show_built(bootstraps.build(file, Target(python, arch), progress=progress), as_json)

@@ -113,7 +113,7 @@ def add(target: Target, folder: Path, python: Path | None) -> Interpreter:
 def _carrier(target: Target, scratch: Path, python: Path) -> Path:
     folder = scratch / "wheels"
     folder.mkdir()
-    fetched = wheels.fetch([CARRIER], [], target, folder, python)
+    fetched = wheels.fetch(wheels.Wanted([CARRIER], [], target, python), folder)
     found = [wheel for wheel in fetched if wheel.name.startswith("freeze_core-")]
     if not found or target.machine not in found[0].name:
         raise PackageError(

@@ -28,7 +28,7 @@ def _patch(path: Path) -> tuple[int, ...]:
 
 
 def _version(python: Path) -> str | None:
-    ask = [python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    ask = [str(python), "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     try:
         done = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
     except OSError:

@@ -81,7 +81,7 @@ class Work:
         """Put libraries for the target into a folder of the archive."""
         self.step("fetching wheels")
         into = self.folder / where
-        self.libraries += wheels.install(requirements, files, self.target, into, self.python)
+        self.libraries += wheels.install(wheels.Wanted(requirements, files, self.target, self.python), into)
 
     def add_runtime(self, where: str, requirements: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
         """Put our runtime, what it requires, and other libraries into a folder of the archive."""
