@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -65,10 +66,8 @@ class FakeRuntimeApi:
             self.stopping = True
             self.changed.notify_all()
         for sock in [self.listener, *self.sockets]:
-            try:
+            with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in self.threads:
             thread.join(PATIENCE)
         for sock in [self.listener, *self.sockets]:
@@ -109,6 +108,10 @@ class FakeRuntimeApi:
         """Every answer, whole or begun, that came for one invocation."""
         return [r for r in self.requests if r.method == "POST" and f"invocation/{request_id}/" in r.route]
 
+    def answers_to(self, request_id: str) -> Callable[[], list[Request]]:
+        """A look at the answers to one invocation that came in full."""
+        return lambda: [r for r in self.answers(request_id) if r.complete]
+
     # The server's side
 
     def _accept(self) -> None:
@@ -148,10 +151,8 @@ class FakeRuntimeApi:
 
     @staticmethod
     def _hang_up(sock: socket.socket) -> None:
-        try:
+        with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         sock.close()
 
     def _head(self, wire: Wire, connection: int, pipelined: bool) -> Request:

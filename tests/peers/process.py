@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -94,10 +95,8 @@ class Child:
 
     def kill(self) -> None:
         """End the whole group, whatever it is doing."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.wait()
         for name in self.output:
             getattr(self.process, name).close()
@@ -120,6 +119,13 @@ class Runtime:
         settings = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "HANDLER": handler}
         wanted = {**settings, **(env or {})}
         self.child = Child([*COMMAND, *arguments], {k: v for k, v in wanted.items() if v != ""}, cwd or root)
+        threading.Thread(target=self._tell_of_the_end, daemon=True).start()
+
+    def _tell_of_the_end(self) -> None:
+        """Whoever waits for a request must hear that none will come any more."""
+        self.child.process.wait()
+        with self.api.changed:
+            self.api.changed.notify_all()
 
     def __enter__(self) -> Self:
         return self
@@ -130,11 +136,10 @@ class Runtime:
 
     def answer(self, request_id: str) -> Answer:
         """What was posted for this invocation, once it came in full."""
-        try:
-            self.api.wait(lambda: any(r.complete for r in self.api.answers(request_id)), f"an answer to {request_id}")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.child.log}") from None
-        request = self.api.answers(request_id)[0]
+        complete = self.api.answers_to(request_id)
+        self.api.wait(lambda: complete() or self.child.process.poll() is not None, f"an answer to {request_id}")
+        assert complete(), f"no answer to {request_id}; the runtime ended with {self.child.wait()}:\n{self.child.log}"
+        request = complete()[0]
         return Answer(request.route.rpartition("/")[2], request.body, request)
 
     def invoke(self, body: bytes = b"", headers: dict[str, str] | None = None, **reply: Any) -> Answer:

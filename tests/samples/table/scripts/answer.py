@@ -1,0 +1,2 @@
+def main(handler, event):
+    return {"handler": handler, "event": event}

@@ -1,0 +1,5 @@
+import json
+import sys
+
+print("said", end="")
+sys.exit(json.load(sys.stdin))

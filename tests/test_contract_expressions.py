@@ -1,0 +1,120 @@
+"""Expressions: statements, free names, and values that can be called."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Ask, Fail, Serve
+
+FREE = [
+    ("event", "ab"),
+    ("event.upper()", "AB"),
+    ("f'{event}!'", "ab!"),
+    ("headers['Content-Type']", "application/json"),
+    ("str(len(event))", "2"),
+    ("import json; json.dumps(event)", '"ab"'),
+    ("import json\njson.dumps(event)", '"ab"'),
+    ("x = event * 2; y = x + '!'; y", "abab!"),
+    ("for c in event:\n    last = c\nlast", "b"),
+    ("def twice(s):\n    return s + s\ntwice(event)", "abab"),
+    ("b'\\x00\\xff'+event.encode()", None),
+    ("''.join(sorted(event,reverse=True))", "ba"),
+    ("''.join(c + k for c in event for k in '-')", "a-b-"),
+    ("''.join([event[i] for i in range(len(event))])", "ab"),
+    ("(lambda: event)()", "ab"),
+    ("if event == 'ab':\n    word = 'yes'\nelse:\n    word = 'no'\nword", "yes"),
+    ("None if event else 'x'", ""),
+    ("event;", "ab"),
+    ("event  # as it is", "ab"),
+    (" event ", "ab"),
+    ("event\n", "ab"),
+    ("import app; app.double(event)", "abab"),
+    ("from app import double; double(event)", "abab"),
+    ("match event:\n    case 'ab':\n        out = 'matched'\nout", "matched"),
+    ("[n := event, n][1]", "ab"),
+]
+CALLED = [
+    ("lambda event, headers: event[::-1]", "ba"),
+    ("lambda e, h: e", "ab"),
+    ("import app; app.handler", "handled ab"),
+    ("from app import handler; handler", "handled ab"),
+    ("import functools, app; functools.partial(app.third, 'bound')", "bound ab"),
+    ("def f(event, headers):\n    return event * 2\nf", "abab"),
+    ("async def f(event, headers):\n    return event * 2\nf", "abab"),
+    ("class C:\n    def __call__(self, event, headers):\n        return event\nC()", "ab"),
+    ("__import__('app').handler", "handled ab"),
+    ("def f(event, headers):\n    yield event\n    yield '!'\nf", "ab!"),
+    ("lambda event, headers: (c for c in event)", "ab"),
+]
+APP = """
+def handler(event, headers):
+    return f"handled {event}"
+def double(text):
+    return text + text
+def third(bound, event, headers):
+    return f"{bound} {event}"
+"""
+
+
+@pytest.mark.parametrize(("source", "expected"), [*FREE, *CALLED])
+def test_expressions(serve: Serve, source: str, expected: str | None) -> None:
+    """The last expression is the answer, or what is called for it, event after event."""
+    runtime = serve(APP, source, "expression")
+    answers = [runtime.invoke(b"ab") for _ in range(2)]
+    wanted = b"\x00\xffab" if expected is None else expected.encode()
+    assert [("response", wanted)] * 2 == [(answer.kind, answer.body) for answer in answers]
+
+
+@pytest.mark.parametrize(("source", "expected"), [(s, e) for s, e in [*FREE, *CALLED] if s not in ("app.handler",)])
+def test_auto_takes_source(ask: Ask, source: str, expected: str | None) -> None:
+    """auto knows each of them for an expression."""
+    assert (b"\x00\xffab" if expected is None else expected.encode()) == ask(APP, b"ab", source).body
+
+
+def test_setup_runs_once(serve: Serve) -> None:
+    """A value that can be called is made once; its statements run at the start."""
+    runtime = serve({}, "calls = []\nlambda event, headers: str(len(calls.append(event) or calls))")
+    assert [b"1", b"2"] == [runtime.invoke(b"x").body for _ in range(2)]
+
+
+def test_free_names_are_fresh(serve: Serve) -> None:
+    """An expression with free names is evaluated for each event, each with its own."""
+    runtime = serve({}, "event + headers['X-Own']")
+    answers = [runtime.invoke(body, {"X-Own": own}).body for body, own in ((b"a", "1"), (b"b", "2"))]
+    assert [b"a1", b"b2"] == answers
+
+
+def test_one_event_leaves_no_names(serve: Serve) -> None:
+    """Names that one event's evaluation made are not there for the next."""
+    runtime = serve({}, "seen = 'seen' in globals() or 'seen' in locals()\nstr(seen) + event")
+    assert [b"Falsex", b"Falsex"] == [runtime.invoke(b"x").body for _ in range(2)]
+
+
+def test_expression_error_is_an_invocation_error(serve: Serve) -> None:
+    """An exception while it is evaluated fails the event, with the line in the trace."""
+    runtime = serve({}, "str(1 / int(event))")
+    report = runtime.invoke(b"0").report
+    assert ("ZeroDivisionError", b"1.0") == (report["errorType"], runtime.invoke(b"1").body)
+    assert "line 1" in "".join(report["stackTrace"])
+
+
+@pytest.mark.parametrize("source", ["event.", "x = 1", "import json", "def f(): pass", "3 +", "event event", "1 = x"])
+def test_sources_that_are_no_expression(fail: Fail, source: str) -> None:
+    """What is no Python, or does not end in an expression, is an init error that shows the source."""
+    failed = fail({}, source, "expression")
+    assert 1 == failed.status
+    assert failed.type in ("Runtime.UserCodeSyntaxError", "Runtime.MalformedHandlerName")
+    assert source.split("\n")[0] in failed.report["errorMessage"] + "".join(failed.report["stackTrace"])
+
+
+@pytest.mark.parametrize("source", ["'constant'", "1 + 1", "[1, 2]", "None"])
+def test_values_that_do_not_use_the_event(serve: Serve, source: str) -> None:
+    """A value that can't be called and does not use the event is refused at the start, with the reason."""
+    failed = serve({}, source, "expression").failed()
+    assert (1, True) == (failed.status, "event" in failed.report["errorMessage"])
+
+
+def test_undefined_name(serve: Serve) -> None:
+    """A name that nobody defined is a NameError: of the start if it runs then, else of the event."""
+    runtime = serve({}, "evnt.upper() + event", "expression")
+    assert "NameError" == runtime.invoke(b"x").report["errorType"]
+    assert "NameError" == serve({}, "evnt.upper()", "expression").failed().type

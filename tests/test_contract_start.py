@@ -1,0 +1,169 @@
+"""Starting: settings, the task root, and every way in which it can fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Ask, Fail, Serve, write
+from peers.process import COMMAND, Child, Runtime
+
+FOLDER = "import os, sys\ndef handler(event, headers):\n    return f'{os.getcwd()}|{sys.path[0]}'\n"
+
+
+@pytest.mark.parametrize("cwd", ["/", "."])
+def test_changes_into_the_task_root(ask: Ask, tmp_path: Path, cwd: str) -> None:
+    """The task root is the current folder and first on sys.path, wherever the runtime was started."""
+    root = (tmp_path / "task").resolve()
+    assert f"{root}|{root}" == ask(FOLDER, cwd=Path(cwd).resolve()).body.decode()
+
+
+@pytest.mark.parametrize("setting", ["", "task", "./task"])
+def test_relative_task_root(ask: Ask, tmp_path: Path, setting: str) -> None:
+    """Without LAMBDA_TASK_ROOT the current folder is the root; a relative one is taken from it."""
+    root = tmp_path.resolve() / "task"
+    cwd = root if not setting else tmp_path
+    root.mkdir()
+    assert f"{root}|{root}" == ask(FOLDER, cwd=cwd, env={"LAMBDA_TASK_ROOT": setting}).body.decode()
+
+
+@pytest.mark.parametrize(
+    ("argument", "handler", "underscored"),
+    [
+        (["'argument'"], "'HANDLER'", "'_HANDLER'"),
+        ([], "'HANDLER'", "'_HANDLER'"),
+        ([], "", "'_HANDLER'"),
+        (["'argument'"], "", ""),
+    ],
+)
+def test_which_handler_string_wins(ask: Ask, argument: list[str], handler: str, underscored: str) -> None:
+    """The argument wins over HANDLER, and HANDLER over _HANDLER."""
+    expected = (argument or [handler or underscored])[0]
+    source = f"lambda event, headers: {expected}"
+    env = {"_HANDLER": underscored and f"lambda event, headers: {underscored}"}
+    arguments = [f"lambda event, headers: {text}" for text in argument]
+    answer = ask({}, handler=handler and f"lambda event, headers: {handler}", env=env, arguments=arguments)
+    assert expected.strip("'") == answer.body.decode(), source
+
+
+def test_long_handler_with_blanks(ask: Ask) -> None:
+    """HANDLER takes what Lambda's own setting does not: blanks, lines, and more than 128 characters."""
+    handler = (
+        "import json\ndata = json.loads(event)\n" + "".join(f"x{n} = {n}\n" for n in range(40)) + "str(x39) + data"
+    )
+    assert b"39!" == ask({}, b'"!"', handler).body
+
+
+INIT_ERRORS = {
+    "convention": ({"HANDLER_CONVENTION": "jsn"}, "Runtime.UnknownConvention", ["jsn", "json", "standard", "script"]),
+    "later convention": ({"HANDLER_CONVENTION": "nosuch"}, "Runtime.UnknownConvention", ["nosuch", "lambda", "stream"]),
+    "encoding": ({"HANDLER_ENCODING": "utf-88"}, None, ["HANDLER_ENCODING", "utf-88"]),
+    "not a text encoding": ({"HANDLER_ENCODING": "base64"}, None, ["HANDLER_ENCODING", "base64"]),
+    "transport": ({"HANDLER_TRANSPORT": "pigeon"}, None, ["HANDLER_TRANSPORT", "pigeon", "socket", "requests"]),
+    "workers": ({"HANDLER_WORKERS": "many"}, None, ["HANDLER_WORKERS", "many"]),
+    "no workers": ({"HANDLER_WORKERS": "0"}, None, ["HANDLER_WORKERS", "0"]),
+    "task root": ({"LAMBDA_TASK_ROOT": "/no/such/folder"}, None, ["LAMBDA_TASK_ROOT", "/no/such/folder"]),
+    "no handler": ({"HANDLER": "", "_HANDLER": ""}, None, ["_HANDLER", "HANDLER"]),
+    "plugin": ({"HANDLER_PLUGINS": "no_such_plugin"}, "Runtime.PluginError", ["no_such_plugin", "HANDLER_PLUGINS"]),
+    "no module": ({"HANDLER": "ap.handler"}, "Runtime.ImportModuleError", ["ap", "app"]),
+    "no function": ({"HANDLER": "app.handlr"}, "Runtime.HandlerNotFound", ["handlr", "app.py", "handler", "helper"]),
+    "not callable": ({"HANDLER": "app.number"}, "Runtime.HandlerNotFound", ["number", "int"]),
+    "no script": ({"HANDLER": "tol.py"}, None, ["tol.py", "tool.py"]),
+    "bad expression": ({"HANDLER": "event +"}, "Runtime.UserCodeSyntaxError", ["event +"]),
+    "bad syntax": ({"HANDLER": "broken.handler"}, "Runtime.UserCodeSyntaxError", ["broken.py", "line 2"]),
+    "bad syntax in script": ({"HANDLER": "broken.py"}, "Runtime.UserCodeSyntaxError", ["broken.py"]),
+    "import fails": ({"HANDLER": "needs.handler"}, "Runtime.ImportModuleError", ["no_such_library", "needs"]),
+    "import raises": ({"HANDLER": "raises.handler"}, "ZeroDivisionError", ["division by zero"]),
+    "import exits": ({"HANDLER": "leaves.handler"}, "Runtime.ExitError", []),
+    "built-in module": ({"HANDLER": "sys.exit"}, "Runtime.BuiltInModuleConflict", ["sys"]),
+}
+FILES = {
+    "app.py": "number = 3\ndef handler(event, headers):\n    return event\ndef helper(event, headers):\n    return event\n",
+    "tool.py": "print()\n",
+    "broken.py": "x = 1\ndef handler(:\n",
+    "needs.py": "import no_such_library\ndef handler(event, headers):\n    return event\n",
+    "raises.py": "1 / 0\n",
+    "leaves.py": "import sys\nsys.exit(0)\n",
+}
+
+
+@pytest.mark.parametrize(("env", "kind", "words"), INIT_ERRORS.values(), ids=INIT_ERRORS)
+def test_init_errors(fail: Fail, env: dict[str, str], kind: str | None, words: list[str]) -> None:
+    """An init error is logged, posted with its type, and ends the process with 1; the message names what there is."""
+    failed = fail(FILES, env=env)
+    assert (1, failed.report["errorType"]) == (failed.status, failed.type)
+    if kind:
+        assert kind == failed.type
+    else:
+        assert failed.report["errorType"].startswith("Runtime.")
+    for word in words:
+        assert word in failed.report["errorMessage"]
+    assert failed.report["errorMessage"].splitlines()[0] in failed.log
+    assert {"errorMessage", "errorType", "requestId", "stackTrace"} == set(failed.report)
+
+
+@pytest.mark.parametrize("value", ["", "127.0.0.1", "127.0.0.1:port", "ftp://127.0.0.1:80"])
+def test_runtime_api_address_is_required(tmp_path: Path, value: str) -> None:
+    """Without a usable AWS_LAMBDA_RUNTIME_API there is nobody to tell: the log says so, and the status is 1."""
+    root = write(tmp_path, FILES)
+    env = {"HANDLER": "app.handler", "LAMBDA_TASK_ROOT": str(root)}
+    child = Child(COMMAND, {**env, "AWS_LAMBDA_RUNTIME_API": value} if value else env, root)
+    try:
+        status = child.wait()
+        if value != "127.0.0.1":
+            assert "AWS_LAMBDA_RUNTIME_API" in child.log
+        assert (1, False) == (status, "Traceback" in child.log)
+    finally:
+        child.kill()
+
+
+def test_init_error_that_nobody_takes(serve: Serve) -> None:
+    """A Runtime API that cannot be reached does not keep an init error from the log, nor the process alive."""
+    runtime = serve(FILES, "app.handlr", env={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"})
+    status = runtime.child.wait()
+    assert (1, True) == (status, "handlr" in runtime.child.log)
+
+
+def test_own_frames_are_cut_from_init_errors(fail: Fail) -> None:
+    """The trace of a failing import shows the user's files and not ours."""
+    trace = "".join(fail(FILES, "raises.handler").report["stackTrace"])
+    assert (True, False) == ("raises.py" in trace, "importlib" in trace or "dispatch/" in trace)
+
+
+def test_error_inside_a_library_names_both(fail: Fail) -> None:
+    """A module that the user's module needs is told apart from the user's module itself."""
+    failed = fail({"app.py": "import helper\n", "helper.py": "from collections import nothing_such\n"})
+    assert "Runtime.ImportModuleError" == failed.type
+    assert "nothing_such" in failed.report["errorMessage"]
+
+
+@pytest.mark.parametrize("convention", ["process", "coprocess", "asgi", "wsgi"])
+def test_known_but_later_conventions(fail: Fail, convention: str) -> None:
+    """A convention that is not there yet is an init error that lists those that are."""
+    if convention in _available():
+        pytest.skip(f"{convention} exists")
+    failed = fail(FILES, convention=convention)
+    assert "Runtime.UnknownConvention" == failed.type
+    for name in ("standard", "script", "expression", "json", "lambda", "stream"):
+        assert name in failed.report["errorMessage"]
+
+
+def _available() -> set[str]:
+    import pkgutil
+
+    import conventions
+
+    return {module.name.rstrip("_") for module in pkgutil.iter_modules(conventions.__path__)}
+
+
+def test_needs_nothing_of_aws(tmp_path: Path) -> None:
+    """A bare environment is enough: no HOME, no PATH, no locale."""
+    root = write(tmp_path / "task", FILES)
+    with Runtime("app.handler", root, env={"PATH": "", "HOME": "", "LD_LIBRARY_PATH": ""}) as runtime:
+        assert b"x" == runtime.invoke(b"x").body
+
+
+def test_command_is_this_interpreter() -> None:
+    """What is tested is `python -P -m runtime`."""
+    assert (sys.executable, "-P", "-m", "runtime") == COMMAND

@@ -1,0 +1,190 @@
+"""Handler strings: what they name, and what they must not reach."""
+
+from __future__ import annotations
+
+import io
+import py_compile
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import Ask, Fail, Files, Serve, write
+
+ECHO = "def handler(event, headers):\n    return f'{__name__} {event}'\n"
+TREE: Files = {
+    "app.py": ECHO,
+    "package/__init__.py": ECHO,
+    "package/module.py": ECHO,
+    "package/deep/__init__.py": "",
+    "package/deep/leaf.py": "from ..module import handler as other\n" + ECHO,
+    "folder/inside.py": ECHO,
+    "folder/tool.py": "import sys\nprint('tool', sys.stdin.read(), sys.argv, end='')\n",
+    "tool.py": "import sys\nprint('tool', sys.stdin.read(), sys.argv, end='')\n",
+    "dashed-name.py": ECHO,
+    "with space.py": "print('spaced', end='')\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        ("app.handler", "app x"),
+        ("package.handler", "package x"),
+        ("package.module.handler", "package.module x"),
+        ("package/module.handler", "package.module x"),
+        ("package/deep/leaf.handler", "package.deep.leaf x"),
+        ("package.deep.leaf.other", "package.module x"),
+        ("folder/inside.handler", "folder.inside x"),
+        ("folder.inside.handler", "folder.inside x"),
+        ("dashed-name.handler", "dashed-name x"),
+        ("tool.py", "tool x ['tool.py']"),
+        ("folder/tool.py", "tool x ['folder/tool.py']"),
+        ("./tool.py", None),
+        ("with space.py", "spaced"),
+    ],
+)
+def test_forms(ask: Ask, handler: str, expected: str | None) -> None:
+    """Each form of a handler string finds what it names."""
+    answer = ask(TREE, b"x", handler)
+    assert "response" == answer.kind
+    if expected is not None:
+        assert expected == answer.body.decode()
+
+
+@pytest.mark.parametrize(("handler", "expected"), [("app.handler", b"app x"), ("tool.pyc", b"tool x ['tool.pyc']")])
+def test_sourceless(ask: Ask, tmp_path: Path, handler: str, expected: bytes) -> None:
+    """Compiled files without their source are modules and scripts too."""
+    root = write(tmp_path / "task", TREE)
+    for name in ("app", "tool"):
+        py_compile.compile(str(root / f"{name}.py"), str(root / f"{name}.pyc"), doraise=True)
+        (root / f"{name}.py").unlink()
+    assert expected == ask({}, b"x", handler, root=root).body
+
+
+def test_pyc_of_another_python(fail: Fail, tmp_path: Path) -> None:
+    """Bytecode of another interpreter is an init error that says so."""
+    failed = fail({"app.pyc": b"\x00\x01\r\n" + bytes(60), "other.py": ""}, "app.handler")
+    assert ("Runtime.ImportModuleError", True) == (failed.type, "app" in failed.report["errorMessage"])
+
+
+def archive(**members: str) -> bytes:
+    """A zip archive."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as file:
+        for name, content in members.items():
+            file.writestr(name.replace("__slash__", "/") + ".py", content)
+    return data.getvalue()
+
+
+ARCHIVE = archive(
+    __main__="import sys, library\nprint(library.NAME, sys.stdin.read(), __name__, end='')\n",
+    library="NAME = 'brought along'\n",
+    module="import library\ndef func(event, headers):\n    return f'{library.NAME} {event}'\n",
+    pack__slash____init__="",
+    pack__slash__part="def func(event, headers):\n    return __name__\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        ("app.pyz", b"brought along x __main__"),
+        ("app.pyz/module.func", b"brought along x"),
+        ("app.pyz/pack.part.func", b"pack.part"),
+        ("app.pyz/pack/part.func", b"pack.part"),
+        ("sub/app.pyz/module.func", b"brought along x"),
+        ("sub/app.pyz", b"brought along x __main__"),
+    ],
+)
+def test_archives(serve: Serve, handler: str, expected: bytes) -> None:
+    """An archive is a script by its __main__.py, or holds functions, with its libraries inside."""
+    runtime = serve({"app.pyz": ARCHIVE, "sub/app.pyz": ARCHIVE}, handler)
+    assert [expected] * 2 == [runtime.invoke(b"x").body for _ in range(2)]
+
+
+def test_archive_with_shebang(ask: Ask) -> None:
+    """The first line that zipapp writes does not disturb."""
+    assert b"brought along x __main__" == ask({"a.pyz": b"#!/usr/bin/env python3\n" + ARCHIVE}, b"x", "a.pyz").body
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        ("a.pyz/module.fun", ["fun", "func"]),
+        ("a.pyz/modul.func", ["modul", "module"]),
+        ("b.pyz", ["b.pyz", "__main__"]),
+    ],
+)
+def test_archives_that_lack_it(fail: Fail, handler: str, words: list[str]) -> None:
+    """What is not in the archive is an init error that names what is."""
+    failed = fail({"a.pyz": ARCHIVE, "b.pyz": archive(module="")}, handler)
+    for word in words:
+        assert word in failed.report["errorMessage"]
+
+
+ESCAPES = [
+    "../outside.py",
+    "../outside.handler",
+    "folder/../../outside.py",
+    "folder/../../outside.handler",
+    "{parent}/outside.py",
+    "{parent}/outside.handler",
+    "../other.pyz",
+    "../other.pyz/module.func",
+    "{parent}/other.pyz/module.func",
+    "linked.py",
+    "linked.handler",
+    "linked.pyz",
+    "linked.pyz/module.func",
+    "linked_folder/outside.py",
+    "linked_folder/outside.handler",
+    "linked_folder.outside.handler",
+    "linked_package.handler",
+    "linked_folder/other.pyz/module.func",
+    "..outside.handler",
+]
+
+
+@pytest.mark.parametrize("handler", ESCAPES)
+def test_no_way_out_of_the_task_root(fail: Fail, tmp_path: Path, handler: str) -> None:
+    """A handler string that would leave the task root is an init error, and nothing outside is run."""
+    escape = "open('ESCAPED', 'w').close()\ndef handler(event, headers):\n    return event\n"
+    write(
+        tmp_path,
+        {"outside.py": escape, "other.pyz": archive(__main__=escape, module=escape), "pack/__init__.py": escape},
+    )
+    root = write(tmp_path / "task", {"folder/inside.py": ECHO})
+    for link, target in {
+        "linked.py": "outside.py",
+        "linked.pyz": "other.pyz",
+        "linked_folder": ".",
+        "linked_package": "pack",
+    }.items():
+        (root / link).symlink_to(tmp_path / target)
+    failed = fail({}, handler.format(parent=tmp_path.resolve()), root=root)
+    assert (1, []) == (failed.status, list(tmp_path.rglob("ESCAPED")))
+
+
+def test_links_inside_the_task_root(ask: Ask, tmp_path: Path) -> None:
+    """A link that stays inside is as good as a file, and so is a task root that is itself a link."""
+    root = write(tmp_path / "real", TREE)
+    (root / "alias.py").symlink_to(root / "app.py")
+    (tmp_path / "task").symlink_to(root)
+    assert b"alias x" == ask({}, b"x", "alias.handler", root=tmp_path / "task").body
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        ("app.handler", b"function"),
+        ("app.py", b"script"),
+        ("'x'.join(event)", b"1x2"),
+        ("event", b"12"),
+        ("event[0]", b"1"),
+        ("len(event) and event", b"12"),
+    ],
+)
+def test_auto(ask: Ask, handler: str, expected: bytes) -> None:
+    """auto: an existing script file, then a dotted name, then an expression."""
+    files = {"app.py": "import sys\nsys.stdout.write('script')\ndef handler(event, headers):\n    return 'function'\n"}
+    assert expected == ask(files, b"12", handler).body
