@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.plot import drawing
-from benchmarks.report import Report, caption, machine, tables
+from benchmarks.report import Report, caption, documented, machine, tables
 from benchmarks.rounds import BenchError, Series, bench, can_drop_file_cache, measure
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.subjects import SUBJECTS
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(tables(report))
     if options.json:
         options.json.write_text(report.to_json())
+    if options.page:
+        options.page.write_text(documented(options.page.read_text(), report))
     if options.svg:
         options.svg.write_text(drawing(report.series, caption(report)))
     return int(options.check and not all(verdict.met for verdict in report.verdicts))
@@ -55,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="status 1 unless every budget of what was run is met")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the figures there")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables there, between the page's marks")
     parser.add_argument(
         "--read", type=Path, metavar="FILE", help="report on figures that --json wrote; measure nothing"
     )

@@ -31,6 +31,7 @@ class Verdict:
 
     @property
     def met(self) -> bool:
+        """Whether it was measured, and lies within the limit."""
         return self.value is not None and self.value <= self.budget.limit
 
 

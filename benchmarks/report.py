@@ -14,6 +14,8 @@ from benchmarks.budgets import Verdict, judge
 from benchmarks.rounds import Series
 from benchmarks.scenarios import SCENARIOS, Scenario
 
+START, END = "<!-- figures -->", "<!-- end of figures -->"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -26,26 +28,43 @@ class Report:
 
     @property
     def verdicts(self) -> list[Verdict]:
+        """What the figures say of each budget."""
         return judge(self.series, self.scenarios)
 
     def to_json(self) -> str:
         """The report as JSON: `from_json` reads it back; medians, spreads and verdicts are added for other readers."""
-        figures = [{**asdict(one), "median": one.median, "spread": one.spread} for one in self.series]
-        budgets = [{**asdict(verdict.budget), "value": verdict.value, "met": verdict.met} for verdict in self.verdicts]
-        content = {
-            "machine": self.machine, "settings": self.settings, "scenarios": self.scenarios, "figures": figures,
-            "budgets": budgets,
-        }  # fmt: skip
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        figures = [{**asdict(one), "median": _short(one.median), "spread": _short(one.spread)} for one in self.series]
+        budgets = [
+            {**asdict(verdict.budget), "value": verdict.value and _short(verdict.value), "met": verdict.met}
+            for verdict in self.verdicts
+        ]
+        parts = {
+            "machine": json.dumps(self.machine, ensure_ascii=False),
+            "settings": json.dumps(self.settings),
+            "scenarios": json.dumps(self.scenarios),
+            "figures": _lines(figures),
+            "budgets": _lines(budgets),
+        }
+        return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in parts.items()) + "\n}\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
+        """The report that `to_json` wrote."""
         content = json.loads(text)
         series = tuple(
             Series(one["scenario"], one["subject"], one["figure"], one["unit"], tuple(one["values"]))
             for one in content["figures"]
         )
         return cls(content["machine"], content["settings"], tuple(content["scenarios"]), series)
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One row a line, so that a change of the figures is a change of lines."""
+    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def machine() -> dict[str, Any]:
@@ -81,10 +100,8 @@ def caption(report: Report) -> str:
 def _about(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     chosen = ", ".join(f"{name}: {value}" for name, value in settings.items())
-    return (
-        f"{machine['processors']} × {machine['processor']}, {machine['system']}, {machine['date']},"
-        f" load before {machine['load before']}\n{versions}\n{chosen}"
-    )
+    about = f"{machine['processors']} × {machine['processor']}, {machine['system']}, {machine['date']}"
+    return f"{about}, load before {machine['load before']}.\n\n{versions}.\n\n{chosen}."
 
 
 def _scenario_table(scenario: Scenario, series: Sequence[Series]) -> str:
@@ -107,6 +124,15 @@ def _cell(one: Series | None, baseline: Series | None) -> str:
     if baseline is None or baseline is one or not all(baseline.values):
         return text
     return f"{text} ×{one.ratio(baseline):.2f}"
+
+
+def documented(page: str, report: Report) -> str:
+    """The page with the report between its two marks. Raises ValueError if it has none."""
+    before, start, rest = page.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f"the page has no place for figures: a line {START} and, below it, a line {END}")
+    return f"{before}{start}\n\n{tables(report)}\n\n{end}{after}"
 
 
 def budget_table(verdicts: Sequence[Verdict]) -> str:

@@ -34,6 +34,7 @@ class Series:
 
     @property
     def median(self) -> float:
+        """The middle of the rounds."""
         return statistics.median(self.values)
 
     @property
@@ -130,11 +131,16 @@ def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress:
             subject.name,
             figure.name,
             figure.unit,
-            tuple(figure.read(run) for run in taken[subject.name]),
+            tuple(_rounded(figure.read(run)) for run in taken[subject.name]),
         )
         for subject in subjects
         for figure in scenario.figures
     ]
+
+
+def _rounded(value: float) -> float:
+    """As many digits as mean something: no clock here is better than one part in a hundred thousand."""
+    return float(f"{value:.5g}")
 
 
 def can_drop_file_cache() -> bool:
@@ -143,6 +149,7 @@ def can_drop_file_cache() -> bool:
 
 
 def drop_file_cache() -> None:
+    """Let the next start read everything from the disk."""
     os.sync()
     DROP_CACHES.write_text("3\n")
 

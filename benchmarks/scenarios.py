@@ -165,6 +165,7 @@ def _scenarios() -> tuple[Scenario, ...]:
             warmup=5_000,
             measured=200_000,
             rounds=1,
+            placement="together",
         ),
     )
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -188,8 +188,27 @@ def test_command_writes_what_it_measured(tmp_path: Path, capsys: pytest.CaptureF
         one["subject"]: one["values"] for one in json.loads(figures.read_text())["figures"] if one["figure"] == "time"
     }
     assert {"c": 2, "c-pipelined": 2} == {subject: len(values) for subject, values in times.items()}
-    bars = ElementTree.parse(drawing).findall("{http://www.w3.org/2000/svg}rect")
+    bars = ET.parse(drawing).findall("{http://www.w3.org/2000/svg}rect")
     assert 2 == len(bars)
+
+
+def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
+    """A page keeps what stands around its figures, however often they are written; one without marks is refused."""
+    figures, page = tmp_path / "figures.json", tmp_path / "page.md"
+    figures.write_text(_report(0.5).to_json())
+    page.write_text("# Speed\n\n<!-- figures -->\nold\n<!-- end of figures -->\nThe end.\n")
+
+    assert 0 == main(["--read", str(figures), "--page", str(page)])
+    written = page.read_text()
+    assert 0 == main(["--read", str(figures), "--page", str(page)])
+    assert written == page.read_text()
+    assert written.startswith("# Speed\n\n<!-- figures -->\n\n2 × P, Linux")
+    assert written.endswith("\n\n<!-- end of figures -->\nThe end.\n")
+    assert "old" not in written
+
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="the page has no place for figures"):
+        main(["--read", str(figures), "--page", str(page)])
 
 
 def test_unknown_scenarios_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
