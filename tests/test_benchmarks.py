@@ -196,7 +196,7 @@ def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
     """A page keeps what stands around its figures, however often they are written; one without marks is refused."""
     figures, page = tmp_path / "figures.json", tmp_path / "page.md"
     figures.write_text(_report(0.5).to_json())
-    page.write_text("# Speed\n\n<!-- figures -->\nold\n<!-- end of figures -->\nThe end.\n")
+    page.write_text("# Speed\n\n<!-- figures -->\noutdated\n<!-- end of figures -->\nThe end.\n")
 
     assert 0 == main(["--read", str(figures), "--page", str(page)])
     written = page.read_text()
@@ -204,7 +204,7 @@ def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
     assert written == page.read_text()
     assert written.startswith("# Speed\n\n<!-- figures -->\n\n2 × P, Linux")
     assert written.endswith("\n\n<!-- end of figures -->\nThe end.\n")
-    assert "old" not in written
+    assert "outdated" not in written
 
     page.write_text("no marks")
     with pytest.raises(ValueError, match="the page has no place for figures"):
