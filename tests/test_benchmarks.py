@@ -78,7 +78,7 @@ def test_cold_start_ends_with_the_first_poll(place: Bench) -> None:
     ("command", "complaint"),
     [
         (("{client}", "-s", "1,1"), "the answer is not what was expected"),
-        (("true",), "the runtime ended before its time; 0 of 25 invocations were answered"),
+        (("true",), "the runtime ended before its time, with status 0; 0 of 25 invocations were answered"),
         (("no-such-command",), "cannot run no-such-command"),
         (("{python}", "-m", "awslambdaric", "app.missing"), "Handler 'missing' missing on module 'app'"),
     ],

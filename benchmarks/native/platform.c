@@ -248,6 +248,15 @@ static void start_runtime(char **command) {
     if (clock_getcpuclockid(runtime, &runtime_clock)) fail("clock_getcpuclockid");
 }
 
+static void ended_early(void) {
+    char text[96];
+    int status = 0;
+    waitpid(runtime, &status, 0);
+    if (WIFSIGNALED(status)) snprintf(text, sizeof text, "the runtime ended before its time, by signal %d", WTERMSIG(status));
+    else snprintf(text, sizeof text, "the runtime ended before its time, with status %d", WEXITSTATUS(status));
+    fail(text);
+}
+
 static void loop(int listener, int expect_exit) {
     struct pollfd waits[CONNECTIONS + 2];
     int ended = (int)syscall(SYS_pidfd_open, runtime, 0);
@@ -266,7 +275,7 @@ static void loop(int listener, int expect_exit) {
         if (finished) return;
         if (waits[0].revents) accept_connection(listener);
         if (!waits[1].revents) continue;
-        if (!expect_exit) fail("the runtime ended before its time");
+        if (!expect_exit) ended_early();
         first_poll = read_clock(CLOCK_MONOTONIC) - started;
         return;
     }
