@@ -40,6 +40,11 @@ def settle(value: Any) -> Any:
     return value
 
 
+def share() -> None:
+    """Run the event loop in a thread of its own, for several threads to await on."""
+    _loop.share()
+
+
 def close() -> None:
     """End the event loop, and with it the tasks that are still on it."""
     _loop.close()
@@ -53,10 +58,13 @@ class _Loop:
     """The process's one event loop, made when it is first needed."""
 
     _runner: asyncio.Runner | None = None
+    _shared: asyncio.AbstractEventLoop | None = None
 
     def run(self, coroutine: Any) -> Any:
         from contextvars import copy_context
 
+        if self._shared is not None:
+            return _awaited_elsewhere(coroutine, self._shared)
         if self._runner is None:
             import asyncio
 
@@ -73,10 +81,47 @@ class _Loop:
         pump: _Pump = self.run(_started(source))
         return pump.items(self)
 
+    def share(self) -> None:
+        import asyncio
+        import threading
+
+        self._shared = asyncio.new_event_loop()
+        threading.Thread(target=self._shared.run_forever, name="event loop", daemon=True).start()
+
     def close(self) -> None:
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+
+def _awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    """The result of a coroutine that runs on another thread's loop, in this thread's context."""
+    import concurrent.futures
+    from contextvars import copy_context
+
+    done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    async def finish() -> None:
+        try:
+            done.set_result(await coroutine)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits; here it would end the loop
+            done.set_exception(error)
+
+    def start() -> None:
+        task = loop.create_task(finish())
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    # A task takes the context of whoever makes it.
+    loop.call_soon_threadsafe(start, context=copy_context())
+    error = done.exception()
+    if error is not None:
+        raise error
+    return done.result()
+
+
+#: The loop itself keeps only weak references to its tasks.
+_tasks: set[asyncio.Task[None]] = set()
 
 
 async def _started(source: AsyncIterable[Any]) -> _Pump:

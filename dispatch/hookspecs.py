@@ -1,4 +1,4 @@
-"""The six hooks, and how to write a plugin.
+"""The hooks, and how to write a plugin.
 
 A plugin is a module with functions named ``dispatch_*``. It needs no decorator and no base class::
 
@@ -87,6 +87,16 @@ def dispatch_startup(function: Function) -> None:
 
     :param function: what was loaded: its ``handler``, ``convention`` and ``target``.
     """
+
+
+@hookspec
+def dispatch_before_snapshot() -> None:
+    """Called under SnapStart before the snapshot is taken: connections and secrets that must not be in it go now."""
+
+
+@hookspec
+def dispatch_after_restore() -> None:
+    """Called under SnapStart in each environment that was restored from the snapshot, before it asks for an event."""
 
 
 @hookspec

@@ -11,6 +11,7 @@ from dispatch.errors import UnmarshalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 REQUEST_ID = "lambda-runtime-aws-request-id"
@@ -63,16 +64,18 @@ class Invocation:
         headers: a read-only mapping, names in any case.
         encoding: how events and answers are encoded in the conventions that deal in text (``HANDLER_ENCODING``).
         request_id: ``Lambda-Runtime-Aws-Request-Id``, or an empty string.
+        afterwards: what after_response() put off; None if nothing.
         stash: a dictionary in which plugins keep what they want back after the invocation.
     """
 
-    __slots__ = ("_stash", "body", "encoding", "headers", "request_id")
+    __slots__ = ("_stash", "afterwards", "body", "encoding", "headers", "request_id")
 
     def __init__(self, body: bytes, headers: Mapping[str, str] | None = None, encoding: str = "utf-8") -> None:
         self.body = body
         self.headers = headers if isinstance(headers, Headers) else Headers((headers or {}).items())
         self.encoding = encoding
         self.request_id: str = self.headers.get(REQUEST_ID, "")
+        self.afterwards: list[Callable[[], object]] | None = None
         self._stash: dict[str, Any] | None = None
 
     @property
@@ -133,3 +136,15 @@ def current() -> Invocation:
             "no invocation is being handled here; a thread sees it if it is started with contextvars.copy_context().run"
         )
     return invocation
+
+
+def after_response(function: Callable[..., object], *arguments: Any, **options: Any) -> None:
+    """Put a call off until the answer has been sent; it runs before the next event is asked for.
+
+    It counts against the invocation's deadline, and Lambda bills it. Calls run in the order in which they were put off,
+    those of ``async def`` functions are awaited, a failing one is logged. Raises LookupError outside an invocation.
+    """
+    invocation = current()
+    if invocation.afterwards is None:
+        invocation.afterwards = []
+    invocation.afterwards.append(lambda: function(*arguments, **options))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
-    from dispatch.locate import Target
     from dispatch.plugins import Plugins
     from dispatch.response import Response
     from dispatch.types import Convention, Handler
@@ -30,21 +29,28 @@ class Function:
 
     Attributes:
         handler: answers an invocation.
+        callable: what the user wrote.
         convention: the name of the convention that was chosen.
         target: what the handler string names.
-        startup, before_invoke, after_invoke, shutdown: tell the plugins, by keyword; None where none wants to know.
+        before_invoke, after_invoke: tell the plugins, by keyword; None where none wants to know.
     """
 
-    __slots__ = ("after_invoke", "before_invoke", "convention", "handler", "shutdown", "startup", "target")
+    __slots__ = ("_plugins", "after_invoke", "before_invoke", "callable", "convention", "handler", "target")
 
-    def __init__(self, handler: Handler, convention: str, target: Target, hooks: Plugins | None = None) -> None:
-        self.handler = handler
-        self.convention = convention
-        self.target = target
-        self.startup = hooks and hooks.hook("dispatch_startup")
-        self.before_invoke = hooks and hooks.hook("dispatch_before_invoke")
-        self.after_invoke = hooks and hooks.hook("dispatch_after_invoke")
-        self.shutdown = hooks and hooks.hook("dispatch_shutdown")
+    def __init__(self, choice: Choice, function: Callable[..., Any]) -> None:
+        self.handler: Handler = choice.convention(plain(function))
+        self.callable = function
+        self.convention = choice.name
+        self.target = choice.target
+        self._plugins = choice.plugins
+        self.before_invoke = self._plugins and self._plugins.hook("dispatch_before_invoke")
+        self.after_invoke = self._plugins and self._plugins.hook("dispatch_after_invoke")
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Tell the plugins of a turn in the function's life: ``startup``, ``before_snapshot``, ``shutdown``."""
+        notify = self._plugins and self._plugins.hook(f"dispatch_{hook}")
+        if notify:
+            notify(**arguments)
 
     def __call__(self, invocation: Invocation) -> Response:
         """Handle an event here and now, without the hooks: for tests, and for programs that embed a function."""
@@ -106,7 +112,7 @@ class Choice:
                 f"no main in {self.spec}: the {self.name} convention calls main(handler, event) of a script; "
                 "the script convention runs a script that has none"
             )
-        return Function(self.convention(plain(function)), self.name, self.target, self.plugins)
+        return Function(self, function)
 
 
 def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Function:

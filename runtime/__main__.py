@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from importlib import import_module
 
 from dispatch import __version__, calling
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError
@@ -13,44 +13,51 @@ from runtime import loop
 from runtime.client import RuntimeClient
 from runtime.lifecycle import Signals, Terminated, leave
 from runtime.logs import Log, unbuffer
-from runtime.settings import Settings
+from runtime.settings import Settings, wrapped
 from runtime.transport import Address, transport_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def main(argv: list[str]) -> int:
     """Run until told to end; returns the exit status."""
-    log = Log()
     unbuffer()
+    wrapper = wrapped(os.environ, [sys.executable, "-P", "-m", "runtime", *argv[1:]])
     try:
+        if wrapper:
+            os.execv(wrapper[0], wrapper)  # noqa: S606 - the platform names the program
         address = _address()
-    except DispatchError as error:
-        log.warning(str(error))
+    except (DispatchError, OSError) as error:
+        Log().warning(f"AWS_LAMBDA_EXEC_WRAPPER: {error}" if wrapper else str(error))
         return 1
     try:
         settings = Settings(os.environ, argv[1] if len(argv) > 1 else None)
     except DispatchError as error:
-        _client(address, "socket", log).init_error(error)
+        _client(address, None, Log()).init_error(error)
         return 1
-    if settings.workers == 1:
-        return work(settings, address, log)
+    if settings.workers == 1 or settings.concurrency:
+        return work(settings, address)
     from runtime.workers import supervise
 
-    return supervise(settings.workers, lambda: work(settings, address, log), log)
+    return supervise(settings.workers, lambda: work(settings, address), Log())
 
 
-def work(settings: Settings, address: Address, log: Log) -> int:
+def work(settings: Settings, address: Address) -> int:
     """One execution environment: load the function, then serve it; returns the exit status."""
+    managed = settings.convention == "lambda"
+    log = Log(settings.log_as_json, settings.log_level, settings.log_descriptor, managed)
+    if settings.log_socket:
+        from runtime.workers import log_to
+
+        log_to(settings.log_socket)
     signals = Signals()
     signals.install()
-    client = _client(address, settings.transport, log, settings)
+    client = _client(address, settings, log)
     reason, status = "exit", 1
     try:
-        function = _loaded(settings, client)
-        if function is not None:
-            signals.last_resort = _shutdown(function)
-            if function.startup:
-                function.startup(function=function)
-            loop.serve(client, function, signals)
+        status = _live(settings, address, client, log, signals)
     except Terminated as end:
         reason, status = end.reason, end.status
     except SystemExit as end:
@@ -64,25 +71,43 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     return status
 
 
-def _loaded(settings: Settings, client: RuntimeClient) -> Function | None:
-    """The function; None if there is none, which was reported."""
+def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log, signals: Signals) -> int:
+    """Load, take part in a snapshot, serve; returns the exit status if there is nothing to serve."""
+    optional = _optional(settings)
+    log.watch()
     try:
         os.chdir(settings.root)
-        return load(settings.handler, settings.root, settings.convention, settings.plugins)
+        function = load(settings.handler, settings.root, settings.convention, settings.plugins)
+        if settings.concurrency:
+            optional["concurrent"].check(function)
+        if settings.shutdown:
+            optional["extension"].register(address)
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the user's module raises is an init error
         client.init_error(error)
-        return None
+        return 1
+    signals.last_resort = lambda reason: _shut_down(function, reason)
+    function.tell("startup", function=function)
+    status: int = optional["snapshot"].snapshot(client, function) if settings.snap_start else 0
+    if status:
+        return status
+    if settings.concurrency:
+        connect = lambda: _client(address, settings, log)  # noqa: E731 - a name for an argument
+        optional["concurrent"].serve(settings.workers, connect, function, log, signals)
+    loop.serve(client, function, log, signals)
+    return 0
 
 
-def _shutdown(function: Function) -> Callable[[str], None]:
-    def shut_down(reason: str) -> None:
-        calling.close()
-        if function.shutdown:
-            function.shutdown(reason=reason)
+def _optional(settings: Settings) -> dict[str, ModuleType]:
+    """The modules that only some settings need, imported before user code may claim the name ``runtime``."""
+    wanted = {"snapshot": settings.snap_start, "concurrent": settings.concurrency, "extension": settings.shutdown}
+    return {name: import_module(f"runtime.{name}") for name, want in wanted.items() if want}
 
-    return shut_down
+
+def _shut_down(function: Function, reason: str) -> None:
+    calling.close()
+    function.tell("shutdown", reason=reason)
 
 
 def _address() -> Address:
@@ -95,9 +120,9 @@ def _address() -> Address:
     return Address(text)
 
 
-def _client(address: Address, transport: str, log: Log, settings: Settings | None = None) -> RuntimeClient:
-    user_agent = f"dispatch/{__version__} python/{sys.version.split()[0]}"
-    carrier = transport_class(transport)(address, user_agent)
+def _client(address: Address, settings: Settings | None, log: Log) -> RuntimeClient:
+    transport = transport_class(settings.transport if settings else "socket")
+    carrier = transport(address, f"dispatch/{__version__} python/{sys.version.split()[0]}")
     if settings is None:
         return RuntimeClient(carrier, log)
     return RuntimeClient(carrier, log, settings.encoding, managed=settings.convention == "lambda")

@@ -97,9 +97,9 @@ class RuntimeClient:
             headers[XRAY_CAUSE] = cause
         self._post(invocation, "error", _echoed(invocation, headers), faults.to_json(report))
 
-    def init_error(self, error: BaseException) -> None:
-        """Log that there is no function, and report it."""
-        self._report(INIT_ERROR, error)
+    def init_error(self, error: BaseException, error_type: str | None = None) -> None:
+        """Log that there is no function, and report it; by default with the error's own type."""
+        self._report(INIT_ERROR, error, error_type)
 
     def restore_next(self) -> None:
         """Let the snapshot be taken, and wait until it is restored. Raises RuntimeApiError."""
@@ -110,9 +110,9 @@ class RuntimeClient:
         if reply.status != 200:
             raise RuntimeApiError(_problem("/restore/next", reply))
 
-    def restore_error(self, error: BaseException) -> None:
+    def restore_error(self, error: BaseException, error_type: str) -> None:
         """Log that a restored environment cannot be used, and report it."""
-        self._report(RESTORE_ERROR, error)
+        self._report(RESTORE_ERROR, error, error_type)
 
     def close(self) -> None:
         """End the connection."""
@@ -123,9 +123,9 @@ class RuntimeClient:
         self._log.error(report)
         return report
 
-    def _report(self, path: str, error: BaseException) -> None:
+    def _report(self, path: str, error: BaseException, error_type: str | None) -> None:
         report = self._logged(error)
-        headers = {"Content-Type": "application/json", ERROR_TYPE: _in_header(report["errorType"])}
+        headers = {"Content-Type": "application/json", ERROR_TYPE: _in_header(error_type or report["errorType"])}
         try:
             reply = self._transport.post(path, headers, faults.to_json(report))
         except Disconnected as lost:

@@ -1,35 +1,256 @@
-"""The runtime's own words, and the streams that user code prints to."""
+"""Where words go: the runtime's own, what user code prints, and what it logs with Python's logging.
+
+Formats, levels and frames are those of AWS's managed Python runtime, in every convention. Nothing of ``logging`` is
+imported here: its root logger is set up at the moment when user code imports it, and a function that does not log pays
+nothing.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+import time
+
+from dispatch.invocation import handled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import logging
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    from dispatch.invocation import Invocation
     from dispatch.types import Report
+
+_TENANT_ID = "lambda-runtime-aws-tenant-id"
+
+_ERROR = 40
+_WARNING = 30
+
+#: The attributes that every log record has; whatever else is on one came as ``extra``.
+_OF_EVERY_RECORD = frozenset(
+    {
+        *("name", "msg", "args", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName"),
+        *("exc_info", "exc_text", "stack_info", "created", "msecs", "relativeCreated", "thread", "threadName"),
+        *("processName", "process", "taskName", "aws_request_id", "tenant_id"),
+    }
+)
 
 
 class Log:
-    """Writes what the runtime has to say to standard error."""
+    """One execution environment's log.
+
+    Attributes:
+        latest: the invocation that is being handled, for threads that were started without its context.
+    """
+
+    def __init__(
+        self, as_json: bool = False, level: str = "", descriptor: int | None = None, managed: bool = False
+    ) -> None:
+        """Set up the log.
+
+        Args:
+            as_json: whether a record is a JSON object (``AWS_LAMBDA_LOG_FORMAT``).
+            level: the root logger's level, or an empty string; a name that logging does not know is ignored.
+            descriptor: the platform's telemetry descriptor, which takes frames; None for standard error.
+            managed: leave nothing out of an error's record that AWS's runtime writes.
+        """
+        self.latest: Invocation | None = None
+        self._as_json = as_json
+        self._level = "DEBUG" if level == "TRACE" else level
+        self._descriptor = descriptor
+        self._managed = managed
 
     def warning(self, message: str) -> None:
         """Something went wrong that the runtime can live with."""
-        self._write(f"dispatch: {message}\n")
+        if self._as_json:
+            self.write(_json({"timestamp": _now(), "level": "WARN", "message": message}), _WARNING)
+        else:
+            self.write(f"dispatch: {message}\n", _WARNING)
 
     def error(self, report: Report) -> None:
-        """An error report, in the managed runtime's layout: one record, its lines joined by carriage returns."""
-        lines = [f"[ERROR] {report['errorType']}: {report['errorMessage']}", "Traceback (most recent call last):"]
-        for entry in report["stackTrace"]:
-            lines += entry.splitlines()
-        self._write("\r".join(lines) + "\n")
-
-    def _write(self, text: str) -> None:
-        try:
-            os.write(2, text.encode("utf-8", "backslashreplace"))
-        except OSError:  # standard error was closed; there is nobody to tell
+        """An error report as one record."""
+        if self._as_json:
+            self.write(_json({"timestamp": _now(), "level": "ERROR", **report}), _ERROR)
             return
+        lines = [f"[ERROR] {report['errorType']}: {report['errorMessage']}"]
+        if report["stackTrace"] or self._managed:
+            lines.append("Traceback (most recent call last):")
+        for entry in report["stackTrace"]:
+            lines += [_indented(line) for line in entry.splitlines()] or [""]
+        # Without frames a line end would end the record.
+        self.write("\r".join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
+
+    def write(self, text: str, level: int | None = None) -> None:
+        """Put a record out, as a whole and at once.
+
+        Args:
+            text: the record.
+            level: a number of logging's, 0 to 50; None for a text record that does not tell one.
+        """
+        data = text.encode("utf-8", "backslashreplace")
+        if self._descriptor is not None:
+            kind = 3 if level is None or not self._as_json else 2
+            data = _frame(data, kind + (4 * (level // 10 + 1) if level else 0))
+        try:
+            _write_all(2 if self._descriptor is None else self._descriptor, data)
+        except OSError:  # the other end is closed; there is nobody to tell
+            return
+
+    def watch(self) -> None:
+        """From now on: as soon as logging is imported, its root logger writes here."""
+        if "logging" in sys.modules:
+            self._set_up(sys.modules["logging"])
+        else:
+            sys.meta_path.insert(0, _Import("logging", self._set_up))  # type: ignore[arg-type]
+
+    def _set_up(self, logging: Any) -> None:
+        if not hasattr(logging, "getLogger"):  # the task root has a logging.py of its own
+            return
+        logging.Formatter.converter = time.gmtime
+        root = logging.getLogger()
+        if self._level in logging._nameToLevel:  # noqa: SLF001 - the managed runtime's own test of a level's name
+            root.setLevel(self._level)
+        handler = _handler_class(logging)(self, framed=self._as_json or bool(self._level))
+        handler.setFormatter(_formatter(logging, self._as_json))
+        handler.addFilter(self._identify)
+        root.addHandler(handler)
+
+    def _identify(self, record: logging.LogRecord) -> bool:
+        invocation = handled.get() or self.latest
+        record.aws_request_id = invocation.request_id if invocation else ""
+        record.tenant_id = (invocation.headers.get(_TENANT_ID) or None) if invocation else None
+        return True
+
+
+class _Import:
+    """Calls a function once, when a module has been imported."""
+
+    def __init__(self, name: str, then: Any) -> None:
+        self._name = name
+        self._then = then
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        if name != self._name:
+            return None
+        from importlib.util import find_spec
+
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_tell(module: ModuleType) -> None:
+                execute(module)
+                self._then(module)
+
+            spec.loader.exec_module = execute_and_tell  # type: ignore[method-assign]
+        return spec
+
+
+def _handler_class(logging: Any) -> Any:
+    """The class of the root logger's handler, made once there is a logging to derive it from."""
+
+    class LambdaLoggerHandler(logging.Handler):  # type: ignore[misc]
+        """Writes records to the execution environment's log, whatever user code does to the standard streams."""
+
+        def __init__(self, log_sink: Log, framed: bool) -> None:
+            super().__init__()
+            self.log_sink = log_sink
+            self._framed = framed
+
+        def emit(self, record: Any) -> None:
+            try:
+                text = self.format(record)
+            except Exception:  # noqa: BLE001 - an argument's own code may raise anything
+                self.handleError(record)
+                return
+            self.log_sink.write(text, min(50, max(0, record.levelno)) // 10 * 10 if self._framed else None)
+
+    return LambdaLoggerHandler
+
+
+def _formatter(logging: Any, as_json: bool) -> Any:
+    if not as_json:
+
+        class TextFormatter(logging.Formatter):  # type: ignore[misc]
+            """The managed runtime's line, and a line end behind a traceback as well."""
+
+            def format(self, record: Any) -> str:
+                text: str = super().format(record)
+                return text if text.endswith("\n") else text + "\n"
+
+        layout = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
+        return TextFormatter(layout, "%Y-%m-%dT%H:%M:%S")
+
+    class JsonFormatter(logging.Formatter):  # type: ignore[misc]
+        """One JSON object a record."""
+
+        def format(self, record: Any) -> str:
+            return _json(_fields(record, self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"), logging))
+
+    return JsonFormatter()
+
+
+def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
+    """What a JSON record tells, in the managed runtime's order; what there is none of is left out."""
+    import traceback
+
+    kind, value, trace = record.exc_info or (None, None, None)
+    fields = {
+        "timestamp": timestamp,
+        "level": logging.getLevelName(min(50, max(0, record.levelno)) // 10 * 10),
+        "message": record.msg if isinstance(record.msg, dict) and not record.args else record.getMessage(),
+        "logger": record.name,
+        "stackTrace": traceback.format_tb(trace) if kind else None,
+        "errorType": kind.__name__ if kind else None,
+        "errorMessage": str(value) if kind else None,
+        "requestId": record.aws_request_id,
+        "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if kind else None,
+        "tenantId": record.tenant_id,
+    }
+    extra = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD and key not in fields}
+    return {key: value for key, value in {**fields, **extra}.items() if value is not None}
+
+
+def _json(fields: Any) -> str:
+    import json
+
+    try:
+        return json.dumps(fields, ensure_ascii=False, default=_shown, skipkeys=True) + "\n"
+    except (ValueError, RecursionError):  # a value that contains itself
+        return json.dumps({key: _shown(value) for key, value in fields.items()}, ensure_ascii=False) + "\n"
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - a value's own code may raise anything
+        return f"<{type(value).__name__}, whose text cannot be had: str() raised {type(error).__name__}>"
+
+
+def _indented(line: str) -> str:
+    """The line with no-break spaces at its start, which log viewers do not strip."""
+    text = line.lstrip(" ")
+    return "\u00a0" * (len(line) - len(text)) + text
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _frame(data: bytes, kind: int) -> bytes:
+    """A record as the telemetry descriptor takes it: type, length, microseconds since 1970, big-endian, then text."""
+    head = (0xA55A0000 + kind).to_bytes(4, "big") + len(data).to_bytes(4, "big")
+    return head + (time.time_ns() // 1000).to_bytes(8, "big") + data
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def unbuffer() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from dispatch import calling, faults
 from dispatch.errors import MarshalError, ResponseTooLarge
 from dispatch.invocation import handled
 from dispatch.response import Response
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dispatch.load import Function
     from runtime.client import RuntimeClient
     from runtime.lifecycle import Signals
+    from runtime.logs import Log
 
 #: Where X-Ray's SDK looks for the trace header.
 TRACE = "_X_AMZN_TRACE_ID"
@@ -24,27 +26,32 @@ TRACE = "_X_AMZN_TRACE_ID"
 RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
 
 
-def serve(client: RuntimeClient, function: Function, signals: Signals) -> None:
+def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals) -> None:
     """Handle events until the process is told to end (Terminated) or the Runtime API is gone (RuntimeApiError)."""
     while True:
         invocation = client.next()
-        token = handled.set(invocation)
-        try:
-            handle(client, function, invocation)
-        finally:
-            handled.reset(token)
+        log.latest = invocation
+        _set_trace(invocation.trace_id)
+        handle(client, function, log, invocation)
         signals.check()
 
 
-def handle(client: RuntimeClient, function: Function, invocation: Invocation) -> None:
-    """One invocation, from the event to the answer."""
-    _set_trace(invocation.trace_id)
+def handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation) -> None:
+    """One invocation, from the event to what was put off until after the answer."""
+    token = handled.set(invocation)
+    try:
+        _handle(client, function, log, invocation)
+    finally:
+        handled.reset(token)
+
+
+def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation) -> None:
     if function.before_invoke:
         function.before_invoke(invocation=invocation)
     response: Response | None = None
     error: BaseException | None = None
     try:
-        response = answered(function, invocation)
+        response = _answered(function, invocation)
     except Terminated:
         raise
     except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
@@ -52,14 +59,16 @@ def handle(client: RuntimeClient, function: Function, invocation: Invocation) ->
         client.fail(invocation, error)
     else:
         # Where nothing has to run in between, the answer and the next poll go out together.
-        error = client.respond(invocation, response, poll=function.after_invoke is None)
-    if function.after_invoke:
-        function.after_invoke(invocation=invocation, response=response, error=error)
+        error = client.respond(invocation, response, not (function.after_invoke or invocation.afterwards))
     if isinstance(error, Terminated):
         raise error
+    if invocation.afterwards:
+        _run_afterwards(invocation, log)
+    if function.after_invoke:
+        function.after_invoke(invocation=invocation, response=response, error=error)
 
 
-def answered(function: Function, invocation: Invocation) -> Response:
+def _answered(function: Function, invocation: Invocation) -> Response:
     """The handler's answer. Of a streamed one the first chunk is there, so failing at once is an ordinary error."""
     response = function.handler(invocation)
     if not isinstance(response, Response):
@@ -76,10 +85,10 @@ def answered(function: Function, invocation: Invocation) -> Response:
 
 def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
     first = next(filter(None, chunks), b"")
-    return _after(first, chunks)
+    return _from(first, chunks)
 
 
-def _after(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _from(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield first
         yield from chunks
@@ -87,6 +96,21 @@ def _after(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         close = getattr(chunks, "close", None)
         if close is not None:
             close()
+
+
+def _run_afterwards(invocation: Invocation, log: Log) -> None:
+    """What after_response() put off, as far as the deadline allows."""
+    while invocation.afterwards:
+        call = invocation.afterwards.pop(0)
+        if not invocation.remaining_time:
+            log.warning(f"after_response: the deadline of {invocation.request_id} has passed; left out: {call}")
+            continue
+        try:
+            calling.settle(call())
+        except Terminated:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log
+            log.error(faults.report(error, invocation.request_id))
 
 
 def _set_trace(trace_id: str | None) -> None:

@@ -9,6 +9,11 @@ from collections.abc import Mapping, MutableMapping
 from dispatch.errors import MalformedHandlerName, SettingError
 
 TRANSPORTS = ("socket", "requests")
+#: Set once the program of AWS_LAMBDA_EXEC_WRAPPER had its turn.
+WRAPPED = "DISPATCH_WRAPPED"
+
+CONCURRENCY = ("", "async")
+SHUTDOWN = ("", "extension")
 
 
 class Settings:
@@ -22,16 +27,18 @@ class Settings:
         plugins: modules to register as plugins, ``-name`` to block one.
         transport: ``socket`` or ``requests``.
         workers: how many execution environments run side by side.
+        concurrency: ``async`` to run them on one event loop instead of in processes of their own.
+        shutdown: ``extension`` to have the platform send SIGTERM, which it does only where there is an extension.
         snap_start: whether a snapshot is taken once the function is loaded.
-        log_format: ``text`` or ``json``.
+        log_as_json: whether log records are JSON objects.
         log_level: a level's name in capitals, or an empty string.
         log_descriptor: the file descriptor of the platform's telemetry log, or None.
         log_socket: where each worker gets a log of its own, or an empty string.
     """
 
     __slots__ = (
-        "convention", "encoding", "handler", "log_descriptor", "log_format", "log_level", "log_socket", "plugins",
-        "root", "snap_start", "transport", "workers",
+        "concurrency", "convention", "encoding", "handler", "log_as_json", "log_descriptor", "log_level", "log_socket",
+        "plugins", "root", "shutdown", "snap_start", "transport", "workers",
     )  # fmt: skip
 
     def __init__(self, environ: MutableMapping[str, str], handler: str | None = None) -> None:
@@ -39,12 +46,14 @@ class Settings:
         self.handler = handler or environ.get("HANDLER") or environ.get("_HANDLER") or ""
         self.convention = environ.get("HANDLER_CONVENTION") or "auto"
         self.plugins = environ.get("HANDLER_PLUGINS", "")
-        self.log_format = "json" if environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON" else "text"
+        self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         self.log_level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-        self.log_descriptor = _number(environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None))
+        self.log_descriptor = _descriptor(environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None))
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.transport = _one_of("HANDLER_TRANSPORT", environ.get("HANDLER_TRANSPORT") or "socket", TRANSPORTS)
+        self.concurrency = _one_of("HANDLER_CONCURRENCY", environ.get("HANDLER_CONCURRENCY", ""), CONCURRENCY)
+        self.shutdown = _one_of("HANDLER_SHUTDOWN", environ.get("HANDLER_SHUTDOWN", ""), SHUTDOWN)
         self.workers = _workers(environ)
         self.encoding = _encoding(environ.get("HANDLER_ENCODING") or "utf-8")
         self.root = _root(environ.get("LAMBDA_TASK_ROOT") or os.getcwd())
@@ -54,13 +63,27 @@ class Settings:
             )
 
 
-def _number(text: str | None) -> int | None:
+def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:
+    """The command by which the program of ``AWS_LAMBDA_EXEC_WRAPPER`` starts the runtime; None if it has or is not set.
+
+    Args:
+        environ: the environment, in which the wrapper's turn is noted.
+        arguments: the command that the wrapper is expected to end in.
+    """
+    wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER")
+    if not wrapper or environ.get(WRAPPED):
+        return None
+    environ[WRAPPED] = "1"
+    return [wrapper, *arguments]
+
+
+def _descriptor(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
 def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        raise SettingError(f"{variable} is {value!r}; it can be: {', '.join(allowed)}")
+        raise SettingError(f"{variable} is {value!r}; it can be: {', '.join(filter(None, allowed))}")
     return value
 
 

@@ -5,13 +5,20 @@ Fork, then load, then connect: an event loop or a socket made before the fork wo
 
 from __future__ import annotations
 
+import mmap
 import os
+import select
 import signal
+import socket
 import time
 from collections.abc import Callable
 
+from runtime.lifecycle import leave
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from runtime.logs import Log
 
 #: Seconds before a worker that died is started again; doubled for each that dies soon after its start, up to LONGEST.
@@ -21,11 +28,14 @@ LONGEST_PAUSE = 10.0
 #: Seconds after which a worker counts as having lived.
 LIVED = 30.0
 
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+
 
 def supervise(count: int, work: Callable[[], int], log: Log) -> int:
-    """Run ``work`` in that many processes, start again what dies, pass SIGTERM on; returns the exit status.
+    """Run ``work`` in that many processes until SIGTERM, which is passed on; returns the exit status.
 
-    A worker that ends with status 1 had an init error, which the next would have as well: then all end.
+    A worker that dies is started again. One that ends of itself has a reason that the next would have as well (an init
+    error, a Runtime API that is gone): then all end, with its status.
     """
     return _Supervisor(count, work, log).run()
 
@@ -34,51 +44,77 @@ class _Supervisor:
     def __init__(self, count: int, work: Callable[[], int], log: Log) -> None:
         self._work = work
         self._log = log
-        self._count = count
-        self._started: dict[int, float] = {}
+        self._due = [time.monotonic()] * count
+        self._running: dict[int, float] = {}
         self._pause = FIRST_PAUSE
         self._ending: int | None = None
+        self._status = 0
+        # One byte that workers share: set by one that ends of itself.
+        self._ended = mmap.mmap(-1, 1)
 
     def run(self) -> int:
-        signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGINT, self._end)
-        status = 0
-        while len(self._started) < self._count:
-            self._start()
-        while self._started:
-            process, ended = os.waitpid(-1, 0)
-            began = self._started.pop(process, None)
-            if began is None:
-                continue
-            code = os.waitstatus_to_exitcode(ended)
-            if self._ending is None and code == 1:
-                status = 1
-                self._end(signal.SIGTERM, None)
-            elif self._ending is None:
-                self._replace(process, code, time.monotonic() - began)
-        return status
+        self._inbox, outbox = os.pipe()
+        os.set_blocking(outbox, False)
+        signal.set_wakeup_fd(outbox)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)
+        while self._due or self._running:
+            self._start_due()
+            pause = max(0.0, min(self._due) - time.monotonic()) if self._due else None
+            if select.select([self._inbox], [], [], pause)[0]:
+                self._take(os.read(self._inbox, 512))
+        return self._status
 
-    def _start(self) -> None:
-        process = os.fork()
-        if process == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            os._exit(self._work())
-        self._started[process] = time.monotonic()
+    def _take(self, signals: bytes) -> None:
+        for number in signals:
+            if number != signal.SIGCHLD:
+                self._end(number)
+        for process in list(self._running):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                self._bury(process, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, process: int, status: int) -> None:
+        lived = time.monotonic() - self._running.pop(process)
         if self._ending is not None:
-            os.kill(process, self._ending)
-
-    def _replace(self, process: int, code: int, lived: float) -> None:
+            return
+        if self._ended[0]:
+            self._status = status
+            self._end(signal.SIGTERM)
+            return
         self._pause = FIRST_PAUSE if lived > LIVED else min(self._pause * 2, LONGEST_PAUSE)
-        self._log.warning(f"worker {process} ended with status {code}; another starts in {self._pause:g} s")
-        time.sleep(self._pause)
-        if self._ending is None:
-            self._start()
+        self._log.warning(f"worker {process} died with status {status}; another starts in {self._pause:g} s")
+        self._due.append(time.monotonic() + self._pause)
 
-    def _end(self, number: int, _frame: object) -> None:
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for due in [due for due in self._due if due <= now]:
+            self._due.remove(due)
+            process = os.fork()
+            if process == 0:
+                self._be_worker()
+            self._running[process] = now
+
+    def _be_worker(self) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.close(self._inbox)
+        status = self._work()
+        self._ended[0] = 1
+        leave(status)
+
+    def _end(self, number: int) -> None:
         self._ending = number
-        for process in list(self._started):
-            try:
-                os.kill(process, number)
-            except ProcessLookupError:
-                continue
+        self._due.clear()
+        for process in self._running:
+            os.kill(process, number)
+
+
+def log_to(path: str) -> None:
+    """Give this worker a log of its own: a connection to the platform's socket as standard output and error."""
+    for descriptor in (1, 2):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(path)
+            os.dup2(connection.fileno(), descriptor)

@@ -1,0 +1,51 @@
+"""An internal extension, so that Lambda sends SIGTERM: without any extension it just kills.
+
+It registers for no events before the first poll, and then waits for them in a thread, as an extension has to.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+"""
+
+from __future__ import annotations
+
+import threading
+from http.client import HTTPConnection, HTTPException
+
+from dispatch.errors import RuntimeApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.transport import Address
+
+_BASE = "/2020-01-01/extension"
+NAME = "dispatch-shutdown"
+
+
+def register(address: Address) -> None:
+    """Register the extension and start to wait for its events. Raises RuntimeApiError."""
+    connection = HTTPConnection(address.host, address.port)
+    try:
+        headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
+        connection.request("POST", f"{address.prefix}{_BASE}/register", b'{"events": []}', headers)
+        reply = connection.getresponse()
+        told = reply.read()
+    except (OSError, HTTPException) as error:
+        raise RuntimeApiError(f"HANDLER_SHUTDOWN=extension: the extension cannot be registered: {error}") from error
+    identifier = reply.getheader("Lambda-Extension-Identifier")
+    if reply.status != 200 or not identifier:
+        raise RuntimeApiError(
+            f"HANDLER_SHUTDOWN=extension: registering was answered with status {reply.status} {told[:200]!r}"
+        )
+    threading.Thread(target=_wait, args=(connection, address, identifier), daemon=True, name="extension").start()
+
+
+def _wait(connection: HTTPConnection, address: Address, identifier: str) -> None:
+    """Ask for the next event until the platform ends the conversation; it registered for none, so it only waits."""
+    try:
+        while True:
+            headers = {"Lambda-Extension-Identifier": identifier}
+            connection.request("GET", f"{address.prefix}{_BASE}/event/next", headers=headers)
+            reply = connection.getresponse()
+            reply.read()
+            if reply.status != 200:
+                return
+    except (OSError, HTTPException):
+        return

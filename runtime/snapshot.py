@@ -1,0 +1,64 @@
+"""SnapStart: what runs before the function's snapshot is taken and after it was restored.
+
+Functions register with AWS's package ``snapshot_restore_py``; plugins have the hooks ``dispatch_before_snapshot`` and
+``dispatch_after_restore``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from dispatch.errors import AfterRestoreError, BeforeSnapshotError
+from runtime.lifecycle import Terminated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch.load import Function
+    from runtime.client import RuntimeClient
+
+#: The exit statuses of AWS's own runtime client.
+BEFORE_SNAPSHOT_FAILED = 64
+AFTER_RESTORE_FAILED = 65
+
+
+def snapshot(client: RuntimeClient, function: Function) -> int:
+    """Run the hooks around the snapshot; returns 0, or the status to exit with after a failure that was reported."""
+    try:
+        function.tell("before_snapshot")
+        registered = _registered("get_before_snapshot")
+        while registered:
+            call, arguments, options = registered.pop()
+            call(*arguments, **options)
+        client.restore_next()
+    except Terminated:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is reported
+        client.init_error(error, BeforeSnapshotError.error_type)
+        return BEFORE_SNAPSHOT_FAILED
+    try:
+        _reseed()
+        for call, arguments, options in _registered("get_after_restore"):
+            call(*arguments, **options)
+        function.tell("after_restore")
+    except Terminated:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is reported
+        client.restore_error(error, AfterRestoreError.error_type)
+        return AFTER_RESTORE_FAILED
+    return 0
+
+
+def _registered(name: str) -> Any:
+    """What was registered, if whoever registers has been imported."""
+    module = sys.modules.get("snapshot_restore_py")
+    return getattr(module, name)() if module else []
+
+
+def _reseed() -> None:
+    """Let environments that were restored from one snapshot not draw the same random numbers."""
+    for name in ("random", "numpy.random"):
+        module = sys.modules.get(name)
+        if module is not None:
+            module.seed()
