@@ -156,7 +156,7 @@ def test_loop_lives_as_long_as_the_environment(serve: Serve) -> None:
     ("arguments", "prelude", "body"),
     [
         ("body='text'", {"statusCode": 200}, b"text"),
-        ("201, {'X-Own': 'a', 'Content-Type': 'text/plain'}, ['a=b', 'c=d'], [b'x', 'y']", None, b"xy"),
+        ("201, {'X-Own': 'a', 'Content-Type': 'text/plain'}, ['a=b', 'c=d'], iter([b'x', 'y'])", None, b"xy"),
         ("status=404, body=b''", {"statusCode": 404}, b""),
         ("status=200, headers={'X': 'nul\\0'}, body=b'\\0' * 9", None, b"\0" * 9),
     ],

@@ -1,0 +1,226 @@
+"""Plugins: found, named, blocked, broken, and told of what happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Ask, Fail, Files, Serve, write
+
+SHOUT = """
+from dispatch import respond
+def shout(function):
+    def handle(invocation):
+        return respond(function(invocation.body.decode()), lambda text: text.upper() + "{mark}", "text/plain")
+    return handle
+def dispatch_conventions():
+    return {{"shout": shout}}
+"""
+APP = "def handler(*arguments):\n    return arguments[0]\n"
+
+
+def distribution(name: str, source: str, entry: str = "") -> Files:
+    """An installed distribution with one module and one entry point."""
+    return {
+        f"{name}.py": source,
+        f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{name}-1.0.dist-info/entry_points.txt": entry
+        or f"[console_scripts]\nx = y:z\n\n[dispatch]\n{name} = {name}\n",
+    }
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """A folder on Python's path where distributions can be put; the variable that puts it there."""
+    (tmp_path / "site").mkdir()
+    return {"PYTHONPATH": str(tmp_path / "site")}
+
+
+def install(env: dict[str, str], *distributions: Files) -> None:
+    """Put them there."""
+    for files in distributions:
+        write(Path(env["PYTHONPATH"]), files)
+
+
+def test_by_entry_point(ask: Ask, installed: dict[str, str]) -> None:
+    """A convention of an installed distribution is there by its name."""
+    install(installed, distribution("acme_shout", SHOUT.format(mark="!")))
+    answer = ask(APP, b"hey", convention="shout", env=installed)
+    assert (b"HEY!", "text/plain") == (answer.body, answer.request.header("Content-Type"))
+
+
+def test_by_setting(ask: Ask) -> None:
+    """HANDLER_PLUGINS registers modules of the task root or of Python's path."""
+    files = {"app.py": APP, "own_shout.py": SHOUT.format(mark="?")}
+    assert b"HEY?" == ask(files, b"hey", convention="shout", env={"HANDLER_PLUGINS": "own_shout"}).body
+
+
+@pytest.mark.parametrize("setting", ["one two", "one,two", "one, two"])
+def test_several_by_setting(ask: Ask, setting: str) -> None:
+    """Several are named in one setting."""
+    one = "def dispatch_startup(function):\n    print('one started', function.convention)\n"
+    files = {"app.py": APP, "one.py": one, "two.py": SHOUT.format(mark="2")}
+    assert b"HEY2" == ask(files, b"hey", convention="shout", env={"HANDLER_PLUGINS": setting}).body
+
+
+def test_blocking(fail: Fail, installed: dict[str, str]) -> None:
+    """-name blocks an installed plugin: its convention is unknown, and the message says why."""
+    install(installed, distribution("acme_shout", SHOUT.format(mark="!")))
+    failed = fail(APP, convention="shout", env={**installed, "HANDLER_PLUGINS": "-acme_shout"})
+    assert ("Runtime.UnknownConvention", True) == (failed.type, "shout" in failed.report["errorMessage"])
+
+
+@pytest.mark.parametrize("kind", ["def", "async def", "generator", "async generator"])
+def test_third_party_async_and_streams(ask: Ask, kind: str) -> None:
+    """A convention that says not a word about them takes coroutines and generators."""
+    word = "async def" if "async" in kind else "def"
+    verb = "yield" if "generator" in kind else "return"
+    files = {"app.py": f"{word} handler(text):\n    {verb} text\n", "own.py": SHOUT.format(mark="!")}
+    answer = ask(files, b"hey", convention="shout", env={"HANDLER_PLUGINS": "own"})
+    assert (b"hey" if verb == "yield" else b"HEY!") == answer.body
+    assert ("streaming" if verb == "yield" else None) == answer.request.header("Lambda-Runtime-Function-Response-Mode")
+
+
+BROKEN = {
+    "import error": ("import no_such_library\n", "no_such_library"),
+    "raises": ("1 / 0\n", "division by zero"),
+    "syntax": ("def x(:\n", "broken"),
+    "exits": ("import sys\nsys.exit(3)\n", "broken"),
+    "wrong argument": ("def dispatch_startup(function, nonsense):\n    pass\n", "nonsense"),
+    "misspelled": ("def dispatch_statup(function):\n    pass\n", "dispatch_statup"),
+    "conventions raise": ("def dispatch_conventions():\n    raise KeyError('own')\n", "own"),
+    "conventions are no mapping": ("def dispatch_conventions():\n    return 5\n", "broken"),
+    "startup raises": ("def dispatch_startup(function):\n    raise KeyError('own')\n", "own"),
+    "locate raises": ("def dispatch_locate(spec, root):\n    raise KeyError('own')\n", "own"),
+}
+
+
+@pytest.mark.parametrize(("source", "words"), BROKEN.values(), ids=BROKEN)
+def test_broken_plugin_is_left_out(serve: Serve, installed: dict[str, str], source: str, words: str) -> None:
+    """A broken plugin is named on standard error and left out; the function is served, with the other plugins."""
+    install(installed, distribution("broken", source), distribution("acme_shout", SHOUT.format(mark="!")))
+    runtime = serve(APP, "app.handler", "shout", env=installed)
+    assert [b"HEY!"] * 2 == [runtime.invoke(b"hey").body for _ in range(2)]
+    said = runtime.child.output["stderr"].decode()
+    assert (True, True) == ("broken" in said, words in said)
+
+
+@pytest.mark.parametrize(("source", "words"), BROKEN.values(), ids=BROKEN)
+def test_broken_plugin_among_built_in_conventions(
+    serve: Serve, installed: dict[str, str], source: str, words: str
+) -> None:
+    """The same if what is asked for is a built-in convention."""
+    install(installed, distribution("broken", source))
+    runtime = serve(APP, "app.handler", "", env=installed)
+    assert b"hey" == runtime.invoke(b"hey").body
+    assert words in runtime.child.output["stderr"].decode()
+
+
+@pytest.mark.parametrize("name", ["import error", "wrong argument", "misspelled", "raises"])
+def test_broken_plugin_that_is_asked_for(fail: Fail, name: str) -> None:
+    """A plugin that HANDLER_PLUGINS asks for and that fails is an init error that names it and the reason."""
+    source, words = BROKEN[name]
+    failed = fail({"app.py": APP, "broken.py": source}, env={"HANDLER_PLUGINS": "broken"})
+    assert ("Runtime.PluginError", 1) == (failed.type, failed.status)
+    assert (True, True) == (
+        "broken" in failed.report["errorMessage"],
+        words in failed.report["errorMessage"] + failed.log,
+    )
+
+
+def test_convention_of_a_broken_plugin(fail: Fail, installed: dict[str, str]) -> None:
+    """If the convention that is asked for is missing because its plugin broke, that is an init error."""
+    install(installed, distribution("acme_shout", "import no_such_library\n" + SHOUT.format(mark="!")))
+    failed = fail(APP, convention="shout", env=installed)
+    assert ("Runtime.UnknownConvention", True) == (failed.type, "no_such_library" in failed.log)
+
+
+def test_two_with_one_convention(serve: Serve, installed: dict[str, str]) -> None:
+    """Two plugins with one convention name: one of them answers, always the same, and standard error names both."""
+    install(
+        installed, distribution("aaa_shout", SHOUT.format(mark="a")), distribution("bbb_shout", SHOUT.format(mark="b"))
+    )
+    runtime = serve(APP, "app.handler", "shout", env=installed)
+    assert runtime.invoke(b"hey").body in (b"HEYa", b"HEYb")
+    said = runtime.child.output["stderr"].decode()
+    assert [True] * 3 == [word in said for word in ("aaa_shout", "bbb_shout", "shout")]
+
+
+def test_built_in_names_are_taken(serve: Serve, installed: dict[str, str]) -> None:
+    """A plugin that brings a convention of a built-in name does not go unnoticed."""
+    install(installed, distribution("own_json", SHOUT.format(mark="!").replace('"shout"', '"json"')))
+    runtime = serve(APP, "app.handler", "json", env=installed)
+    runtime.invoke(b"1")
+    assert "own_json" in runtime.child.output["stderr"].decode()
+
+
+OBSERVER = """
+def dispatch_startup(function):
+    print("STARTUP", function.convention, flush=True)
+def dispatch_before_invoke(invocation):
+    invocation.stash["seen"] = invocation.body
+    print("BEFORE", invocation.request_id, flush=True)
+    {before}
+def dispatch_after_invoke(invocation, response, error):
+    print("AFTER", invocation.stash["seen"], response and response.content_type, type(error).__name__, flush=True)
+    {after}
+def dispatch_shutdown(reason):
+    print("SHUTDOWN", reason, flush=True)
+    {shutdown}
+"""
+
+
+@pytest.mark.parametrize("spoil", ["", "before", "after", "shutdown"])
+def test_observers(serve: Serve, spoil: str) -> None:
+    """Hooks hear of every step in order; one that raises is logged and changes no answer."""
+    import signal
+
+    parts = {
+        name: "raise RuntimeError('hook failed')" if name == spoil else "" for name in ("before", "after", "shutdown")
+    }
+    files = {
+        "app.py": "def handler(event, headers):\n    return str(1 // len(event))\n",
+        "own.py": OBSERVER.format(**parts),
+    }
+    runtime = serve(files, env={"HANDLER_PLUGINS": "own"})
+    kinds = [runtime.invoke(body).kind for body in (b"x", b"", b"y")]
+    runtime.api.wait_for("GET", "next", 3)
+    runtime.child.wait_log("b'y'")
+    runtime.child.signal(signal.SIGTERM)
+    assert (0, ["response", "error", "response"]) == (runtime.child.wait(), kinds)
+    words = ("STARTUP", "BEFORE", "AFTER", "SHUTDOWN")
+    order = [line.split()[0] for line in runtime.child.log.splitlines() if line.startswith(words)]
+    assert ["STARTUP", *["BEFORE", "AFTER"] * 3, "SHUTDOWN"] == order
+    assert "AFTER b'' None ZeroDivisionError" in runtime.child.log
+    assert bool(spoil) == ("hook failed" in runtime.child.log)
+
+
+def test_no_poll_before_the_hook_ran(serve: Serve, tmp_path: Path) -> None:
+    """With an after_invoke hook the next poll waits for it; without one it travels with the answer."""
+    import os
+
+    hook = "def dispatch_after_invoke(invocation, response, error):\n    open('go').read()\n"
+    runtime = serve({"app.py": APP, "own.py": hook}, env={"HANDLER_PLUGINS": "own"})
+    os.mkfifo(tmp_path / "task" / "go")
+    runtime.invoke(b"x")
+    assert 1 == len([r for r in runtime.api.requests if r.method == "GET"])
+    (tmp_path / "task" / "go").write_text("")
+    runtime.api.wait_for("GET", "next", 1)
+    assert not any(request.pipelined for request in runtime.api.requests)
+
+
+def test_locate_hook(ask: Ask) -> None:
+    """A plugin may claim a handler string before the built-in rules."""
+    source = """
+    from dispatch.locate import locate
+    def dispatch_locate(spec, root):
+        return locate(spec.removeprefix("ours:"), root) if spec.startswith("ours:") else None
+    """
+    files = {"app.py": APP, "own.py": source}
+    assert b"x" == ask(files, b"x", "ours:app.handler", env={"HANDLER_PLUGINS": "own"}).body
+
+
+def test_plugin_in_the_task_root(ask: Ask) -> None:
+    """A distribution installed into the function's folder, as Lambda archives have it, is found as well."""
+    files = {"app.py": APP, **distribution("acme_shout", SHOUT.format(mark="!"))}
+    assert b"HEY!" == ask(files, b"hey", convention="shout").body

@@ -1,0 +1,110 @@
+"""SIGTERM: the end comes promptly, after the shutdown hooks, with status 0."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from conftest import Serve
+from peers.api import event
+from peers.wire import Reply
+
+HOOK = "def dispatch_shutdown(reason):\n    print('SHUTDOWN HOOK', reason, flush=True)\n"
+#: Lambda's shortest notice is 500 ms with an internal extension; a loaded test machine gets some more.
+PROMPTLY = 5.0
+HANDLERS = {
+    "waits": "print('BUSY', flush=True)\n    threading.Event().wait(60)",
+    "computes": "print('BUSY', flush=True)\n    while True: pass",
+    "catches everything": "print('BUSY', flush=True)\n    while True:\n        try:\n            threading.Event().wait(60)\n"
+    "        except BaseException: print('caught')",
+    "catches Exception": "print('BUSY', flush=True)\n    while True:\n        try:\n            threading.Event().wait(60)\n"
+    "        except Exception: pass",
+    "streams": "yield 'x'\n    print('BUSY', flush=True)\n    threading.Event().wait(60)\n    yield 'y'",
+    "streams and catches": "yield 'x'\n    print('BUSY', flush=True)\n    while True:\n        try:\n"
+    "            threading.Event().wait(60)\n        except BaseException: yield 'caught'",
+    "async": "",
+    "thread": "threading.Thread(target=threading.Event().wait, args=(60,)).start()\n    print('BUSY', flush=True)\n    threading.Event().wait(60)",
+    "subprocess": "print('BUSY', flush=True)\n    import subprocess\n    subprocess.run(['sleep', '60'])",
+}
+
+
+def stop(runtime: object) -> tuple[int, bool, bool]:
+    """Send SIGTERM: the status, whether it was prompt, and whether the hook ran."""
+    child = runtime.child  # type: ignore[attr-defined]
+    before = time.monotonic()
+    child.signal(signal.SIGTERM)
+    return child.wait(), time.monotonic() - before < PROMPTLY, child.log.count("SHUTDOWN HOOK") == 1
+
+
+@pytest.mark.parametrize("transport", ["socket", "requests"])
+@pytest.mark.parametrize("events", [0, 1])
+def test_while_polling(serve: Serve, transport: str, events: int) -> None:
+    """While it waits for an event."""
+    files = {"app.py": "def handler(event, headers):\n    return event\n", "own.py": HOOK}
+    runtime = serve(files, env={"HANDLER_TRANSPORT": transport, "HANDLER_PLUGINS": "own"})
+    for _ in range(events):
+        runtime.invoke(b"x")
+    runtime.api.wait(lambda: len(runtime.api.finished("GET", "next")) == events + 1)
+    assert (0, True, True) == stop(runtime)
+
+
+@pytest.mark.parametrize("transport", ["socket", "requests"])
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_while_a_handler_runs(serve: Serve, kind: str, transport: str) -> None:
+    """While a handler runs or streams, whatever it catches."""
+    body = HANDLERS[kind]
+    source = f"import threading\ndef handler(event, headers):\n    {body}\n"
+    if kind == "async":
+        source = "import asyncio\nasync def handler(event, headers):\n    print('BUSY', flush=True)\n    await asyncio.sleep(60)\n"
+    runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_TRANSPORT": transport, "HANDLER_PLUGINS": "own"})
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY")
+    assert (0, True, True) == stop(runtime)
+
+
+def test_script_that_catches_everything(serve: Serve) -> None:
+    """A script in a loop that catches everything ends as well."""
+    source = "import sys, threading\nprint('BUSY', file=sys.stderr, flush=True)\nwhile True:\n    try: threading.Event().wait(60)\n    except BaseException: pass\n"
+    runtime = serve({"s.py": source, "own.py": HOOK}, "s.py", env={"HANDLER_PLUGINS": "own"})
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY")
+    assert (0, True, True) == stop(runtime)
+
+
+def test_without_plugins(serve: Serve) -> None:
+    """Without a plugin the end is as prompt."""
+    runtime = serve("def handler(event, headers):\n    return event\n")
+    runtime.api.wait_for("GET", "next")
+    assert (0, True, False) == stop(runtime)
+
+
+def test_hook_that_raises(serve: Serve) -> None:
+    """A shutdown hook that raises is logged; the status stays 0."""
+    hook = "def dispatch_shutdown(reason):\n    raise RuntimeError('hook failed')\n"
+    runtime = serve(
+        {"app.py": "def handler(event, headers):\n    return event\n", "own.py": hook}, env={"HANDLER_PLUGINS": "own"}
+    )
+    runtime.api.wait_for("GET", "next")
+    assert (0, True, False) == stop(runtime)
+    assert "hook failed" in runtime.child.log
+
+
+def test_while_retrying(serve: Serve) -> None:
+    """In the pause between two tries too."""
+    runtime = serve(
+        {"app.py": "def handler(event, headers):\n    return event\n", "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"}
+    )
+    runtime.api.hand_out(Reply(503), Reply(503))
+    runtime.api.wait_for("GET", "next", 2)
+    assert (0, True, True) == stop(runtime)
+
+
+def test_no_stray_answer(serve: Serve) -> None:
+    """What was interrupted is not answered with a report of our own stop."""
+    source = "import threading\ndef handler(event, headers):\n    print('BUSY', flush=True)\n    threading.Event().wait(60)\n"
+    runtime = serve(source)
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY")
+    stop(runtime)
+    assert [] == runtime.api.answers("one")

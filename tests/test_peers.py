@@ -1,0 +1,83 @@
+"""The peers themselves: AWS's own runtime client is served by each as ours is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write
+from peers import rie
+from peers.api import FakeRuntimeApi, event
+from peers.process import Child
+
+APP = """
+def handler(event, context):
+    return {"event": event, "arn": context.invoked_function_arn, "client": str(context.client_context)}
+def fails(event, context):
+    raise KeyError("on purpose")
+"""
+RIC = (sys.executable, "-m", "awslambdaric")
+
+
+def test_ric_over_the_scripted_api(tmp_path: Path) -> None:
+    """awslambdaric takes the scripted Runtime API for real, and its requests are recorded."""
+    root = write(tmp_path, {"app.py": APP})
+    with FakeRuntimeApi() as api:
+        child = Child([*RIC, "app.handler"], {"AWS_LAMBDA_RUNTIME_API": api.address}, root)
+        try:
+            api.hand_out(event(b'{"a": 1}', "one"), event(b"2", "two", framing="chunked"))
+            answers = api.wait_for("POST", "/response", 2)
+        finally:
+            child.kill()
+    assert [{"a": 1}, 2] == [json.loads(answer.body)["event"] for answer in answers]
+    assert [False] == list({request.pipelined for request in api.requests})
+
+
+def test_ric_on_the_local_platform(tmp_path: Path) -> None:
+    """awslambdaric runs on our embedded platform: answers, failures, a client context, a large event."""
+    from runtime.local.functions import Function
+    from runtime.local.sync import serving
+
+    root = write(tmp_path, {"app.py": APP})
+    with serving(Function(handler="app.handler", root=root, command=[*RIC, "app.handler"])) as platform:
+        first = json.loads(platform.invoke(b'{"a": 1}', client_context='{"custom": {"k": "v"}}').body)
+        assert ({"a": 1}, True, True) == (
+            first["event"],
+            first["arn"].startswith("arn:aws:lambda:"),
+            "'k': 'v'" in first["client"],
+        )
+        large = "x" * 500_000
+        assert large == json.loads(platform.invoke(json.dumps(large)).body)["event"]
+        bad = platform.invoke(b"nonsense")
+        assert bad.error is not None and "Runtime.UnmarshalError" == bad.error.type
+        assert 3 == json.loads(platform.invoke(b"3").body)["event"]
+
+
+def test_reports_equal_those_of_ric(tmp_path: Path) -> None:
+    """In the lambda convention an error report equals the one of AWS's own client, but for the request's id."""
+    from runtime.local.functions import Function
+    from runtime.local.sync import serving
+
+    root = write(tmp_path, {"app.py": APP})
+    ours = Function(name="ours", handler="app.fails", root=root, convention="lambda")
+    theirs = Function(name="theirs", handler="app.fails", root=root, command=[*RIC, "app.fails"])
+    reports = []
+    with serving(ours, theirs) as platform:
+        for name in ("ours", "theirs"):
+            error = platform.invoke(b"{}", name).error
+            assert error is not None
+            reports.append({**json.loads(error.body), "requestId": ""})
+    assert reports[1] == reports[0]
+
+
+def test_ric_under_the_emulator(tmp_path: Path) -> None:
+    """The emulator's harness serves awslambdaric too, so a failure of ours there is ours."""
+    try:
+        rie.binary()
+    except rie.NoEmulator as reason:
+        pytest.skip(str(reason))
+    root = write(tmp_path, {"app.py": APP})
+    with rie.rie("app.handler", root, {}, [*RIC, "app.handler"]) as emulator:
+        assert {"a": 1} == json.loads(emulator.invoke(b'{"a": 1}'))["event"]

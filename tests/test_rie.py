@@ -1,0 +1,75 @@
+"""Our runtime under AWS's Runtime Interface Emulator: what the table does not show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import write
+from peers import rie
+
+APP = """
+import os
+def handler(event, context):
+    return {"event": event, "id": context.aws_request_id, "left": context.get_remaining_time_in_millis() > 0}
+def large(event, context):
+    return "x" * event
+def leaves(event, context):
+    os._exit(3) if event else None
+    return "alive"
+def words(event, context):
+    yield "one "
+    yield "two"
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def emulator() -> None:
+    """The emulator's binary, or the reason why there is none."""
+    try:
+        rie.binary()
+    except rie.NoEmulator as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize("transport", ["socket", "requests"])
+def test_many_events(tmp_path: Path, transport: str) -> None:
+    """Event after event, small and large, failing and not, over one environment."""
+    env = {"HANDLER_CONVENTION": "lambda", "HANDLER_TRANSPORT": transport}
+    with rie.rie("app.handler", write(tmp_path, {"app.py": APP}), env) as emulator:
+        for number in range(20):
+            body = {"n": number, "pad": "x" * number * 1000}
+            answer = json.loads(emulator.invoke(json.dumps(body).encode()))
+            assert (body, True) == (answer["event"], answer["left"])
+        assert "Runtime.UnmarshalError" == json.loads(emulator.invoke(b"nonsense"))["errorType"]
+        assert 1 == json.loads(emulator.invoke(b"1"))["event"]
+
+
+def test_as_the_issue_says(tmp_path: Path) -> None:
+    """`HANDLER_CONVENTION=json python -P -m runtime app.handler` serves under the emulator."""
+    root = write(tmp_path, {"app.py": "def handler(event, headers):\n    return {'hello': event['name']}\n"})
+    command = [*rie.COMMAND, "app.handler"]
+    with rie.rie("", root, {"HANDLER_CONVENTION": "json"}, command) as emulator:
+        assert {"hello": "Ada"} == json.loads(emulator.invoke(b'{"name": "Ada"}'))
+
+
+def test_oversize_answer(tmp_path: Path) -> None:
+    """An oversize answer is an error with its size, and the next event is served."""
+    with rie.rie("app.large", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
+        report = json.loads(emulator.invoke(b"7000000"))
+        assert ("Function.ResponseSizeTooLarge", True) == (report["errorType"], "7000002" in report["errorMessage"])
+        assert b'"xx"' == emulator.invoke(b"2")
+
+
+def test_streamed_answer(tmp_path: Path) -> None:
+    """A streamed answer arrives whole, again and again."""
+    with rie.rie("app.words", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
+        assert [b"one two"] * 3 == [emulator.invoke(b"1") for _ in range(3)]
+
+
+def test_init_error(tmp_path: Path) -> None:
+    """An init error reaches the caller of the first invocation."""
+    with rie.rie("app.handlr", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
+        report = json.loads(emulator.invoke(b"1"))
+        assert ("Runtime.HandlerNotFound", True) == (report["errorType"], "handler" in report["errorMessage"])
