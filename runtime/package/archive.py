@@ -77,7 +77,7 @@ def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] =
             raw.write(head)
             with zipfile.ZipFile(raw, "w") as archive:
                 for path in paths:
-                    archive.writestr(_entry(path, folder, stored), path.read_bytes(), compresslevel=9)
+                    archive.writestr(_entry(path, folder, stored), path.read_bytes())
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)

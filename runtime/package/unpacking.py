@@ -10,6 +10,7 @@ import zipimport
 
 PROGRAMS = ("bootstrap", "dispatch-runtime/python/python3")
 _BLOCK = 1 << 16
+_ZEROS = bytes(_BLOCK)
 
 
 def run(_name: str) -> None:
@@ -31,7 +32,7 @@ def _write(path: str, content: bytes) -> None:
     with open(path, "wb", buffering=0) as file:
         for start in range(0, len(content), _BLOCK):
             block = content[start : start + _BLOCK]
-            if any(block):
+            if block != _ZEROS[: len(block)]:
                 file.seek(start)
                 file.write(block)
         file.truncate(len(content))
