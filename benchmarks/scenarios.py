@@ -45,8 +45,10 @@ class Scenario:
 
 
 FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
-TIME = Figure("time", "µs", lambda run: run["elapsed_ns"] / run["invocations"] / 1e3)
-MILLISECONDS = Figure("time", "ms", lambda run: run["elapsed_ns"] / run["invocations"] / 1e6)
+# The median invocation: whatever else the machine does for some milliseconds is in the mean, and is not ours.
+TIME = Figure("time", "µs", lambda run: run["cycle_ns.p50"] / 1e3)
+MILLISECONDS = Figure("time", "ms", lambda run: run["cycle_ns.p50"] / 1e6)
+MEAN = Figure("mean", "µs", lambda run: run["elapsed_ns"] / run["invocations"] / 1e3)
 ANSWER = Figure("answer p50", "µs", lambda run: run["answer_ns.p50"] / 1e3)
 SLOWEST = Figure("p99", "µs", lambda run: run["cycle_ns.p99"] / 1e3)
 CPU = Figure("CPU", "µs", lambda run: run["cpu_ns"] / run["invocations"] / 1e3)
@@ -76,7 +78,7 @@ JSON = (
     "dispatch-json",
     "dispatch-json-fast",
 )
-WARM = (TIME, SLOWEST, ANSWER, CPU, MEMORY)
+WARM = (TIME, MEAN, SLOWEST, ANSWER, CPU, MEMORY)
 COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin")
 
 
@@ -104,7 +106,7 @@ def _scenarios() -> tuple[Scenario, ...]:
             "small-one-cpu",
             "45-byte event, server and runtime on one processor",
             SMALL,
-            (TIME, SLOWEST, ANSWER, CPU),
+            (TIME, MEAN, SLOWEST, ANSWER, CPU),
             THEIRS[0],
             warmup=500,
             measured=4500,
