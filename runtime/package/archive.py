@@ -36,16 +36,16 @@ class Sizes:
     unzipped: int
     files: int
 
-    def complaints(self) -> list[str]:
-        """Which of Lambda's limits are passed."""
-        found = []
+    def complaints(self) -> dict[str, str]:
+        """Which of Lambda's limits are passed, by the size that passes it: "zipped", "unzipped"."""
+        found = {}
         if self.zipped > MAX_ZIPPED:
-            found.append(
+            found["zipped"] = (
                 f"{megabytes(self.zipped)} zipped is over the {megabytes(MAX_ZIPPED)} "
                 "that a direct upload takes: publish it by way of a bucket (--bucket)"
             )
         if self.unzipped > MAX_UNZIPPED:
-            found.append(
+            found["unzipped"] = (
                 f"{megabytes(self.unzipped)} unzipped is over the {megabytes(MAX_UNZIPPED)} "
                 "that a function and its layers may have together: use a container image"
             )

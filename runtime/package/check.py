@@ -12,7 +12,6 @@ from typing import Any
 from runtime.package import archive, check_binaries, check_files, check_python
 from runtime.package.errors import PackageError
 from runtime.package.inspected import Finding, Inspected, look
-from runtime.package.target import MAX_UNZIPPED
 
 Check = Callable[[Inspected], Iterable[Finding]]
 
@@ -92,14 +91,8 @@ def _unpacked(file: Path, root: Path) -> Iterator[Finding]:
 
 
 def _limits(inspected: Inspected) -> Iterator[Finding]:
-    sizes = archive.sizes(inspected.file)
-    for complaint in sizes.complaints():
-        yield Finding(
-            "error" if sizes.unzipped > MAX_UNZIPPED else "warning",
-            "limits",
-            "",
-            complaint,
-        )
+    for size, complaint in archive.sizes(inspected.file).complaints().items():
+        yield Finding("error" if size == "unzipped" else "warning", "limits", "", complaint)
 
 
 CHECKS: tuple[Check, ...] = (

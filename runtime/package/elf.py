@@ -75,7 +75,7 @@ def _glibc(elf: ELFFile) -> int:
         return 0
     names = [version.name for _, versions in section.iter_versions() for version in versions]
     return max(
-        (int(found.group(1)) for name in names if (found := _GLIBC.fullmatch(name))),
+        (int(found.group(1)) for name in names if (found := _GLIBC.match(name))),
         default=0,
     )
 

@@ -120,7 +120,7 @@ class Work:
     def finish(self, compiled: int, sizes: archive.Sizes, handlers: Sequence[str] = ()) -> Built:
         """What was made; its limits and its interpreter may want a note."""
         mismatch = self.interpreter.complaint() if self.interpreter else None
-        notes = [*self.notes, *sizes.complaints(), *([mismatch] if mismatch else [])]
+        notes = [*self.notes, *sizes.complaints().values(), *([mismatch] if mismatch else [])]
         self.step("done")
         libraries = sorted(set(self.libraries))
         return Built(self.file, sizes, libraries, compiled, self.interpreter, notes, list(handlers))

@@ -1,0 +1,193 @@
+"""Building function archives from scripts, modules and folders, and running them with the runtime."""
+
+from __future__ import annotations
+
+import marshal
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import Serve, write
+from package_support import make_wheel
+from pytest_mock import MockerFixture
+
+from runtime.package import archive, function, own
+from runtime.package.errors import PackageError
+from runtime.package.target import Target, here
+from runtime.package.work import Built
+
+V = f"{sys.version_info.major}.{sys.version_info.minor}"
+SCRIPT = '# /// script\n# dependencies = ["one"]\n# ///\nimport one\ndef main():\n    print(one.version, input())\n'
+
+
+@pytest.fixture(autouse=True)
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all that pip looks at; it has the packages `one` and `two`."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    make_wheel(folder, "one")
+    make_wheel(folder, "two")
+    return folder
+
+
+def names(file: Path) -> list[str]:
+    """An archive's members but for bytecode and metadata."""
+    with zipfile.ZipFile(file) as made:
+        return [name for name in made.namelist() if "__pycache__" not in name and "dist-info" not in name]
+
+
+def build(source: Path, file: Path, **more: object) -> Built:
+    """A build for this machine."""
+    return function.build(source, file, here(), **more)  # type: ignore[arg-type]
+
+
+def test_a_script_with_what_it_says_it_needs(tmp_path: Path, serve: Serve) -> None:
+    """One command makes a script an upload: its inline metadata is all that is needed; the runtime runs it."""
+    source = write(tmp_path / "src", {"hello.py": SCRIPT, "secret.py": ""}) / "hello.py"
+    built = build(source, tmp_path / "hello.zip")
+    assert names(built.file) == ["hello.py", "one.py"]
+    assert (built.libraries, built.handlers) == (["one==1.0"], ["hello.py", "hello.main"])
+    archive.unpack(built.file, tmp_path / "task")
+    answer = serve({}, "hello.py", root=tmp_path / "task").invoke(b"there\n")
+    assert (answer.kind, answer.body) == ("response", b"1.0 there\n")
+
+
+def test_a_folder(tmp_path: Path, serve: Serve) -> None:
+    """A folder's packages, data and requirements.txt; not its hidden files, caches, virtual environment, the output."""
+    files = {
+        "app.py": "import one\nfrom lib.more import f\nhandler = lambda event, headers: f() + one.version",
+        "lib/__init__.py": "",
+        "lib/more.py": "def f(): return open('data.txt').read()",
+        "data.txt": "data ",
+        "requirements.txt": "one\n",
+        ".env": "PASSWORD=1",
+        ".git/config": "",
+        "lib/__pycache__/more.cpython-30.pyc": b"",
+        "venv/pyvenv.cfg": "",
+        "venv/lib/big.py": "",
+        "app.egg-info/PKG-INFO": "",
+    }
+    source = write(tmp_path / "src", files)
+    (source / "linked.txt").symlink_to("data.txt")
+    build(source, source / "app.zip")
+    built = build(source, source / "app.zip")
+    expected = ["app.py", "data.txt", "lib/__init__.py", "lib/more.py", "linked.txt", "one.py", "requirements.txt"]
+    assert expected == names(built.file)
+    assert built.handlers == ["app.py", "app.handler"]
+    archive.unpack(built.file, tmp_path / "task")
+    assert serve({}, "app.handler", root=tmp_path / "task").invoke(b"").body == b"data 1.0"
+
+
+def test_the_same_bytes_twice(tmp_path: Path) -> None:
+    """Two builds of one source are one archive, bytecode and all, wherever the source lies."""
+    first = write(tmp_path / "a", {"app.py": "x = {'b', 'a', 'c'}\nhandler = lambda e, h: 'a' in {'x', 'y', 'a', e}"})
+    second = write(tmp_path / "somewhere/else", {"app.py": (first / "app.py").read_bytes()})
+    build(first, tmp_path / "1.zip", requirements=["two"])
+    build(second, tmp_path / "2.zip", requirements=["two"])
+    assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
+
+
+def test_bytecode_names_the_place_in_lambda(tmp_path: Path, serve: Serve) -> None:
+    """It names /var/task, not the building machine; it is used whatever date and content its source has."""
+    source = write(tmp_path / "src", {"app.py": "def handler(event, headers):\n    return 'from the bytecode'"})
+    built = build(source, tmp_path / "app.zip")
+    assert built.compiled == 1
+    archive.unpack(built.file, tmp_path / "task")
+    # The code follows a head of 16 bytes: docs.python.org/3/reference/import.html#pyc-invalidation.
+    code = marshal.loads(next((tmp_path / "task/__pycache__").iterdir()).read_bytes()[16:])
+    assert code.co_filename == "/var/task/app.py"
+    (tmp_path / "task/app.py").write_text("def handler(event, headers):\n    return 'from the source'")
+    assert serve({}, "app.handler", root=tmp_path / "task").invoke(b"").body == b"from the bytecode"
+
+
+def test_not_compiled_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
+    """Without a Python of that version the archive is made all the same, and a note says what is missing."""
+    source = write(tmp_path / "src", {"app.py": ""})
+    mocker.patch("runtime.package.pythons.find_python", return_value=None)
+    built = function.build(source, tmp_path / "app.zip", Target("3.14", "arm64"))
+    assert names(built.file) == ["app.py"]
+    assert [note.partition(":")[0] for note in built.notes] == ["not compiled"]
+
+
+def test_a_file_that_is_no_python_of_that_version(tmp_path: Path) -> None:
+    """A library may have templates that are no Python; they stay as they are, the rest is compiled."""
+    source = write(tmp_path / "src", {"app.py": "", "template.py": "{{ this is }}"})
+    assert build(source, tmp_path / "app.zip").compiled == 1
+
+
+def test_a_pyz_from_a_script(tmp_path: Path, serve: Serve) -> None:
+    """The script is the archive's __main__.py, its libraries are inside; the runtime runs it, and Python does."""
+    source = write(tmp_path / "src", {"hello.py": SCRIPT}) / "hello.py"
+    (tmp_path / "task").mkdir()
+    built = build(source, tmp_path / "task/hello.pyz")
+    assert sorted(names(built.file)) == ["__main__.py", "__main__.pyc", "one.py", "one.pyc"]
+    assert built.handlers == ["hello.pyz"]
+    assert serve({}, "hello.pyz", root=tmp_path / "task").invoke(b"there\n").body == b"1.0 there\n"
+
+
+def test_a_pyz_from_a_folder(tmp_path: Path, serve: Serve) -> None:
+    """A function inside the archive is named behind the archive's name."""
+    source = write(tmp_path / "src", {"app.py": "import two\nhandler = lambda event, headers: two.version"})
+    (tmp_path / "task").mkdir()
+    built = build(source, tmp_path / "task/app.pyz", requirements=["two"])
+    assert built.handlers == ["app.pyz/app.handler"]
+    assert serve({}, "app.pyz/app.handler", root=tmp_path / "task").invoke(b"").body == b"1.0"
+
+
+def test_a_pyz_has_no_shared_objects(tmp_path: Path, index: Path) -> None:
+    """They load only from files, so the error names them before Lambda would."""
+    make_wheel(index, "fast", files={"fast/__init__.py": "", "fast/core.so": b"\x7fELF"})
+    source = write(tmp_path / "src", {"app.py": ""})
+    with pytest.raises(PackageError, match=r"fast/core\.so; build a \.zip"):
+        build(source, tmp_path / "app.pyz", requirements=["fast"])
+
+
+def test_a_pyz_is_not_standalone(tmp_path: Path) -> None:
+    """A .pyz is no function by itself."""
+    source = write(tmp_path / "src", {"app.py": ""})
+    with pytest.raises(PackageError, match=r"--standalone needs a \.zip"):
+        build(source, tmp_path / "app.pyz", standalone=True)
+
+
+def test_nothing_to_build_from(tmp_path: Path) -> None:
+    """A source that is not there, or has nothing in it."""
+    (tmp_path / "empty/.git").mkdir(parents=True)
+    with pytest.raises(PackageError, match=r"no file or folder .*nowhere"):
+        build(tmp_path / "nowhere", tmp_path / "app.zip")
+    with pytest.raises(PackageError, match="empty has no file"):
+        build(tmp_path / "empty", tmp_path / "app.zip")
+
+
+def test_a_broken_link_in_the_source(tmp_path: Path) -> None:
+    """A link to nothing can't be copied as what it names: the error names the link."""
+    source = write(tmp_path / "src", {"app.py": ""})
+    (source / "gone.py").symlink_to("nowhere.py")
+    with pytest.raises(PackageError, match=r"gone\.py"):
+        build(source, tmp_path / "app.zip")
+
+
+def test_our_own_runtime(tmp_path: Path) -> None:
+    """The runtime goes in as it is installed; what only the command needs stays out, and this machine's name too."""
+    own.copy(tmp_path)
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {
+        "dispatch/locate.py",
+        "conventions/json.py",
+        "runtime/__main__.py",
+        "runtime/transport/__init__.py",
+    } <= found
+    left_out = tuple(f"{folder}/" for folder in own.LEFT_OUT)
+    assert [path for path in found if path.startswith(left_out) or "__pycache__" in path] == []
+    assert sorted(path.partition("/")[2] for path in found if path.partition("/")[0].endswith(".dist-info")) == [
+        "METADATA",
+        "licenses/LICENSE",
+    ]
+    checkout = str(Path(function.__file__).parents[2]).encode()
+    assert [path for path in found if checkout in (tmp_path / path).read_bytes()] == []
+    required = sorted(re.split(r"[<>=]", requirement)[0] for requirement in own.requirements())
+    assert required == ["httptools", "pluggy", "requests", "simplejson"]
