@@ -74,6 +74,8 @@ class Environment:
         self.memory = 0
         self.last_used = 0.0
         self.request_id = ""
+        #: Whether events have a deadline.
+        self.limited = function.debug_port is None
         self._write_log = write_log
         self._lines: list[str] = []
         self._usage = Usage()
@@ -89,7 +91,7 @@ class Environment:
         """
         self.request_id = request_id
         began = time.perf_counter()
-        process = await self._launch(None if self.function.debug_port else INIT_LIMIT)
+        process = await self._launch(INIT_LIMIT if self.limited else None)
         if process is not None:
             self._usage.init = _milliseconds(began)
             return process
@@ -187,8 +189,7 @@ class Environment:
         return "".join(f"{line}\n" for line in self._lines)
 
     async def _see_through(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
-        if self.function.debug_port:
-            allowed = UNLIMITED
+        allowed = allowed if self.limited else UNLIMITED
         self._api.deliver(event, int((time.time() + allowed) * 1000), answer)
         failure = await self._watch(event.request_id, process, time.monotonic() + allowed)
         if failure is None:

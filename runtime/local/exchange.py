@@ -16,6 +16,9 @@ ANSWER_LIMIT: Final = 6 * 1024 * 1024 + 100
 #: What a streamed answer may weigh (AWS documentation, response streaming quotas).
 STREAM_LIMIT: Final = 200 * 1024 * 1024
 
+#: How much of an answer is kept to be looked at afterwards.
+KEPT: Final = 64 * 1024
+
 PRELUDE_TYPE: Final = "application/vnd.awslambda.http-integration-response"
 
 
@@ -82,7 +85,8 @@ class Event:
 class Answer:
     """What comes back for one event: iterate over it for the chunks, then look at `error`.
 
-    `opened` resolves when the kind of answer is known; an error before that leaves no chunk.
+    `opened` resolves when the kind of answer is known; an error before that leaves no chunk. `kept` is the beginning of
+    what came, for whoever looks at it later.
     """
 
     def __init__(self) -> None:
@@ -90,6 +94,7 @@ class Answer:
         self.streaming = False
         self.size = 0
         self.error: FunctionError | None = None
+        self.kept = bytearray()
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._opened = asyncio.Event()
         self._finished = asyncio.Event()
@@ -118,6 +123,8 @@ class Answer:
         if self.finished or not chunk:
             return
         self.size += len(chunk)
+        if len(self.kept) < KEPT:
+            self.kept += chunk[: KEPT - len(self.kept)]
         self._chunks.put_nowait(chunk)
 
     def finish(self, error: FunctionError | None = None) -> None:

@@ -42,9 +42,13 @@ class AsyncSettings:
 
 @dataclass(frozen=True, slots=True)
 class UrlSettings:
-    """A function URL: whether answers are streamed, and what browsers elsewhere may do."""
+    """A function URL: whether answers are streamed (None: as the function answers), and what other origins may do.
 
-    streaming: bool = False
+    `cors` has the keys of Lambda's own setting: AllowOrigins, AllowMethods, AllowHeaders, ExposeHeaders,
+    AllowCredentials, MaxAge.
+    """
+
+    streaming: bool | None = None
     cors: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias, TypeVar
 
+from runtime.local.attached import Attached
 from runtime.local.environment import Environment
 from runtime.local.exchange import Answer, Event
-from runtime.local.functions import Function
+from runtime.local.functions import ACCOUNT, Function, region
 from runtime.local.process import GRACE
 from runtime.local.report import LogLine, Report
 
@@ -43,9 +44,14 @@ class UnknownFunction(LookupError):
 class Invocation:
     """An event under way: its answer as it arrives, and the report once it is over."""
 
+    function: str
     event: Event
     answer: Answer
     report: asyncio.Task[Report]
+
+
+#: Is told of each invocation as it starts, and which door it came in by.
+Watch: TypeAlias = Callable[[Invocation, str], None]
 
 
 class Pool:
@@ -91,8 +97,9 @@ class Pool:
 class Platform:
     """Use it as an asynchronous context manager; leaving it ends every process it started."""
 
-    def __init__(self, functions: Iterable[Function], write_log: Observer = ignore) -> None:
+    def __init__(self, functions: Iterable[Function], write_log: Observer = ignore, watch: Watch | None = None) -> None:
         self._write_log = write_log
+        self._watch = watch
         self._tasks: set[asyncio.Task[Any]] = set()
         self.pools: dict[str, Pool] = {one.name: self._new_pool(one) for one in functions}
 
@@ -113,6 +120,11 @@ class Platform:
         """The function of that name; raise `UnknownFunction`."""
         return self._pool(name).function
 
+    def arn(self, name: str) -> str:
+        """The ARN that a function of this name has, or would have."""
+        pool = self.pools.get(name)
+        return pool.function.arn if pool else f"arn:aws:lambda:{region()}:{ACCOUNT}:function:{name}"
+
     def _pool(self, name: str) -> Pool:
         pool = self.pools.get(name)
         if pool is None:
@@ -121,13 +133,19 @@ class Platform:
             )
         return pool
 
-    def invoke(self, name: str, event: Event) -> Invocation:
-        """Hand an event to a function; raise `UnknownFunction` or `Throttled` at once, else the answer follows."""
+    def invoke(self, name: str, event: Event, source: str = "") -> Invocation:
+        """Hand an event to a function; raise `UnknownFunction` or `Throttled` at once, else the answer follows.
+
+        `source` is the door it came in by, for whoever watches.
+        """
         pool = self._pool(name)
         environment = pool.take()
         event = complete(event, pool.function)
         answer = Answer()
-        return Invocation(event, answer, self.spawn(_run(pool, environment, event, answer)))
+        invocation = Invocation(name, event, answer, self.spawn(_run(pool, environment, event, answer)))
+        if self._watch is not None:
+            self._watch(invocation, source)
+        return invocation
 
     def _new_pool(self, function: Function) -> Pool:
         return Pool(function, self._write_log, self.spawn)
@@ -145,6 +163,13 @@ class Platform:
         self.pools[function.name] = self._new_pool(function)
         if old is not None:
             await old.close(at_once=False)
+
+    async def attach(self, name: str, port: int) -> str:
+        """Leave the starting of a function's runtime to somebody else; return the address of its Runtime API."""
+        environment = await Attached.open(self.function(name), self._write_log, port)
+        pool = self.pools[name] = self._new_pool(environment.function)
+        pool.environments.append(environment)
+        return environment.address
 
     async def remove(self, name: str) -> None:
         """Forget a function; what is running finishes."""

@@ -22,6 +22,17 @@ PROC: Final = Path("/proc")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
+def command(function: Function) -> tuple[str, ...]:
+    """What starts a function's runtime; with a debug port it waits there for a debugger (debugpy) first."""
+    if function.command:
+        return tuple(function.command)
+    if function.debug_port is None:
+        return OWN_RUNTIME
+    python, safe_path, *module = OWN_RUNTIME
+    where = ("--listen", f"127.0.0.1:{function.debug_port}", "--wait-for-client")
+    return (python, safe_path, "-m", "debugpy", *where, *module)
+
+
 class Process:
     """A started runtime, whose output goes to `write` a line at a time."""
 
@@ -29,7 +40,7 @@ class Process:
         self._process = process
         self._log = log
         self.pid = process.pid
-        self.exited = asyncio.ensure_future(process.wait())
+        self.exited: asyncio.Future[int] = asyncio.ensure_future(process.wait())
 
     @classmethod
     async def start(cls, function: Function, environment: Mapping[str, str], write: Write) -> Process:
@@ -37,7 +48,7 @@ class Process:
         log = LogPipe(write)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(function.command or OWN_RUNTIME),
+                *command(function),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log.writer,
                 stderr=log.writer,

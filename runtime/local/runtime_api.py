@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 from runtime.local.calls import TEXT_TYPE, Call, Refused, Reply, answer_call
@@ -19,14 +19,19 @@ from runtime.local.states import Machine, State, Step, StepRefused
 #: Says whether a connection from this address comes from the environment that the API is for.
 Admit: TypeAlias = Callable[[tuple[str, int]], bool]
 
+#: States that a runtime does not leave by itself.
+OVER: Final = frozenset({State.INIT_ERROR, State.RESTORE_ERROR, State.RESPONDING, State.FAILING})
+
 
 class RuntimeApi:
     """What one runtime talks to.
 
-    `started` resolves at the first poll: to None, or to the error that the runtime reported instead.
+    `started` resolves at the first poll: to None, or to the error that the runtime reported instead. With `restartable`
+    another process may take over from one that failed.
     """
 
-    def __init__(self, *, snap_start: bool = False, admit: Admit | None = None) -> None:
+    def __init__(self, *, snap_start: bool = False, restartable: bool = False, admit: Admit | None = None) -> None:
+        self.restartable = restartable
         self.snap_start = snap_start
         self.machine = Machine()
         self.exchange: Exchange | None = None
@@ -81,6 +86,10 @@ class RuntimeApi:
 
     async def poll(self, connection: Connection) -> Exchange:
         """What `/next` waits for; an unanswered event is given again at once."""
+        if self.restartable and self.machine.state in OVER:
+            # Another process; the event that the one before it failed to answer is its first.
+            unanswered = self.exchange is not None and not self.exchange.answer.finished
+            self.machine = Machine(State.RUNNING if unanswered else State.STARTED)
         self.machine.take(Step.NEXT)
         self.settle_start(None)
         if self.machine.state is State.RUNNING and self.exchange is not None:

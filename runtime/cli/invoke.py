@@ -1,0 +1,296 @@
+"""`dispatch invoke`: invoke what `serve`, a function URL or any Lambda-compatible endpoint offers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import click
+import requests
+
+from runtime.cli import options
+from runtime.cli.run import read_event
+from runtime.local import samples
+from runtime.local.eventstream import BadStream, Decoder
+
+DEFAULT_ENDPOINT: Final = "http://127.0.0.1:9000"
+#: Seconds to wait for an answer: Lambda's longest timeout.
+PATIENCE: Final = 900
+
+
+@dataclass(slots=True)
+class Got:
+    """What came back. `error` is the error report of a function that failed, or what the endpoint said."""
+
+    body: bytes = b""
+    error: str = ""
+    log: str = ""
+    status: int = 0
+    request_id: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to send, and where."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+    stream: bool
+    is_url: bool
+
+
+@click.command(
+    "invoke",
+    epilog='Examples: dispatch invoke function -e \'{"name": "Ada"}\'; dispatch invoke function --example sqs --tail; '
+    "dispatch invoke http://127.0.0.1:9000/lambda-url/function/ -e hello",
+)
+@click.argument("name")
+@click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
+@click.option("-e", "event", metavar="JSON", help="The event.")
+@click.option("-f", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the event.")
+@click.option("--example", metavar="NAME", help=f"A sample event: {', '.join(samples.names())}.")
+@click.option(
+    "--endpoint", help=f"Where the Invoke API is; else AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL, {DEFAULT_ENDPOINT}."
+)
+@click.option("--event", "queued", is_flag=True, help="Only queue the event; nobody waits for the answer.")
+@click.option("--tail", is_flag=True, help="Show the end of the function's log on standard error.")
+@click.option("--stream", is_flag=True, help="Ask for a streamed answer and print it as it comes.")
+@click.option(
+    "--repeat", metavar="N", type=click.IntRange(1), default=1, help="Invoke N times and tell how long it took."
+)
+@click.option("--concurrency", metavar="M", type=click.IntRange(1), default=1, help="So many at once.")
+@click.option(
+    "--token", envvar="DISPATCH_TOKEN", default="", help="The token of a server that is bound beyond its machine."
+)
+@options.as_json
+def command(
+    name: str,
+    source: str | None,
+    event: str | None,
+    file: Path | None,
+    example: str | None,
+    endpoint: str | None,
+    queued: bool,
+    tail: bool,
+    stream: bool,
+    repeat: int,
+    concurrency: int,
+    token: str,
+    as_json: bool,
+) -> None:
+    """Invoke NAME, a function's name or ARN, or a function URL, and print the answer.
+
+    The status is 1 if the function failed or could not be reached.
+    """
+    body = the_event(source, event, file, example)
+    if queued and (stream or tail):
+        raise click.UsageError("--event does not wait for the answer that --stream and --tail show")
+    call = make_call(name, body, endpoint, queued=queued, tail=tail, stream=stream, token=token)
+    try:
+        if repeat > 1:
+            sys.exit(1 if measure(call, repeat, concurrency, as_json=as_json) else 0)
+        got = send(requests.Session(), call, None if as_json else write)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    if got.log:
+        click.echo(got.log.rstrip("\n"), err=True)
+    if as_json:
+        click.echo(json.dumps(as_object(got)))
+    elif got.error:
+        click.echo(click.style(got.error, fg="red"), err=True)
+    sys.exit(1 if got.error else 0)
+
+
+def the_event(source: str | None, event: str | None, file: Path | None, example: str | None) -> bytes:
+    """The event's bytes."""
+    if example is None:
+        return read_event(source, event, file)
+    if any(given is not None for given in (source, event, file)):
+        raise click.UsageError("the event is given once: by -e, -f, --example or -")
+    try:
+        return samples.load(example).encode()
+    except KeyError as error:
+        raise click.UsageError(str(error.args[0])) from error
+
+
+def make_call(
+    name: str, body: bytes, endpoint: str | None, *, queued: bool, tail: bool, stream: bool, token: str
+) -> Call:
+    """Where it goes: to the name as it is if it is a URL, else to the Invoke API."""
+    headers = {"X-Dispatch-Token": token} if token else {}
+    if name.startswith(("http://", "https://")):
+        if queued or tail:
+            raise click.UsageError("a function URL has neither --event nor --tail")
+        return Call(name, body, {**headers, "Content-Type": "application/json"}, stream, is_url=True)
+    base = (
+        endpoint or os.environ.get("AWS_ENDPOINT_URL_LAMBDA") or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
+    )
+    path = f"/2021-11-15/functions/{quote(name, safe='')}/response-streaming-invocations"
+    if not stream:
+        path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
+    headers["X-Amz-Invocation-Type"] = "Event" if queued else "RequestResponse"
+    if tail:
+        headers["X-Amz-Log-Type"] = "Tail"
+    return Call(base.rstrip("/") + path, body, headers, stream, is_url=False)
+
+
+def write(chunk: bytes) -> None:
+    """The answer, and nothing else, on standard output."""
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def send(session: requests.Session, call: Call, show: Callable[[bytes], None] | None) -> Got:
+    """One invocation; `show` gets the answer as it comes."""
+    began = time.perf_counter()
+    try:
+        with session.post(call.url, call.body, headers=call.headers, stream=True, timeout=(5, PATIENCE)) as answer:
+            got = _read(call, answer, show)
+    except requests.RequestException as error:
+        got = Got(error=f"nothing answered at {call.url}: {error}")
+    got.seconds = time.perf_counter() - began
+    return got
+
+
+def _read(call: Call, answer: requests.Response, show: Callable[[bytes], None] | None) -> Got:
+    got = Got(status=answer.status_code, request_id=answer.headers.get("x-amzn-RequestId", ""))
+    if answer.status_code >= 400:
+        got.body = answer.content
+        kind = answer.headers.get("x-amzn-ErrorType", "")
+        got.error = " ".join(part for part in (f"status {answer.status_code}", kind, _message(got.body)) if part)
+        return got
+    failed = "X-Amz-Function-Error" in answer.headers
+    parts = []
+    for chunk in _chunks(call, answer, got):
+        parts.append(chunk)
+        if show and not failed:
+            show(chunk)
+    got.body = b"".join(parts)
+    got.log = got.log or base64.b64decode(answer.headers.get("X-Amz-Log-Result", "")).decode(errors="replace")
+    if failed:
+        got.error = readable(got.body)
+    return got
+
+
+def _message(body: bytes) -> str:
+    try:
+        value = json.loads(body)
+        return str(value.get("message") or value.get("Message") or value)
+    except (ValueError, AttributeError):
+        return body.decode(errors="replace").strip()
+
+
+def _chunks(call: Call, answer: requests.Response, got: Got) -> Iterator[bytes]:
+    """The answer's chunks as they come; how a stream ended is noted in `got`."""
+    raw = answer.raw.stream(65536, decode_content=True) if call.stream or call.is_url else answer.iter_content(65536)
+    if not call.stream or call.is_url:
+        yield from raw
+        return
+    decoder = Decoder()
+    try:
+        for data in raw:
+            for headers, payload in decoder.feed(data):
+                if headers[":event-type"] == "PayloadChunk":
+                    yield payload
+                else:
+                    outcome = json.loads(payload)
+                    got.log = base64.b64decode(outcome.get("LogResult", "")).decode(errors="replace")
+                    if "ErrorCode" in outcome:
+                        got.error = readable(outcome.get("ErrorDetails", "").encode()) or outcome["ErrorCode"]
+    except BadStream as error:
+        got.error = f"the endpoint's answer is no event stream: {error}"
+
+
+def readable(report: bytes) -> str:
+    """An error report as people read it: type, message, the function's own frames."""
+    try:
+        value = json.loads(report)
+        first = f"{value.get('errorType', 'Unhandled')}: {value.get('errorMessage', '')}"
+    except (ValueError, AttributeError):
+        return report.decode(errors="replace")
+    return "\n".join([first, *(str(frame).rstrip("\n") for frame in value.get("stackTrace") or [])])
+
+
+def as_object(got: Got) -> dict[str, Any]:
+    """The result as JSON has it."""
+    return {
+        "status": got.status,
+        "requestId": got.request_id,
+        "answer": got.body.decode(errors="replace"),
+        "error": got.error or None,
+        "log": got.log or None,
+        "durationMs": round(got.seconds * 1000, 3),
+    }
+
+
+def measure(call: Call, repeat: int, concurrency: int, *, as_json: bool) -> int:
+    """Invoke many times, with a progress bar on a terminal; tell the latencies; return how many failed."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    local = threading.local()
+
+    def once(_number: int) -> Got:
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+        return send(local.session, call, None)
+
+    results: list[Got] = []
+    began = time.perf_counter()
+    console = Console(stderr=True)
+    with (
+        Progress(console=console, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(concurrency) as pool,
+    ):
+        bar = progress.add_task("invoking", total=repeat)
+        for got in pool.map(once, range(repeat)):
+            results.append(got)
+            progress.advance(bar)
+    summary = summarize(results, time.perf_counter() - began)
+    click.echo(json.dumps(summary) if as_json else in_words(summary), err=not as_json)
+    return int(summary["failed"])
+
+
+def summarize(results: list[Got], seconds: float) -> dict[str, Any]:
+    """How many, how fast (milliseconds), and what went wrong."""
+    times = sorted(got.seconds * 1000 for got in results)
+    errors: dict[str, int] = {}
+    for got in results:
+        if got.error:
+            first = got.error.partition("\n")[0]
+            errors[first] = errors.get(first, 0) + 1
+    return {
+        "invocations": len(results),
+        "failed": sum(errors.values()),
+        "perSecond": round(len(results) / seconds, 1),
+        "minMs": round(times[0], 2),
+        "medianMs": round(statistics.median(times), 2),
+        "p95Ms": round(times[int(len(times) * 0.95)], 2),
+        "p99Ms": round(times[int(len(times) * 0.99)], 2),
+        "maxMs": round(times[-1], 2),
+        "errors": errors,
+    }
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """The summary for people."""
+    lines = [
+        "{invocations} invocations, {failed} failed, {perSecond} per second".format(**summary),
+        "min {minMs} ms, median {medianMs} ms, p95 {p95Ms} ms, p99 {p99Ms} ms, max {maxMs} ms".format(**summary),
+        *(f"{count} × {error}" for error, count in summary["errors"].items()),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""`dispatch serve`: AWS Lambda on this machine, for real clients, with a page to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.cli import options
+from runtime.cli.run import print_line
+from runtime.local import config as toml
+from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function, SettingError
+
+DEBUG_PORT = 5678
+
+
+def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """What the file says of options counts where neither the command line nor a variable does."""
+    path = path or next((Path(name).resolve() for name in ("dispatch.toml",) if Path(name).is_file()), None)
+    if path is not None and path.suffix == ".toml":
+        try:
+            keys = {name.replace("-", "_"): value for name, value in toml.read(path).items() if name != "functions"}
+        except SettingError as error:
+            raise click.BadParameter(str(error)) from error
+        known = {param.name for param in ctx.command.params}
+        unknown = sorted(set(keys) - known)
+        if unknown:
+            raise click.BadParameter(f"{path} has a key that there is not: {unknown[0]!r}; there are: {sorted(known)}")
+        if isinstance(keys.get("env"), dict):
+            keys["env"] = [f"{name}={value}" for name, value in keys["env"].items()]
+        ctx.default_map = {**keys, **(ctx.default_map or {})}
+    return path
+
+
+@click.command(
+    "serve",
+    epilog="Example: dispatch serve app.handler, then: AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9000 "
+    "aws lambda invoke --function-name function out.json",
+)
+@click.argument("handler", required=False)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    callback=set_defaults,
+    is_eager=True,
+    help="dispatch.toml or an AWS SAM template.yaml; dispatch.toml in the current folder is found by itself.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond this machine a token is asked for."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0 picks a free one.")
+@click.option("--name", default="function", show_default=True, help="The function's name.")
+@options.root
+@options.convention
+@options.env
+@options.timeout
+@options.memory
+@click.option(
+    "--concurrency", metavar="N", type=int, default=CONCURRENCY_DEFAULT, show_default=True, help="Environments at once."
+)
+@options.bootstrap
+@click.option("--no-reload", is_flag=True, help="Do not watch the function's folder.")
+@click.option(
+    "--debug",
+    metavar="[PORT]",
+    type=int,
+    is_flag=False,
+    flag_value=DEBUG_PORT,
+    help="Wait for a debugger (debugpy) there, by default on 5678.",
+)
+@click.option("--only-api", is_flag=True, help="Start no runtime; print the variables to start one with.")
+@click.option(
+    "--retries", type=click.IntRange(0, 2), default=2, show_default=True, help="For events that nobody waits for."
+)
+@click.option("--maximum-age", metavar="SECONDS", type=float, default=21_600, show_default=True, help="For the same.")
+@click.option(
+    "--on-failure", metavar="WHERE", default="", help="Where those go that fail: a file, a URL, function:NAME."
+)
+@click.option("--time-scale", type=float, default=1.0, show_default=True, help="Multiplies the queue's waits and ages.")
+@click.option("--queue", type=click.Path(dir_okay=False, path_type=Path), help="The file that keeps the queue.")
+def command(
+    handler: str | None,
+    config: Path | None,
+    host: str,
+    port: int,
+    no_reload: bool,
+    only_api: bool,
+    time_scale: float,
+    queue: Path | None,
+    **settings: Any,
+) -> None:
+    """Serve HANDLER, or the functions of a file, as AWS Lambda does.
+
+    Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, a page at /.
+    """
+    from runtime.local.server import Settings, serve
+
+    try:
+        base = defaults(handler or "", **settings)
+        read = reader(base, config, handler)
+        functions = read()
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
+    work = Settings(
+        functions=functions,
+        queue=queue or queue_file(config or base.root),
+        host=host,
+        port=port,
+        reload=not no_reload,
+        only_api=only_api,
+        time_scale=time_scale,
+        config=config,
+        read_again=lambda: _guarded(read, functions),
+        say=lambda text: click.echo(f"dispatch: {text}", err=True),
+        write_log=print_line,
+    )
+    try:
+        asyncio.run(serve(work, lambda address, token: banner(address, token, functions)))
+    except OSError as error:
+        raise click.ClickException(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def defaults(handler: str, **settings: Any) -> Function:
+    """The function of the command line; those of a file take from it what they leave open."""
+    debug = settings["debug"]
+    return Function(
+        name=settings["name"],
+        handler=handler,
+        root=settings["root"],
+        convention=settings["convention"],
+        environment=settings["env"],
+        timeout=settings["timeout"],
+        memory=settings["memory"],
+        concurrency=1 if debug is not None else settings["concurrency"],
+        command=(settings["bootstrap"],) if settings["bootstrap"] else (),
+        asynchronous=AsyncSettings(settings["retries"], settings["maximum_age"], settings["on_failure"]),
+        debug_port=debug,
+    )
+
+
+def reader(base: Function, config: Path | None, handler: str | None) -> Callable[[], list[Function]]:
+    """What reads the functions: from the command line if it names one, else from the file."""
+    if handler or (base.command and config is None):
+        return lambda: [base]
+    if config is None:
+        raise SettingError("name a HANDLER, or a file with functions by --config (dispatch.toml or template.yaml)")
+
+    def read() -> list[Function]:
+        if config.suffix == ".toml":
+            found = toml.functions(toml.read(config), config.parent, base)
+        else:
+            from runtime.local import template
+
+            described = template.read(config, base)
+            found = described.functions
+            for note in described.notes:
+                click.echo(f"dispatch: {config.name}: {note}", err=True)
+        if not found:
+            raise SettingError(f"{config} describes no function that can be served")
+        if base.debug_port is not None:
+            found = [replace(one, debug_port=base.debug_port + number) for number, one in enumerate(found)]
+        return found
+
+    return read
+
+
+def _guarded(read: Callable[[], list[Function]], before: list[Function]) -> list[Function]:
+    """A file that is broken for a moment keeps what was."""
+    try:
+        before[:] = read()
+    except SettingError as error:
+        click.echo(f"dispatch: {error}", err=True)
+    return before
+
+
+def queue_file(of: Path) -> Path:
+    """Where the queue is kept between two runs: beside other programs' state, one file for each folder or config."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
+
+
+def banner(address: str, token: str, functions: list[Function]) -> None:
+    """Where everything is; on standard output, because whoever picked port 0 needs it."""
+    click.echo(f"Serving on {address}")
+    for function in functions:
+        click.echo(f"  {function.name}: {function.handler or ' '.join(function.command)}", err=True)
+        if function.url:
+            click.echo(f"    {address}/lambda-url/{function.name}/", err=True)
+        if function.debug_port is not None:
+            click.echo(f"    waits for a debugger on 127.0.0.1:{function.debug_port}", err=True)
+    if token:
+        click.echo(f"  page: {address}/?token={token}", err=True)
+        click.echo(f"  AWS clients: AWS_ACCESS_KEY_ID={token}", err=True)
+    click.echo(f"  export AWS_ENDPOINT_URL_LAMBDA={address}", err=True)

@@ -1,0 +1,105 @@
+"""`dispatch.toml`: many functions in one file, and settings for the server.
+
+port = 9000                       # every option of `dispatch serve` is a key
+
+[functions.hello]
+handler = "app.handler"
+convention = "json"
+environment = { GREETING = "Hello" }
+url = { streaming = true, cors = { AllowOrigins = ["http://localhost:3000"] } }
+asynchronous = { retries = 0, on_failure = "failed.jsonl" }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from runtime.local.functions import AsyncSettings, Function, SettingError, UrlSettings
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file as a mapping; raise `SettingError` if it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{path}: {error}") from error
+
+
+def functions(settings: Mapping[str, Any], folder: Path, defaults: Function) -> list[Function]:
+    """The functions that a file describes; what one leaves open is as in `defaults`."""
+    tables = settings.get("functions", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise SettingError("[functions.NAME] is a table for each function")
+    return [_function(name, table, folder, defaults) for name, table in tables.items()]
+
+
+def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: Function) -> Function:
+    unknown = sorted(set(table) - set(READERS))
+    if unknown:
+        raise SettingError(f"[functions.{name}] has no {unknown[0]!r}; it has: {', '.join(READERS)}")
+    changes: dict[str, Any] = {"name": name}
+    for key, value in table.items():
+        field, read_value = READERS[key]
+        try:
+            changes[field] = read_value(value, folder)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise SettingError(f"[functions.{name}] {key}: {error}") from error
+    if "environment" in changes:
+        changes["environment"] = {**defaults.environment, **changes["environment"]}
+    return replace(defaults, **changes)
+
+
+def _is(kind: type) -> Callable[[Any, Path], Any]:
+    def check(value: Any, _folder: Path) -> Any:
+        allowed = (int, float) if kind is float else (kind,)
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            raise TypeError(f"it is {WORDS[kind]}, not {value!r}")
+        return value
+
+    return check
+
+
+WORDS: Final = {str: "text", int: "a whole number", float: "a number"}
+
+
+def _folder(value: str, folder: Path) -> Path:
+    return (folder / value).resolve()
+
+
+def _command(value: str, folder: Path) -> tuple[str, ...]:
+    return (str((folder / value).resolve()),)
+
+
+def _environment(value: Mapping[str, Any], _folder: Path) -> dict[str, str]:
+    return {key: str(item) for key, item in value.items()}
+
+
+def _url(value: Any, _folder: Path) -> UrlSettings | None:
+    if isinstance(value, bool):
+        return UrlSettings() if value else None
+    return UrlSettings(**value)
+
+
+def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:
+    return AsyncSettings(**value)
+
+
+#: Key in the file: the setting it is, and what reads it.
+READERS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
+    "handler": ("handler", _is(str)),
+    "root": ("root", _folder),
+    "convention": ("convention", _is(str)),
+    "environment": ("environment", _environment),
+    "timeout": ("timeout", _is(float)),
+    "memory": ("memory", _is(int)),
+    "concurrency": ("concurrency", _is(int)),
+    "bootstrap": ("command", _command),
+    "initialization": ("initialization", _is(str)),
+    "description": ("description", _is(str)),
+    "url": ("url", _url),
+    "asynchronous": ("asynchronous", _asynchronous),
+}

@@ -1,0 +1,39 @@
+"""Cross-origin rules of a function URL, by the keys of Lambda's own setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def allows(cors: Mapping[str, Any], origin: str) -> bool:
+    """Whether pages of this origin may call the function."""
+    origins = cors.get("AllowOrigins") or []
+    return "*" in origins or origin in origins
+
+
+def headers(cors: Mapping[str, Any], origin: str) -> list[tuple[str, str]]:
+    """What a response to this origin carries."""
+    if not origin or not allows(cors, origin):
+        return []
+    any_origin = "*" in cors["AllowOrigins"] and not cors.get("AllowCredentials")
+    found = [("access-control-allow-origin", "*" if any_origin else origin), ("vary", "Origin")]
+    if cors.get("AllowCredentials"):
+        found.append(("access-control-allow-credentials", "true"))
+    if cors.get("ExposeHeaders"):
+        found.append(("access-control-expose-headers", ",".join(cors["ExposeHeaders"])))
+    return found
+
+
+def preflight(cors: Mapping[str, Any], origin: str) -> list[tuple[str, str]]:
+    """What the answer to a browser's OPTIONS request carries; the function is not asked."""
+    found = headers(cors, origin)
+    for key, name in (
+        ("AllowMethods", "access-control-allow-methods"),
+        ("AllowHeaders", "access-control-allow-headers"),
+    ):
+        if found and cors.get(key):
+            found.append((name, ",".join(cors[key])))
+    if found and cors.get("MaxAge") is not None:
+        found.append(("access-control-max-age", str(cors["MaxAge"])))
+    return found

@@ -1,0 +1,118 @@
+"""AWS SAM and CloudFormation templates: the functions that a `template.yaml` describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from runtime.local.functions import NAME, AsyncSettings, Function, SettingError, UrlSettings
+from runtime.local.intrinsics import Resolver, load
+
+KINDS: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
+URL_KIND: Final = "AWS::Lambda::Url"
+
+
+@dataclass(slots=True)
+class Template:
+    """What was read: the functions, and what the developer should know about the rest."""
+
+    functions: list[Function] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read(path: Path, defaults: Function) -> Template:
+    """The functions of a template, with `defaults` for what neither they nor the Globals say."""
+    template = load(path)
+    resources = {
+        name: item
+        for name, item in template["Resources"].items()
+        if isinstance(item, dict) and item.get("Type") in KINDS
+    }
+    arns = {name: replace(defaults, name=_name(name, item)).arn for name, item in resources.items()}
+    resolver = Resolver(template, arns)
+    found = Template()
+    for logical, resource in resources.items():
+        properties = resolver.value(_with_globals(template, resource))
+        try:
+            function = _function(_name(logical, resource), properties, path.parent, defaults)
+        except SettingError as error:
+            found.notes.append(f"{logical} is left out: {error}")
+        else:
+            found.functions.append(
+                replace(function, url=function.url or _separate_url(template, resolver, arns, logical))
+            )
+    if resolver.unknown:
+        found.notes.append(f"not known here, so their names stand for them: {', '.join(resolver.unknown)}")
+    return found
+
+
+def _name(logical: str, resource: Mapping[str, Any]) -> str:
+    given = (resource.get("Properties") or {}).get("FunctionName")
+    return given if isinstance(given, str) and NAME.fullmatch(given) else logical
+
+
+def _with_globals(template: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Any]:
+    own = resource.get("Properties") or {}
+    shared = (template.get("Globals") or {}).get("Function") or {} if resource["Type"] == KINDS[0] else {}
+    merged = {**shared, **own}
+    variables = [(source.get("Environment") or {}).get("Variables") or {} for source in (shared, own)]
+    merged["Environment"] = {"Variables": {**variables[0], **variables[1]}}
+    return merged
+
+
+def _function(name: str, properties: Mapping[str, Any], folder: Path, defaults: Function) -> Function:
+    runtime = str(properties.get("Runtime", ""))
+    code = properties.get("CodeUri") or properties.get("Code") or "."
+    if properties.get("PackageType") == "Image" or not isinstance(code, str):
+        raise SettingError("its code is not a folder here")
+    if runtime and not runtime.startswith(("python", "provided", "custom")):
+        raise SettingError(f"the runtime {runtime} is not served; python and provided are")
+    root = (folder / code).resolve()
+    bootstrap = root / "bootstrap"
+    variables = (properties.get("Environment") or {}).get("Variables") or {}
+    return replace(
+        defaults,
+        name=name,
+        handler=str(properties.get("Handler", defaults.handler)),
+        root=root,
+        # A function of the managed Python runtime takes (event, context).
+        convention="lambda" if runtime.startswith("python") else defaults.convention,
+        command=(str(bootstrap),) if not runtime.startswith("python") and bootstrap.is_file() else defaults.command,
+        environment={**{key: str(value) for key, value in variables.items()}, **defaults.environment},
+        timeout=float(properties.get("Timeout", defaults.timeout)),
+        memory=int(properties.get("MemorySize", defaults.memory)),
+        concurrency=int(properties.get("ReservedConcurrentExecutions") or defaults.concurrency),
+        description=str(properties.get("Description", "")),
+        initialization="snap-start"
+        if (properties.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
+        else "on-demand",
+        url=_url(properties["FunctionUrlConfig"]) if properties.get("FunctionUrlConfig") else None,
+        asynchronous=_asynchronous(properties.get("EventInvokeConfig") or {}),
+    )
+
+
+def _url(settings: Mapping[str, Any]) -> UrlSettings:
+    cors = settings.get("Cors") or {}
+    return UrlSettings(streaming=settings.get("InvokeMode") == "RESPONSE_STREAM", cors=cors)
+
+
+def _separate_url(
+    template: Mapping[str, Any], resolver: Resolver, arns: Mapping[str, str], logical: str
+) -> UrlSettings | None:
+    for resource in template["Resources"].values():
+        if resource.get("Type") == URL_KIND:
+            properties = resolver.value(resource.get("Properties") or {})
+            if properties.get("TargetFunctionArn") in {arns[logical], arns[logical].rsplit(":", 1)[1]}:
+                return _url(properties)
+    return None
+
+
+def _asynchronous(settings: Mapping[str, Any]) -> AsyncSettings:
+    """Destinations are AWS resources, so only functions among them are served."""
+    retries = settings.get("MaximumRetryAttempts", AsyncSettings().retries)
+    age = settings.get("MaximumEventAgeInSeconds", AsyncSettings().maximum_age)
+    destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")
+    served = destination if str(destination).startswith("arn:aws:lambda:") else ""
+    return AsyncSettings(int(retries), float(age), served)
