@@ -131,8 +131,8 @@ def test_types_of_managed_reports_equal_the_client_of_aws(ask: Ask) -> None:
     first, second = report["stackTrace"]
     assert (True, True) == (first.startswith('  File "'), first.endswith("\n"))
     assert (
-        ", line 8, in handler\n    inner('x')\n"
-        == first[first.index(", line") :][: len(", line 8, in handler\n    inner('x')\n")]
+        ", line 7, in handler\n    inner('x')\n"
+        == first[first.index(", line") :][: len(", line 7, in handler\n    inner('x')\n")]
     )
     assert "in inner" in second
 

@@ -128,7 +128,7 @@ def test_500_ends_it_at_once(runtime: Any) -> None:
 def test_server_that_goes_away(runtime: Any) -> None:
     """If nobody listens any more, the process exits with status 1, soon."""
     runtime.invoke(b"x")
-    runtime.api.wait_for("GET", "next", 1)
+    runtime.api.wait_for("GET", "next", 2)
     runtime.api.stop()
     assert 1 == runtime.child.wait()
 

@@ -135,23 +135,26 @@ def test_convention_of_a_broken_plugin(fail: Fail, installed: dict[str, str]) ->
     assert ("Runtime.UnknownConvention", True) == (failed.type, "no_such_library" in failed.log)
 
 
-def test_two_with_one_convention(serve: Serve, installed: dict[str, str]) -> None:
-    """Two plugins with one convention name: one of them answers, always the same, and standard error names both."""
+def test_two_with_one_convention(serve: Serve, fail: Fail, installed: dict[str, str]) -> None:
+    """Two plugins with one convention name: asking for it is an init error that names both; blocking one settles it."""
     install(
         installed, distribution("aaa_shout", SHOUT.format(mark="a")), distribution("bbb_shout", SHOUT.format(mark="b"))
     )
-    runtime = serve(APP, "app.handler", "shout", env=installed)
-    assert runtime.invoke(b"hey").body in (b"HEYa", b"HEYb")
-    said = runtime.child.output["stderr"].decode()
-    assert [True] * 3 == [word in said for word in ("aaa_shout", "bbb_shout", "shout")]
+    failed = fail(APP, convention="shout", env=installed)
+    assert "Runtime.PluginError" == failed.type
+    assert [True] * 3 == [word in failed.report["errorMessage"] for word in ("aaa_shout", "bbb_shout", "shout")]
+    settled = {**installed, "HANDLER_PLUGINS": "-bbb_shout"}
+    assert b"HEYa" == serve(APP, "app.handler", "shout", env=settled).invoke(b"hey").body
+    assert b"hey" == serve(APP, env=installed).invoke(b"hey").body
 
 
-def test_built_in_names_are_taken(serve: Serve, installed: dict[str, str]) -> None:
-    """A plugin that brings a convention of a built-in name does not go unnoticed."""
+def test_built_in_names_are_taken(serve: Serve, fail: Fail, installed: dict[str, str]) -> None:
+    """The same where one of the two is a built-in convention."""
     install(installed, distribution("own_json", SHOUT.format(mark="!").replace('"shout"', '"json"')))
-    runtime = serve(APP, "app.handler", "json", env=installed)
-    runtime.invoke(b"1")
-    assert "own_json" in runtime.child.output["stderr"].decode()
+    failed = fail(APP, convention="json", env=installed)
+    assert ("Runtime.PluginError", True) == (failed.type, "own_json" in failed.report["errorMessage"])
+    settled = {**installed, "HANDLER_PLUGINS": "-own_json"}
+    assert b"1" == serve(APP, "app.handler", "json", env=settled).invoke(b"1").body
 
 
 OBSERVER = """

@@ -65,7 +65,11 @@ class FakeRuntimeApi:
         with self.changed:
             self.stopping = True
             self.changed.notify_all()
-        for sock in [self.listener, *self.sockets]:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        # Whoever was let in while the door closed is in the list by now.
+        self.threads[0].join(PATIENCE)
+        for sock in self.sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self.threads:
