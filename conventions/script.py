@@ -92,16 +92,17 @@ class _Streams:
         sys.stdin, sys.stdout = self._stdin, self._stdout
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        for stream in (sys.stdout, self._stdout):
+        streams: tuple[Any, ...] = (getattr(sys, "stdout", None), self._stdout)
+        for stream in streams:
             try:
                 stream.flush()
-            except (ValueError, AttributeError):  # the script closed, detached or removed it
+            except (ValueError, AttributeError):  # the script closed, detached, replaced or removed it
                 continue
         sys.stdin, sys.stdout, sys.argv = self._before
         # Not a subclass: the runtime ends itself by one.
         if type(error) is not SystemExit:
             return False
-        if not error.code:
+        if error.code is None or (isinstance(error.code, int) and not error.code):
             return True
         reason = error.code if isinstance(error.code, str) else f"the script exited with status {error.code}"
         raise ExitError(reason) from error

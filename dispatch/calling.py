@@ -137,6 +137,7 @@ class _Pump:
         self._source = source
         self._ready: asyncio.Queue[tuple[Any] | None] = asyncio.Queue()
         self._wanted = asyncio.Event()
+        self._failure: BaseException | None = None
         self._task = asyncio.get_running_loop().create_task(self._drive())
 
     async def _drive(self) -> None:
@@ -146,6 +147,8 @@ class _Pump:
                 self._wanted.clear()
                 self._ready.put_nowait((item,))
                 await self._wanted.wait()
+        except BaseException as error:  # noqa: BLE001 - raised by a task, SystemExit would end the loop
+            self._failure = error
         finally:
             close = getattr(self._source, "aclose", None)
             if close is not None:
@@ -155,8 +158,8 @@ class _Pump:
     async def _next(self) -> tuple[Any] | None:
         self._wanted.set()
         item = await self._ready.get()
-        if item is None:
-            await self._task
+        if item is None and self._failure is not None:
+            raise self._failure
         return item
 
     async def _stop(self) -> None:

@@ -45,6 +45,11 @@ def function(name: str, attribute: str, root: str, written: str | None = None) -
             managed=f"Cannot use built-in module {written or name} as a handler module",
         )
     names.claim(root, [top])
+    if attribute in {"py", "pyc"} and not names.offered(root, top):
+        raise ImportModuleError(
+            f"no script {name}.{attribute} in {root}; {listing(root)}",
+            managed=f"Unable to import module '{written or name}': No module named '{top}'",
+        )
     return _attribute(_imported(name, root, written or name), name, attribute, written or name)
 
 
@@ -177,14 +182,16 @@ def expression(source: str) -> Callable[..., Any]:
     each event, and the last one, an expression, is the answer. If none does, the last one must give a callable.
     """
     try:
-        tree = compile(source, "<handler>", "exec", _ONLY_AST, dont_inherit=True)
+        tree = compile(source.strip(), "<handler>", "exec", _ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
         raise _syntax_error("the handler, read as Python source,", error) from error
     except ValueError as error:
         raise MalformedHandlerName(f"the handler cannot be read as Python source: {error}") from error
     body = tree.body
     if not body or type(body[-1]).__name__ != "Expr":
-        raise MalformedHandlerName("the handler is Python source whose last statement is no expression, so no answer")
+        raise MalformedHandlerName(
+            f"the handler {source!r}, read as Python source, does not end in an expression, which would be the answer"
+        )
     statements, answer = [_code(tree, [node]) for node in body[:-1]], _code(tree, body[-1])
     first = next((index for index, code in enumerate(statements) if reads_global(code, _FREE)), len(statements))
     space = _expression_module().__dict__

@@ -133,6 +133,7 @@ def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "")
 
 def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Choice:
     """Find out what a handler string names and which convention takes it; runs no code but the plugins'."""
+    import_module("conventions")  # before the task root, which may have one of its own, comes first
     root = os.path.abspath(root)
     if root in sys.path:
         sys.path.remove(root)

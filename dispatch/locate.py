@@ -103,7 +103,7 @@ def _archived(spec: str, root: str) -> Target | None:
     if suffix is None or not _is_path(spec):
         return None
     stem, _, name = spec.partition(suffix + "/")
-    archive, (module, _, attribute) = stem + suffix, name.rpartition(".")
+    archive, (module, _, attribute) = stem + suffix, name.replace("/", ".").rpartition(".")
     path = _inside(archive, root)
     if path is None or not os.path.isfile(path):
         raise HandlerNotFound(f"no archive {archive} in {root}; {found.listing(root)}")

@@ -22,7 +22,7 @@ CLAIMABLE = ("dispatch", "conventions", "runtime", "pluggy", "simplejson", "orjs
 
 def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
     """Drop from ``sys.modules`` what the task root has too; returns the names it got."""
-    claimed = [name for name in names if _offered(root, name) and not _loaded_from(root, name)]
+    claimed = [name for name in names if offered(root, name) and not _loaded_from(root, name)]
     for name in claimed:
         for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
             del sys.modules[loaded]
@@ -31,7 +31,7 @@ def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
     return claimed
 
 
-def _offered(root: str, name: str) -> bool:
+def offered(root: str, name: str) -> bool:
     """Whether the task root has a module or package of that name; a folder without Python in it is none."""
     base = os.path.join(root, name)
     if os.path.isdir(base):

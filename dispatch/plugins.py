@@ -150,7 +150,9 @@ class Plugins:
                 return
             source.hooks = self._register(plugin, source.name)
             offers = self._conventions(plugin)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the others go on
+        except BaseException as error:
+            if not _harmless(error):
+                raise
             source.state = f"broken: {type(error).__name__}: {error}"
             warn(f"the plugin {source} is left out: {type(error).__name__}: {error}")
             return
@@ -224,10 +226,17 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
     """What one plugin's hook returns; None, and a line in the log, if it raises."""
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
-    except Exception as error:  # noqa: BLE001 - a hook observes; whatever it does wrong changes no answer
+    except BaseException as error:
+        if not _harmless(error):
+            raise
         name = implementation.plugin_name.partition(":")[0]
         warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {error}")
         return None
+
+
+def _harmless(error: BaseException) -> bool:
+    """Whether it is a fault of the plugin's. The runtime ends itself by a subclass of SystemExit, which has to pass."""
+    return isinstance(error, Exception) or type(error) is SystemExit
 
 
 def _is_hook(plugin: object, name: str) -> bool:

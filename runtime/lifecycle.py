@@ -68,6 +68,7 @@ class Signals:
     def _insist(self, _number: int, _frame: FrameType | None) -> None:
         assert self.pending is not None  # noqa: S101 - the timer is set where it is
         self.settle()
+        sys.stdout = sys.__stdout__  # a script's is its answer
         self.last_resort(self.pending.reason)
         leave(self.pending.status)
 

@@ -43,7 +43,7 @@ class Settings:
 
     def __init__(self, environ: MutableMapping[str, str], handler: str | None = None) -> None:
         """Read the environment; take out of it what is meant for the runtime alone. Raises DispatchError."""
-        self.handler = handler or environ.get("HANDLER") or environ.get("_HANDLER") or ""
+        self.handler = _utf8(handler or environ.get("HANDLER") or environ.get("_HANDLER") or "")
         self.convention = environ.get("HANDLER_CONVENTION") or "auto"
         self.plugins = environ.get("HANDLER_PLUGINS", "")
         self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
@@ -75,6 +75,11 @@ def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str
         return None
     environ[WRAPPED] = "1"
     return [wrapper, *arguments]
+
+
+def _utf8(text: str) -> str:
+    """Text of the environment as the UTF-8 that it is, whatever the locale says."""
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _descriptor(text: str | None) -> int | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 
 import requests
-from urllib3.connection import HTTPConnection
 
 from dispatch.invocation import Headers
 from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
@@ -33,7 +32,7 @@ class ByRequests(Transport):
     def stream(
         self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
     ) -> Reply:
-        # requests has no trailers, so the streamed answer is written on a connection of the library below it.
+        # requests has no trailers, so a streamed answer goes out on a connection of the library below it.
         connection = HTTPConnection(self._address.host, self._address.port)
         framing = {"Transfer-Encoding": "chunked", "Trailer": ", ".join(TRAILERS), "Connection": "close"}
         try:
@@ -55,14 +54,22 @@ class ByRequests(Transport):
         self._session.close()
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        served, self._served = self._served, False
         try:
             reply = self._session.request(method, self._address.url + path, headers=headers, data=body)
         except requests.RequestException as error:
-            raise Disconnected(
-                f"the Runtime API at {self._address.url} cannot be used: {error}", self._served
-            ) from error
+            raise Disconnected(f"the Runtime API at {self._address.url} cannot be used: {error}", served) from error
+        if _cut_off(reply):
+            raise Disconnected(f"the connection to the Runtime API at {self._address.url} was lost", served)
         self._served = True
         return Reply(reply.status_code, Headers(reply.headers.items()), reply.content)
+
+
+def _cut_off(reply: requests.Response) -> bool:
+    """Whether the connection ended among the headers, which http.client takes for their end."""
+    framed = {"content-length", "transfer-encoding"} & {name.lower() for name in reply.headers}
+    announced = reply.headers.get("Connection", "").lower() == "close" or reply.raw.version == 10
+    return not framed and not announced and reply.status_code != 204
 
 
 TRANSPORT = ByRequests
