@@ -70,6 +70,6 @@ def test_streamed_answer(tmp_path: Path) -> None:
 
 def test_init_error(tmp_path: Path) -> None:
     """An init error reaches the caller of the first invocation."""
-    with rie.rie("app.handlr", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
+    with rie.rie("app.handlr", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "json"}) as emulator:
         report = json.loads(emulator.invoke(b"1"))
         assert ("Runtime.HandlerNotFound", True) == (report["errorType"], "handler" in report["errorMessage"])
