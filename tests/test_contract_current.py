@@ -58,7 +58,7 @@ def test_current(serve: Serve, kind: str) -> None:
 
 
 def test_times(ask: Ask) -> None:
-    """deadline is a time of the epoch in seconds, remaining_time what is left of it."""
+    """Deadline is a time of the epoch in seconds, remaining_time what is left of it."""
     source = """
     import dispatch
     def handler(event, headers):

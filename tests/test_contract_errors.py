@@ -143,6 +143,7 @@ def test_xray_cause(ask: Ask) -> None:
 
     answer = ask("def handler(event, context):\n    raise KeyError('läte\\nX: y')\n", b"1", convention="lambda")
     cause = answer.request.header("Lambda-Runtime-Function-XRay-Error-Cause")
-    assert cause is not None and cause.isascii()
+    assert cause is not None
+    assert cause.isascii()
     parsed = json.loads(cause)
     assert ("KeyError", {"working_directory", "exceptions", "paths"}) == (parsed["exceptions"][0]["type"], set(parsed))

@@ -64,9 +64,9 @@ def test_expressions(serve: Serve, source: str, expected: str | None) -> None:
     assert [("response", wanted)] * 2 == [(answer.kind, answer.body) for answer in answers]
 
 
-@pytest.mark.parametrize(("source", "expected"), [(s, e) for s, e in [*FREE, *CALLED] if s not in ("app.handler",)])
+@pytest.mark.parametrize(("source", "expected"), [(s, e) for s, e in [*FREE, *CALLED] if s != "app.handler"])
 def test_auto_takes_source(ask: Ask, source: str, expected: str | None) -> None:
-    """auto knows each of them for an expression."""
+    """Auto knows each of them for an expression."""
     assert (b"\x00\xffab" if expected is None else expected.encode()) == ask(APP, b"ab", source).body
 
 
@@ -103,7 +103,7 @@ def test_sources_that_are_no_expression(fail: Fail, source: str) -> None:
     failed = fail({}, source, "expression")
     assert 1 == failed.status
     assert failed.type in ("Runtime.UserCodeSyntaxError", "Runtime.MalformedHandlerName")
-    assert source.split("\n")[0] in failed.report["errorMessage"] + "".join(failed.report["stackTrace"])
+    assert source.split("\n", maxsplit=1)[0] in failed.report["errorMessage"] + "".join(failed.report["stackTrace"])
 
 
 @pytest.mark.parametrize("source", ["'constant'", "1 + 1", "[1, 2]", "None"])

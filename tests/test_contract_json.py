@@ -76,7 +76,7 @@ def test_values_that_are_no_json(ask: Ask, convention: str, value: str) -> None:
     ],
 )
 def test_rich_values(ask: Ask, value: str, expected: bytes) -> None:
-    """json takes Decimal as a number, dates, UUID, dataclasses, sets and Enum, wherever they stand."""
+    """Json takes Decimal as a number, dates, UUID, dataclasses, sets and Enum, wherever they stand."""
     source = f"""
     from dataclasses import dataclass
     from datetime import date, datetime, timezone
@@ -101,7 +101,7 @@ def test_rich_values(ask: Ask, value: str, expected: bytes) -> None:
 
 
 def test_json_headers(ask: Ask) -> None:
-    """json hands the headers over like standard."""
+    """Json hands the headers over like standard."""
     source = "def handler(event, headers):\n    return headers['x-OWN']\n"
     assert b'"mine"' == ask(source, b"1", convention="json", headers={"X-Own": "mine"}).body
 
@@ -122,7 +122,7 @@ def test_json_script_without_main(serve: Serve) -> None:
 
 
 def test_context_object(ask: Ask) -> None:
-    """lambda's context has every attribute of the managed runtime's."""
+    """Lambda's context has every attribute of the managed runtime's."""
     source = """
     def handler(event, context):
         c = context.client_context
@@ -197,7 +197,7 @@ def test_context_that_is_no_json(serve: Serve, name: str) -> None:
     ],
 )
 def test_managed_encoding(ask: Ask, value: str, expected: bytes, content_type: str) -> None:
-    """lambda encodes what the managed runtime accepts, byte for byte."""
+    """Lambda encodes what the managed runtime accepts, byte for byte."""
     source = f"""
     from collections import namedtuple
     from decimal import Decimal

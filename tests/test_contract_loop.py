@@ -162,7 +162,7 @@ def test_forms_of_the_address(serve: Serve, host: str, form: str, transport: str
 def test_proxies_are_ignored(serve: Serve, transport: str) -> None:
     """No proxy setting diverts the Runtime API's traffic."""
     dead = "http://127.0.0.1:9"
-    env = {name: dead for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY")}
+    env = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"), dead)
     assert b"x" == serve(ECHO, env={"HANDLER_TRANSPORT": transport, **env}).invoke(b"x").body
 
 
@@ -204,7 +204,7 @@ def test_event_without_optional_headers(runtime: Any) -> None:
     """An event needs nothing but its id."""
     names = ("Lambda-Runtime-Deadline-Ms", "Lambda-Runtime-Invoked-Function-Arn", "Content-Type")
     for value in (None, ""):
-        assert b"x" == runtime.invoke(b"x", {name: value for name in names}).body
+        assert b"x" == runtime.invoke(b"x", dict.fromkeys(names, value)).body
 
 
 @TRANSPORTS

@@ -281,6 +281,6 @@ def test_child_processes_do_not_read_the_event(ask: Ask) -> None:
 
 
 def test_empty_argument_of_stdin_mode(ask: Ask) -> None:
-    """fileinput and argparse see a program without arguments."""
+    """Fileinput and argparse see a program without arguments."""
     source = "import argparse, fileinput\nargparse.ArgumentParser().parse_args()\nprint(*fileinput.input(), end='')\n"
     assert b"a\n b" == ask({"s.py": source}, b"a\nb", "s.py").body

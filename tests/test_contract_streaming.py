@@ -34,7 +34,7 @@ def test_chunk_by_chunk(serve: Serve, tmp_path: Any, kind: str, transport: str) 
 
     source = STREAMED[kind].format(pause="pause()")
     files = {"app.py": PAUSE} if kind == "expression" else {"app.py": PAUSE + source}
-    convention = kind.split()[0]
+    convention = kind.split(maxsplit=1)[0]
     handler = source if kind == "expression" else "app.handler"
     runtime = serve(files, handler, convention, env={"HANDLER_TRANSPORT": transport})
     os.mkfifo(tmp_path / "task" / "go")

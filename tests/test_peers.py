@@ -22,7 +22,7 @@ RIC = (sys.executable, "-m", "awslambdaric")
 
 
 def test_ric_over_the_scripted_api(tmp_path: Path) -> None:
-    """awslambdaric takes the scripted Runtime API for real, and its requests are recorded."""
+    """Awslambdaric takes the scripted Runtime API for real, and its requests are recorded."""
     root = write(tmp_path, {"app.py": APP})
     with FakeRuntimeApi() as api:
         child = Child([*RIC, "app.handler"], {"AWS_LAMBDA_RUNTIME_API": api.address}, root)
@@ -36,7 +36,7 @@ def test_ric_over_the_scripted_api(tmp_path: Path) -> None:
 
 
 def test_ric_on_the_local_platform(tmp_path: Path) -> None:
-    """awslambdaric runs on our embedded platform: answers, failures, a client context, a large event."""
+    """Awslambdaric runs on our embedded platform: answers, failures, a client context, a large event."""
     from runtime.local.functions import Function
     from runtime.local.sync import serving
 
@@ -51,7 +51,8 @@ def test_ric_on_the_local_platform(tmp_path: Path) -> None:
         large = "x" * 500_000
         assert large == json.loads(platform.invoke(json.dumps(large)).body)["event"]
         bad = platform.invoke(b"nonsense")
-        assert bad.error is not None and "Runtime.UnmarshalError" == bad.error.type
+        assert bad.error is not None
+        assert "Runtime.UnmarshalError" == bad.error.type
         assert 3 == json.loads(platform.invoke(b"3").body)["event"]
 
 

@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import dispatch
 import pytest
 from conftest import SAMPLES
-from dispatch import faults
-from dispatch.load import load
 from peers import rie
 from peers.process import Runtime
+
+import dispatch
+from dispatch import faults
+from dispatch.load import load
 
 ROOT = SAMPLES / "table"
 CLIENT = "Lambda-Runtime-Client-Context"
