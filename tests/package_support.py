@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import textwrap
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from peers.process import Child
+from peers.rie import Emulator, _await_port, _children, binary, free_ports
+
+from runtime.package import archive
 
 # A build backend that is part of the source distribution itself, so that building needs no index.
 BACKEND = """
@@ -79,19 +86,24 @@ def make_zip(path: Path, files: Mapping[str, str | bytes], modes: Mapping[str, i
     return path
 
 
-def make_root(root: Path, programs: Sequence[str]) -> Path:
-    """A root folder with a shell, a few programs and the libraries that these load, and no Python."""
-    for program in programs:
+# What the archives' own scripts use, and the libraries of Lambda's systems.
+PROGRAMS = ("sh", "chmod", "head", "mkdir", "mv", "printf", "rm", "tail")
+LIBRARIES = ("libm.so.6", "libpthread.so.0", "libdl.so.2", "libutil.so.1", "librt.so.1", "libz.so.1", "libgcc_s.so.1")
+
+
+def make_root(root: Path) -> Path:
+    """A root folder with a shell, a few programs, the system's basic libraries, and no Python."""
+    for program in PROGRAMS:
         found = shutil.which(program)
         assert found, program
-        _add(root, Path(os.path.realpath(found)), Path("/bin", program))
+        _add(root, Path(found), Path("/bin", program))
         listed = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
-        for line in listed.splitlines():
-            place = next((word for word in line.split() if word.startswith("/")), None)
-            if place:
-                _add(root, Path(os.path.realpath(place)), Path(place))
-    for folder in ("tmp", "opt", "var/task", "dev", "proc"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+        places = [Path(word) for line in listed.splitlines() for word in line.split() if word.startswith("/")]
+        for place in places:
+            _add(root, place, place)
+            for name in LIBRARIES if place.name == "libc.so.6" else ():
+                _add(root, place.with_name(name), place.with_name(name))
+    (root / "dev").mkdir(exist_ok=True)
     (root / "dev/null").touch()
     return root
 
@@ -100,4 +112,54 @@ def _add(root: Path, file: Path, place: Path) -> None:
     aim = root / place.relative_to("/")
     aim.parent.mkdir(parents=True, exist_ok=True)
     if not aim.exists():
-        shutil.copy(file, aim)
+        shutil.copy(os.path.realpath(file), aim)
+
+
+def debootstrap(root: Path) -> Path:
+    """Debian's smallest system, which has no Python, made once."""
+    if not (root / "complete").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        command = ["debootstrap", "--variant=minbase", "stable", str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
+        if done.returncode != 0:
+            raise NoRoot(f"debootstrap failed: {done.stdout[-300:]}")
+        (root / "complete").touch()
+    return root
+
+
+class NoRoot(Exception):
+    """There is no such root folder here, and why."""
+
+
+def lay_out(root: Path, layers: Sequence[Path] = (), task: Path | None = None) -> Path:
+    """Unpack archives as Lambda does: layers at /opt, one over the other, a function at /var/task."""
+    for folder in ("opt", "var/task", "tmp"):
+        shutil.rmtree(root / folder, ignore_errors=True)
+        (root / folder).mkdir(parents=True)
+    for layer in layers:
+        archive.unpack(layer, root / "opt")
+    if task is not None:
+        archive.unpack(task, root / "var/task")
+    return root
+
+
+@contextlib.contextmanager
+def emulated(root: Path, handler: str, env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
+    """AWS's emulator in the root folder; it looks for the bootstrap where Lambda does."""
+    shutil.copy(binary(), root / "emulator")
+    front, back = free_ports(2)
+    options = ["--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{front}"]
+    options += ["--runtime-api-address", f"127.0.0.1:{back}"]
+    settings = {"LAMBDA_TASK_ROOT": "/var/task", "_HANDLER": handler, "AWS_LAMBDA_FUNCTION_HANDLER": handler}
+    chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert chroot
+    child = Child([chroot, str(root), "/emulator", *options], {"PATH": "/usr/bin:/bin", **settings, **(env or {})})
+    try:
+        _await_port(child, front)
+        yield Emulator(child, front)
+    finally:
+        runtimes = _children(child.process.pid)
+        child.kill()
+        for runtime in runtimes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(runtime, signal.SIGKILL)

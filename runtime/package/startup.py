@@ -24,7 +24,14 @@ def run(_name: str) -> None:
     import site
 
     site.setquit()
-    _START[kind](what, "P" not in options and "I" not in options)
+    try:
+        _START[kind](what, "P" not in options and "I" not in options)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the base would end with status 255, and show its own frames
+        frames = error.__traceback__ and error.__traceback__.tb_next
+        sys.excepthook(type(error), error, frames and frames.tb_next)
+        sys.exit(1)
 
 
 def parse(given: list[str]) -> tuple[str, str, str, list[str]]:
