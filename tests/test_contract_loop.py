@@ -63,6 +63,9 @@ def test_framings(runtime: Any, framing: dict[str, Any], body: bytes) -> None:
     """An event may come in every framing of HTTP, and the next one after it."""
     if framing == {"bytewise": True} and len(body) > 100:
         body = body[:300]
+    if framing == {"framing": "close"}:
+        # Headers without a length and nothing behind them may be a reply that was cut off among its headers.
+        body = body or b" "
     assert [body, body, b"after"] == [
         runtime.invoke(body, **framing).body,
         runtime.invoke(body, **framing).body,

@@ -66,10 +66,10 @@ class ByRequests(Transport):
 
 
 def _cut_off(reply: requests.Response) -> bool:
-    """Whether the connection ended among the headers, which http.client takes for their end."""
+    """Whether the connection ended among the headers, which http.client takes for their end and an empty body."""
     framed = {"content-length", "transfer-encoding"} & {name.lower() for name in reply.headers}
     announced = reply.headers.get("Connection", "").lower() == "close" or reply.raw.version == 10
-    return not framed and not announced and reply.status_code != 204
+    return not (framed or announced or reply.content or reply.status_code == 204)
 
 
 TRANSPORT = ByRequests

@@ -1,0 +1,57 @@
+"""What holds the architecture together: every hook is documented, and a cold start imports what it needs."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dispatch import hookspecs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: What no run needs that handles a plain function: see CONTRACT, budgets.
+HEAVY = {"requests", "click", "rich", "starlette", "uvicorn", "h11", "pluggy", "importlib.metadata", "asyncio",
+         "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading"}  # fmt: skip
+
+#: What a convention may need of it.
+OF_A_CONVENTION = {
+    "standard": set(),
+    "script": set(),
+    "json": {"simplejson", "json"},
+    "lambda": {"simplejson", "json"},
+    "stream": {"threading"},
+}
+
+
+def test_hooks_are_documented() -> None:
+    """The plugin author's page has every hook with its exact arguments."""
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("dispatch_")}
+    shown = {name: f"`{name}({', '.join(inspect.signature(hook).parameters)})`" for name, hook in hooks.items()}
+    assert [] == [text for text in shown.values() if text not in page]
+
+
+@pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
+def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
+    """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
+    (tmp_path / "app.py").write_text(
+        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('LOADED', *sys.modules))\n"
+    )
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))},
+        "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
+        "HANDLER_CONVENTION": convention,
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+    }
+    handler = "app.py" if convention == "script" else "app.main"
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "runtime", handler],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    line = next(line for line in done.stdout.splitlines() if line.startswith("LOADED"))
+    assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
