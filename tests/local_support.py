@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shlex
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from runtime.local.functions import Function
 
@@ -123,3 +127,65 @@ def client(address: str) -> Iterator[Client]:
         yield one
     finally:
         one.connection.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        threading.Event().wait(0.01)
+
+
+class ServerProcess:
+    """`dispatch serve` as a process of its own, on a free port; `lines` is what it wrote on standard error."""
+
+    def __init__(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self.lines: list[str] = []
+        command = [sys.executable, "-m", "runtime.cli", "serve", "--port", "0", *arguments]
+        state = {"XDG_STATE_HOME": str(root.parent / f"{root.name}-state")}
+        self.process = subprocess.Popen(
+            command,
+            cwd=root,
+            env={**os.environ, **state, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+
+    def __enter__(self) -> Self:
+        assert self.process.stdout is not None
+        first = self.process.stdout.readline()
+        if not first.startswith("Serving on "):
+            self.process.wait(PATIENCE)
+            self._reader.join(PATIENCE)
+            raise AssertionError(f"it did not start: {self.lines}")
+        port = int(first.rsplit(":", 1)[1])
+        self.host = f"127.0.0.1:{port}"
+        self.address = f"http://{self.host}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self._reader.join(PATIENCE)
+            self.process.stdout.close()
+            self.process.stderr.close()
+
+    def line(self, words: str, count: int = 1) -> str:
+        """Wait for the line with these words, the n-th of them; the line."""
+        wait_for(lambda: len([line for line in self.lines if words in line]) >= count)
+        return [line for line in self.lines if words in line][count - 1]

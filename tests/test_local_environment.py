@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_support import PATIENCE, aws_function, write_handler, write_program
+from local_support import PATIENCE, aws_function, wait_for, write_handler, write_program
 
 from runtime.local.environment import Environment
 from runtime.local.functions import ACCOUNT, Function, SettingError
@@ -34,14 +31,6 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        threading.Event().wait(0.01)
 
 
 def test_an_environment_is_used_again(tmp_path: Path) -> None:

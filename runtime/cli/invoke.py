@@ -291,6 +291,6 @@ def in_words(summary: dict[str, Any]) -> str:
     lines = [
         "{invocations} invocations, {failed} failed, {perSecond} per second".format(**summary),
         "min {minMs} ms, median {medianMs} ms, p95 {p95Ms} ms, p99 {p99Ms} ms, max {maxMs} ms".format(**summary),
-        *(f"{count} × {error}" for error, count in summary["errors"].items()),
+        *(f"{count} times: {error}" for error, count in summary["errors"].items()),
     ]
     return "\n".join(lines)

@@ -72,6 +72,7 @@ class Environment:
         self.created = time.time()
         self.invocations = 0
         self.memory = 0
+        self._looked = 0.0
         self.last_used = 0.0
         self.request_id = ""
         #: Whether events have a deadline.
@@ -211,7 +212,7 @@ class Environment:
             if left <= 0:
                 return words.timed_out(request_id, self.function.timeout)
             await first_of(min(left, MEMORY_INTERVAL), idle, ended)
-            self.memory = max(self.memory, process.memory())
+            self._look_at_memory(process)
             if self.memory > self.function.memory * MEGABYTE:
                 return words.out_of_memory(request_id)
             if self._api.stuck:
@@ -220,6 +221,12 @@ class Environment:
             if ended.done() and not idle.done():
                 return words.exited(request_id, process.how_it_ended())
         return None
+
+    def _look_at_memory(self, process: Process) -> None:
+        now = time.monotonic()
+        if now - self._looked >= MEMORY_INTERVAL:
+            self._looked = now
+            self.memory = max(self.memory, process.memory())
 
     # -- the log
 

@@ -118,7 +118,10 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raise `OSError` if the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    sock = socket.create_server((host, port), family=family, backlog=1024)
+    # asyncio does this only for sockets that it made itself; without it each answer waits 40 ms for an acknowledgement.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 async def _attach(platform: Platform, settings: Settings, port: int) -> None:
