@@ -59,6 +59,8 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
         "compileall",
         "-q",
         "-f",
+        "-j",
+        "0",
         "--invalidation-mode",
         "unchecked-hash",
     ]
