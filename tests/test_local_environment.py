@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_support import PATIENCE, aws_function, wait_for, write_handler, write_program
+from local_support import PATIENCE, aws_function, client, wait_for, write_handler, write_program
 
 from runtime.local.environment import Environment
 from runtime.local.functions import ACCOUNT, Function, SettingError
@@ -328,3 +329,27 @@ def test_leaving_ends_what_still_runs(tmp_path: Path) -> None:
         assert pids
         assert all(gone(pid) for pid in pids)
         assert running.exception(PATIENCE) is not None
+
+
+def test_only_its_own_process_reaches_the_runtime_api(tmp_path: Path) -> None:
+    """A connection from any other process is closed, and the log says so; children of the runtime are let in."""
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("the system does not tell whose a connection is: no /proc/net/tcp")
+    write_handler(tmp_path, PROBE)
+    lines: list[LogLine] = []
+    with serving(Function(handler="app.handler", root=tmp_path, convention="lambda"), write_log=lines.append) as local:
+        told = json.loads(ask(local).body)
+        with client(told["api"]) as other, pytest.raises((ConnectionError, http.client.HTTPException)):
+            other.runtime("GET", "ping")
+        wait_for(lambda: any("was refused" in line.text for line in lines))
+
+    assert "pong" == told["child"]
+
+
+PROBE = """
+import os, subprocess, sys
+CODE = "import os, urllib.request as u; print(u.urlopen('http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/ping').read().decode(), end='')"
+def handler(event, context):
+    child = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+    return {"api": os.environ["AWS_LAMBDA_RUNTIME_API"], "child": child.stdout}
+"""

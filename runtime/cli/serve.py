@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,8 @@ def command(
     """
     from runtime.local.server import Settings, serve
 
+    if settings["debug"] is not None and find_spec("debugpy") is None:
+        raise click.UsageError("--debug needs debugpy: pip install debugpy")
     try:
         base = defaults(handler or "", **settings)
         read = reader(base, config, handler)

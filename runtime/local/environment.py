@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from runtime.local import report as words
 from runtime.local.exchange import Answer, Event, FunctionError
 from runtime.local.functions import Function
+from runtime.local.peers import belongs_to
 from runtime.local.process import Process
 from runtime.local.report import LogLine, Report
 from runtime.local.runtime_api import RuntimeApi
@@ -111,11 +112,18 @@ class Environment:
             process = self._process = await Process.start(self.function, environment, self._write)
         except OSError as error:
             return await self._fail_start(FunctionError.make("Runtime.InvalidEntrypoint", str(error)), began)
+        self._api.admit = self._admit
         started = self._api.started
         if not await first_of(limit, started, process.exited):
             return None
         failure = started.result() if started.done() else words.exited(self.request_id, process.how_it_ended())
         return process if failure is None else await self._fail_start(failure, began)
+
+    def _admit(self, port: int) -> bool:
+        own = self._process is None or belongs_to(self._process.pid, port, self._api.port)
+        if not own:
+            self._say("a process of another environment called this one's Runtime API, and was refused")
+        return own
 
     async def _fail_start(self, error: FunctionError, began: float) -> NoReturn:
         if self._process is not None:

@@ -16,11 +16,16 @@ from runtime.local.exchange import Answer, Event, Exchange, FunctionError
 from runtime.local.http import Connection, Gone
 from runtime.local.states import Machine, State, Step, StepRefused
 
-#: Says whether a connection from this address comes from the environment that the API is for.
-Admit: TypeAlias = Callable[[tuple[str, int]], bool]
+#: Says whether a connection from this port comes from the environment that the API is for.
+Admit: TypeAlias = Callable[[int], bool]
 
 #: States that a runtime does not leave by itself.
 OVER: Final = frozenset({State.INIT_ERROR, State.RESTORE_ERROR, State.RESPONDING, State.FAILING})
+
+
+def everybody(_port: int) -> bool:
+    """Let every connection in."""
+    return True
 
 
 class RuntimeApi:
@@ -30,7 +35,7 @@ class RuntimeApi:
     another process may take over from one that failed.
     """
 
-    def __init__(self, *, snap_start: bool = False, restartable: bool = False, admit: Admit | None = None) -> None:
+    def __init__(self, *, snap_start: bool = False, restartable: bool = False) -> None:
         self.restartable = restartable
         self.snap_start = snap_start
         self.machine = Machine()
@@ -38,8 +43,10 @@ class RuntimeApi:
         self.started: asyncio.Future[FunctionError | None] = asyncio.get_running_loop().create_future()
         self.restored = asyncio.Event()
         self.address = ""
+        self.port = 0
         self.user_agent = ""
-        self._admit = admit
+        #: Set once the environment's process is known.
+        self.admit: Admit = everybody
         self._polls: deque[asyncio.Future[Exchange]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         #: Resolves when the runtime asks for the next event.
@@ -50,7 +57,8 @@ class RuntimeApi:
         """Listen; return the address that `AWS_LAMBDA_RUNTIME_API` is to hold."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self._accept), host, port)
-        self.address = "{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+        host, self.port = self._server.sockets[0].getsockname()[:2]
+        self.address = f"{host}:{self.port}"
         return self.address
 
     async def close(self) -> None:
@@ -117,7 +125,7 @@ class RuntimeApi:
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            if self._admit is None or self._admit(connection.peer):
+            if self.admit(connection.peer[1]):
                 await self._converse(connection)
         except Gone as gone:
             await connection.refuse(*gone_reply(gone))
