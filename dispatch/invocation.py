@@ -31,9 +31,12 @@ class Headers(Mapping[str, str]):
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: dict[str, tuple[str, str]] = {}
         for name, value in items:
-            key = name.lower()
-            first = self._items.get(key)
-            self._items[key] = (name, value) if first is None else (first[0], f"{first[1]}, {value}")
+            self.add(name.lower(), name, value)
+
+    def add(self, key: str, name: str, value: str) -> None:
+        """For whoever makes the headers: one more, with its name in lower case and as it was sent."""
+        first = self._items.get(key)
+        self._items[key] = (name, value) if first is None else (first[0], f"{first[1]}, {value}")
 
     def __getitem__(self, name: str) -> str:
         return self._items[name.lower()][1]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 
-from dispatch import found, locate, names, plugins
+from dispatch import locate, names, plugins
 from dispatch.calling import plain
 from dispatch.errors import HandlerNotFound, UnknownConvention
 from dispatch.invocation import handled
@@ -107,7 +107,7 @@ class Choice:
         """Fetch the callable, which runs the user's module, and make a handler of it."""
         names.claim(self.root)
         function = self.target.find()
-        if isinstance(function, found.Script) and self.name != "script" and not function.has_main:
+        if self.name != "script" and not getattr(function, "has_main", True):
             raise HandlerNotFound(
                 f"no main in {self.spec}: the {self.name} convention calls main(handler, event) of a script; "
                 "the script convention runs a script that has none"

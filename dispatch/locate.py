@@ -64,7 +64,9 @@ def locate(spec: str, root: str, as_source: bool = False) -> Target:
 
 
 def _source(spec: str) -> Target:
-    return Target("expression", "Python source", lambda: found.expression(spec))
+    from dispatch import expressions  # as for scripts
+
+    return Target("expression", "Python source", lambda: expressions.expression(spec))
 
 
 def _nothing(error: DispatchError) -> Target:
@@ -82,10 +84,13 @@ def _file(spec: str, root: str) -> Target | None:
     path = _inside(spec, root)
     if path is None or not os.path.isfile(path):
         return None
-    if spec.endswith(_ARCHIVES):
-        return Target("script", f"the archive {spec}", lambda: found.archive_script(path, spec), path)
-    if spec.endswith(_SCRIPTS):
-        return Target("script", f"the script {spec}", lambda: found.script(path, spec, root), path)
+    if spec.endswith((*_ARCHIVES, *_SCRIPTS)):
+        # Imported now: once user code runs, the name dispatch may be another's.
+        from dispatch import scripts
+
+        if spec.endswith(_ARCHIVES):
+            return Target("script", f"the archive {spec}", lambda: scripts.archive_script(path, spec), path)
+        return Target("script", f"the script {spec}", lambda: scripts.script(path, spec, root), path)
     if os.access(path, os.X_OK):
         return Target("process", f"the program {spec}", lambda: _program(path), path)
     raise HandlerNotFound(

@@ -7,7 +7,6 @@ nothing but ``async def`` handlers is taken: a plain function would run in sever
 from __future__ import annotations
 
 import inspect
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from dispatch import calling
 from dispatch.errors import SettingError
 from runtime import loop
+from runtime.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, log: Log, signals: Signals) -> None:
     """Handle events, up to that many at once, until the process is told to end or the Runtime API is gone."""
-    os.environ.pop(loop.TRACE, None)
+    Trace().set(None)
     calling.share()
     ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
@@ -46,10 +46,8 @@ def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, 
 
 def check(function: Function) -> None:
     """Raise SettingError for a handler that cannot be called several times at once."""
-    call = function.callable
-    if not inspect.isroutine(call):
-        call = type(call).__call__
-    is_async = inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)
+    calls = (function.callable, type(function.callable).__call__)
+    is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
     if function.convention == "script" or not is_async:
         raise SettingError(
             f"HANDLER_CONCURRENCY is 'async', which takes a handler made with async def, by a convention other than "

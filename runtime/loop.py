@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from dispatch import calling, faults
@@ -10,6 +9,7 @@ from dispatch.errors import MarshalError, ResponseTooLarge
 from dispatch.invocation import handled
 from dispatch.response import Response
 from runtime.lifecycle import Terminated
+from runtime.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,19 +19,17 @@ if TYPE_CHECKING:
     from runtime.lifecycle import Signals
     from runtime.logs import Log
 
-#: Where X-Ray's SDK looks for the trace header.
-TRACE = "_X_AMZN_TRACE_ID"
-
 #: Bytes that a buffered answer may have: 6 MiB and 100 (the limit that a 413 of the Runtime API names).
 RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
 
 
 def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals) -> None:
     """Handle events until the process is told to end (Terminated) or the Runtime API is gone (RuntimeApiError)."""
+    trace = Trace()
     while True:
         invocation = client.next()
         log.latest = invocation
-        _set_trace(invocation.trace_id)
+        trace.set(invocation.trace_id)
         handle(client, function, log, invocation)
         signals.check()
 
@@ -111,10 +109,3 @@ def _run_afterwards(invocation: Invocation, log: Log) -> None:
             raise
         except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log
             log.error(faults.report(error, invocation.request_id))
-
-
-def _set_trace(trace_id: str | None) -> None:
-    if trace_id:
-        os.environ[TRACE] = trace_id
-    elif TRACE in os.environ:
-        del os.environ[TRACE]

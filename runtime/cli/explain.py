@@ -21,14 +21,27 @@ from runtime.cli import options
 @options.convention
 @options.env
 @click.option("--plugins", "plugin_setting", metavar="NAMES", help="As HANDLER_PLUGINS; wins over it.")
+@click.option("--imports", is_flag=True, help="Start the runtime and show what each import of a cold start costs.")
 @options.as_json
 def command(
-    handler: str, root: Path, convention: str, env: dict[str, str], plugin_setting: str | None, as_json: bool
+    handler: str,
+    root: Path,
+    convention: str,
+    env: dict[str, str],
+    plugin_setting: str | None,
+    imports: bool,
+    as_json: bool,
 ) -> None:
     """Say what HANDLER names, which convention takes it and why.
 
     Only plugins are imported, and then the handler's own module, to see whether it can be loaded; no event is handled.
     """
+    if imports:
+        settings = {"HANDLER_CONVENTION": convention, "HANDLER_PLUGINS": plugin_setting or ""}
+        _show_imports(
+            handler, str(root), {**env, **{name: value for name, value in settings.items() if value}}, as_json
+        )
+        return
     os.environ.update(env)
     convention = convention or os.environ.get("HANDLER_CONVENTION") or load.AUTO
     setting = os.environ.get("HANDLER_PLUGINS", "") if plugin_setting is None else plugin_setting
@@ -66,6 +79,21 @@ def _why(choice: load.Choice, asked: str) -> str:
     if claimed is not None:
         return f"the plugin {claimed} claims the handler string"
     return f"auto takes it for {_KINDS.get(choice.target.convention, choice.target.description)}"
+
+
+def _show_imports(handler: str, root: str, environment: dict[str, str], as_json: bool) -> None:
+    from runtime.local.imports import measure
+
+    imports, log = measure(handler, root, environment)
+    if as_json:
+        click.echo(json.dumps([entry._asdict() for entry in imports]))
+    else:
+        click.echo(f"{'alone':>8} {'with its own':>14}  module (milliseconds)")
+        for entry in sorted(imports, key=lambda entry: -entry.alone):
+            click.echo(f"{entry.alone / 1000:8.2f} {entry.with_others / 1000:14.2f}  {entry.module}")
+        click.echo(f"{sum(entry.alone for entry in imports) / 1000:8.2f} {'':14}  {len(imports)} modules in all")
+    if log:
+        click.echo(log, err=True)
 
 
 _KINDS = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
+# Not socket: it costs several milliseconds of a cold start for what is not used here.
+import _socket as socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-import httptools
+from httptools import HttpParserError, HttpResponseParser
 
 from dispatch.invocation import Headers
 from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
@@ -15,12 +16,13 @@ from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport,
 CONNECT_TIMEOUT = 1.0
 
 #: Bytes from which an answer goes alone: its sending takes longer than the round trip that is saved.
-PIPELINED = 64 * 1024
+PIPELINED = 1024 * 1024
 
 #: Seconds of silence after which the server may have closed the connection, so that it is worth a system call to look.
 _QUIET = 1.0
 
-_RECEIVE = 64 * 1024
+#: Bytes that are taken in at once.
+_RECEIVE = 256 * 1024
 
 
 class KeptAlive(Transport):
@@ -89,13 +91,10 @@ class KeptAlive(Transport):
         self._write(data)
 
     def _connect(self) -> None:
-        where = (self._address.host, self._address.port)
         try:
-            self._socket = socket.create_connection(where, CONNECT_TIMEOUT)
+            self._socket = _connected(self._address)
         except OSError as error:
             raise Disconnected(f"no connection to the Runtime API at {self._address.authority}: {error}") from error
-        self._socket.settimeout(None)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._replies = _Replies()
 
     def _write(self, data: bytes) -> None:
@@ -116,7 +115,7 @@ class KeptAlive(Transport):
                     replies.feed(self._buffer[:size])
                 elif not replies.end():
                     self._lost(EOFError("it was closed before the reply was whole"))
-            except (OSError, httptools.HttpParserError) as error:
+            except (OSError, HttpParserError) as error:
                 self._lost(error)
         self._last_used = time.monotonic()
         reply = replies.whole.pop(0)
@@ -129,6 +128,26 @@ class KeptAlive(Transport):
         raise Disconnected(
             f"the connection to the Runtime API was lost: {error}", stale=self._replies.served
         ) from error
+
+
+def _connected(address: Address) -> socket.socket:
+    """A connection to the first of the server's addresses that takes one."""
+    # As bytes: a host that is a string costs the import of the codec for international names.
+    host = address.host.encode("ascii" if address.host.isascii() else "idna")
+    problem: OSError | None = None
+    for family, kind, protocol, _, where in socket.getaddrinfo(host, address.port, 0, socket.SOCK_STREAM):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(CONNECT_TIMEOUT)
+            connection.connect(where)
+        except OSError as error:
+            connection.close()
+            problem = error
+        else:
+            connection.settimeout(None)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+    raise problem or OSError("it has no address")
 
 
 def _hung_up(connection: socket.socket) -> bool:
@@ -154,15 +173,16 @@ class _Replies:
         self.whole: list[Reply] = []
         self.kept_alive = False
         self.served = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = HttpResponseParser(self)
         self.feed = self._parser.feed_data
-        self._headers: list[tuple[str, str]] = []
+        self._names: dict[bytes, tuple[str, str]] = {}
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._in_body = False
 
     def end(self) -> bool:
         """The connection was closed; whether that was the end of a body whose length was not told."""
-        told = {name.lower() for name, _ in self._headers} & {"content-length", "transfer-encoding"}
+        told = {name.lower() for name, _ in self._headers} & {b"content-length", b"transfer-encoding"}
         if not self._in_body or told:
             return False
         self.on_message_complete()
@@ -170,7 +190,7 @@ class _Replies:
         return True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.decode("latin-1"), _text(value)))
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -181,12 +201,27 @@ class _Replies:
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if status >= 200:
-            self.whole.append(Reply(status, Headers(self._headers), b"".join(self._body)))
+            # Of the replies only an event's headers are of interest.
+            headers = self._decoded() if status == 200 else _NONE
+            self.whole.append(Reply(status, headers, b"".join(self._body)))
             self.kept_alive = self._parser.should_keep_alive()
             self.served = True
         self._headers = []
         self._body = []
         self._in_body = False
+
+    def _decoded(self) -> Headers:
+        headers = Headers()
+        for name, value in self._headers:
+            names = self._names.get(name)
+            if names is None:
+                text = name.decode("latin-1")
+                names = self._names[name] = (text.lower(), text)
+            headers.add(*names, _text(value))
+        return headers
+
+
+_NONE = Headers()
 
 
 def _text(value: bytes) -> str:

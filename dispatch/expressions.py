@@ -1,0 +1,79 @@
+"""Fetches a handler that is written in the handler string itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from dispatch.bytecode import reads_global
+from dispatch.errors import HandlerNotFound, MalformedHandlerName
+from dispatch.found import described, syntax_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import Any
+
+#: What an expression may use without defining it.
+_FREE = frozenset({"event", "headers"})
+
+#: ast.PyCF_ONLY_AST, without importing ast.
+_ONLY_AST = 0x400
+
+
+def expression(source: str) -> Callable[..., Any]:
+    """Python source as a callable of ``(event, headers)``.
+
+    Statements that use neither ``event`` nor ``headers`` run once, now. From the first that does, everything runs for
+    each event, and the last one, an expression, is the answer. If none does, the last one must give a callable.
+    """
+    try:
+        tree = compile(source.strip(), "<handler>", "exec", _ONLY_AST, dont_inherit=True)
+    except SyntaxError as error:
+        raise syntax_error("the handler, read as Python source,", error) from error
+    except ValueError as error:
+        raise MalformedHandlerName(f"the handler cannot be read as Python source: {error}") from error
+    body = tree.body
+    if not body or type(body[-1]).__name__ != "Expr":
+        raise MalformedHandlerName(
+            f"the handler {source!r}, read as Python source, does not end in an expression, which would be the answer"
+        )
+    statements, answer = [_code(tree, [node]) for node in body[:-1]], _code(tree, body[-1])
+    first = next((index for index, code in enumerate(statements) if reads_global(code, _FREE)), len(statements))
+    space = _expression_module().__dict__
+    for code in statements[:first]:
+        exec(code, space)  # noqa: S102 - the handler is the user's code
+    if first == len(statements) and not reads_global(answer, _FREE):
+        value = eval(answer, space)  # noqa: S307 - the handler is the user's code
+        if not callable(value):
+            raise HandlerNotFound(
+                f"the handler, read as Python source, gives {described(value)}, which cannot be called, "
+                "and it uses neither event nor headers"
+            )
+        return value  # type: ignore[no-any-return]
+
+    def evaluate(event: Any, headers: Any) -> Any:
+        scope = {**space, "event": event, "headers": headers}
+        for code in statements[first:]:
+            exec(code, scope)  # noqa: S102 - the handler is the user's code
+        return eval(answer, scope)  # noqa: S307 - the handler is the user's code
+
+    return evaluate
+
+
+def _code(tree: Any, nodes: Any) -> CodeType:
+    """Some of a tree's statements, or its last expression, compiled."""
+    if isinstance(nodes, list):
+        module = type(tree)(body=nodes, type_ignores=[])
+        return compile(module, "<handler>", "exec", dont_inherit=True)
+    from _ast import Expression
+
+    return compile(Expression(body=nodes.value), "<handler>", "eval", dont_inherit=True)
+
+
+def _expression_module() -> ModuleType:
+    """A real module for an expression to live in, so that what it defines can be pickled."""
+    from types import ModuleType
+
+    module = sys.modules["__handler__"] = ModuleType("__handler__")
+    return module

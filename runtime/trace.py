@@ -1,0 +1,53 @@
+"""Keeps ``_X_AMZN_TRACE_ID`` right for each invocation without a leak.
+
+``os.environ[...] = value`` calls the C library's setenv, and glibc never frees a value that it was given: some 140
+bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes see, at
+the moment when one is started.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+VARIABLE = "_X_AMZN_TRACE_ID"
+
+_KEY = os.fsencode(VARIABLE)
+
+#: The audit events at which a child process takes over the C library's environment.
+_STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"})
+
+
+class Trace:
+    """The variable; one object a process."""
+
+    def __init__(self) -> None:
+        self._view: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
+        self._told: bytes | None = None
+        self._hooked = False
+
+    def set(self, trace_id: str | None) -> None:
+        """Make this the current value; None takes the variable away."""
+        if self._view is None:
+            self._set_both(trace_id)
+        elif trace_id:
+            self._view[_KEY] = trace_id.encode()
+            if not self._hooked:
+                self._hooked = True
+                sys.addaudithook(self._audit)
+        elif _KEY in self._view:
+            del os.environ[VARIABLE]
+            self._told = None
+
+    def _set_both(self, trace_id: str | None) -> None:
+        if trace_id:
+            os.environ[VARIABLE] = trace_id
+        else:
+            os.environ.pop(VARIABLE, None)
+
+    def _audit(self, event: str, _: object) -> None:
+        if event in _STARTS and self._view is not None:
+            value = self._view.get(_KEY)
+            if value is not None and value != self._told:
+                self._told = value
+                os.putenv(_KEY, value)
