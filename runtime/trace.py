@@ -1,8 +1,8 @@
 """Keeps ``_X_AMZN_TRACE_ID`` right for each invocation without a leak.
 
 ``os.environ[...] = value`` calls the C library's setenv, and glibc never frees a value that it was given: some 140
-bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes see, at
-the moment when one is started.
+bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes
+see, at the moment when one is started.
 """
 
 from __future__ import annotations
