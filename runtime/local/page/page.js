@@ -134,11 +134,11 @@ function functionButton(one) {
 function environmentItem(one) {
   return make(
     "li",
-    { title: one.id },
+    { title: `${one.id}, since ${clock(one.created)}` },
     make("span", { class: `dot ${one.phase}` }),
     make("code", {}, one.id.slice(-8)),
     make("span", { class: "quiet" }, one.phase),
-    make("span", { class: "more" }, `${one.invocations} ${one.invocations === 1 ? "event" : "events"}, ${one.memory} MB, since ${clock(one.created)}`),
+    make("span", { class: "more" }, `${one.invocations} ${one.invocations === 1 ? "event" : "events"}, ${one.memory} MB`),
   );
 }
 

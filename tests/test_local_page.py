@@ -1,0 +1,241 @@
+"""The page in a real browser (Debian's chromium), as somebody uses it.
+
+With DISPATCH_SCREENSHOTS set to a folder the tests leave the documentation's pictures there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_support import ServerProcess, client
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path: apt-get install chromium")
+
+ORDERS = '''
+import os
+import random
+import time
+
+random.seed(7)
+
+
+def place(event, context):
+    """Take an order."""
+    print("placing order", event.get("orderId"))
+    time.sleep(random.uniform(0.004, 0.03))
+    lines = event["lines"]
+    return {"orderId": event["orderId"], "total": round(sum(line["price"] * line["count"] for line in lines), 2)}
+
+
+def report(event, context):
+    """Stream a report; its second line waits for a file."""
+    yield "orders today: 3\\n"
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    yield "orders this week: 21\\n"
+'''
+HELLO = "import json, sys\n\nprint(f\"Hello, {json.load(sys.stdin)['name']}!\")\n"
+CONFIG = """
+[functions.orders]
+handler = "orders.place"
+convention = "lambda"
+[functions.report]
+handler = "orders.report"
+convention = "lambda"
+timeout = 30
+[functions.hello]
+handler = "hello.py"
+"""
+ORDER = '{\n  "orderId": 1042,\n  "lines": [\n    {"item": "tea", "count": 2, "price": 4.5},\n    {"item": "cup", "count": 1, "price": 10.9}\n  ]\n}'
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """Three functions."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "orders.py").write_text(ORDERS)
+    (root / "hello.py").write_text(HELLO)
+    (root / "dispatch.toml").write_text(CONFIG)
+    (root / ".gitignore").write_text("go\n")
+    with ServerProcess(root) as one:
+        yield one
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A browser."""
+    with playwright.sync_playwright() as driver:
+        one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def page(server: ServerProcess, browser: Any) -> Iterator[Any]:
+    """The page, open; whatever it complains of fails the test."""
+    with opened(server, browser, "light") as one:
+        yield one
+
+
+class opened:  # noqa: N801 - used as a function
+    """The page in a window of its own."""
+
+    def __init__(self, server: ServerProcess, browser: Any, scheme: str) -> None:
+        self.context = browser.new_context(color_scheme=scheme, viewport={"width": 1360, "height": 860})
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on(
+            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(server.address)
+        self.page.wait_for_selector(".live.on")
+
+    def __enter__(self) -> Any:
+        return self.page
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+        assert [] == self.complaints
+
+
+def shows(page: Any, selector: str, text: str) -> None:
+    """Wait until an element shows a text."""
+    playwright.expect(page.locator(selector)).to_contain_text(text)
+
+
+def picture(page: Any, name: str) -> None:
+    """Leave a picture, if anybody wants one."""
+    folder = os.environ.get("DISPATCH_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_invoking_shows_answer_log_and_report(page: Any) -> None:
+    """An event that was typed in is answered; the log has its own tab, the invocation its row and its bar."""
+    page.fill("#event", ORDER)
+    page.keyboard.press("Control+Enter")
+    shows(page, "#status", "success")
+    shows(page, "#answer", '"total": 19.9')
+    page.keyboard.press("Escape")
+    page.keyboard.press("l")
+    shows(page, "#log", "START RequestId")
+    shows(page, "#log", "placing order 1042")
+    shows(page, "#log", "Init Duration")
+    shows(page, "#history", "orders")
+    shows(page, "#environments", "1 event")
+    playwright.expect(page.locator("#plot .init")).to_have_count(1)
+
+
+def test_an_error_shows_type_message_and_frames(page: Any) -> None:
+    """A failing invocation reads as people read it."""
+    page.fill("#event", '{"orderId": 1}')
+    page.click("#invoke")
+    shows(page, "#status", "KeyError")
+    shows(page, "#answer", "KeyError: 'lines'")
+    shows(page, "#answer", "in place")
+    shows(page, "#history .error", "KeyError")
+
+
+def test_a_streamed_answer_is_shown_as_it_comes(server: ServerProcess, page: Any) -> None:
+    """The first line is there while the function still works."""
+    page.click("text=orders.report")
+    page.click("#invoke")
+    shows(page, "#answer", "orders today: 3")
+    shows(page, "#status", "running")
+    (server.root / "go").touch()
+    shows(page, "#answer", "orders this week: 21")
+    shows(page, "#status", "success")
+
+
+def test_a_saved_change_is_told_and_served(server: ServerProcess, page: Any) -> None:
+    """The page says what was reloaded, and the next answer is the new code's."""
+    page.click("text=hello.py")
+    page.fill("#event", '{"name": "Ada"}')
+    page.click("#invoke")
+    shows(page, "#answer", "Hello, Ada!")
+    (server.root / "hello.py").write_text(HELLO.replace("Hello", "Good morning"))
+    shows(page, "#note", "reloaded")
+    page.click("#invoke")
+    shows(page, "#answer", "Good morning, Ada!")
+
+
+def test_an_invocation_is_looked_at_and_repeated(page: Any) -> None:
+    """A row brings its event and answer back; repeating it invokes once more with the same event."""
+    page.click("text=hello.py")
+    for name in ("Ada", "Grace"):
+        page.fill("#event", f'{{"name": "{name}"}}')
+        page.click("#invoke")
+        shows(page, "#answer", f"Hello, {name}!")
+    page.keyboard.press("Escape")
+    page.locator("#history tr").nth(1).click()
+    shows(page, "#answer", "Hello, Ada!")
+    assert '"Ada"' in page.input_value("#event")
+    page.keyboard.press("r")
+    playwright.expect(page.locator("#history tr")).to_have_count(3)
+    shows(page, "#answer", "Hello, Ada!")
+    shows(page, "#history tr:first-child", "hello")
+
+
+def test_what_others_invoke_is_seen(server: ServerProcess, page: Any) -> None:
+    """An invocation by an AWS client appears by itself."""
+    with client(server.host) as other:
+        other.call("POST", "/2015-03-31/functions/hello/invocations", '{"name": "Ada"}')
+    shows(page, "#history", "invoke")
+    page.keyboard.press("j")
+    shows(page, "#answer", "Hello, Ada!")
+
+
+def test_all_can_be_done_by_keyboard(page: Any) -> None:
+    """Picking a function, a sample, invoking, moving through the invocations, help."""
+    page.keyboard.press("3")
+    playwright.expect(page.locator('#functions [aria-current="true"]')).to_contain_text("hello")
+    page.keyboard.press("s")
+    page.keyboard.type("sqs")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.select_option("#sample", "hello")
+    page.keyboard.press("Control+Enter")
+    shows(page, "#answer", "Hello, Ada!")
+    page.locator("#event").blur()
+    page.locator("body").click(position={"x": 5, "y": 700})
+    page.keyboard.press("?")
+    playwright.expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    playwright.expect(page.locator("#help")).not_to_be_visible()
+
+
+def test_an_answer_is_text_and_never_markup(server: ServerProcess, page: Any) -> None:
+    """What a function answers is shown, not run."""
+    page.click("text=hello.py")
+    page.fill("#event", '{"name": "<img src=x onerror=alert(1)>"}')
+    page.click("#invoke")
+    shows(page, "#answer", "<img src=x onerror=alert(1)>")
+    assert 0 == page.locator("#answer img").count()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_fit_to_be_looked_at(server: ServerProcess, browser: Any, scheme: str) -> None:
+    """In either colour scheme nothing is cut off at the sides, and the pictures of the documentation are taken."""
+    with opened(server, browser, scheme) as page:
+        for number in range(14):
+            page.fill("#event", '{"orderId": 7}' if number == 9 else ORDER)
+            page.click("#invoke")
+            shows(page, "#status", "KeyError" if number == 9 else "success")
+        playwright.expect(page.locator("#history tr")).to_have_count(14)
+        shows(page, "#environments", "14 events")
+        shows(page, "#environments", "idle")
+        assert scheme == page.evaluate("document.documentElement.dataset.theme")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.evaluate(
+            "[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)"
+        )
+        picture(page, f"page-{scheme}")
