@@ -6,8 +6,7 @@ from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
 
-import simplejson
-
+from conventions import codec
 from dispatch.errors import MarshalError, UnmarshalError
 from dispatch.response import respond
 
@@ -19,12 +18,17 @@ if TYPE_CHECKING:
     from dispatch.response import Response
     from dispatch.types import Conventions, Function, Handler
 
+UTF_8 = "utf-8"
+
 
 def json(function: Function) -> Handler:
     """func(event: Any, headers: Mapping[str, str]) -> any value JSON can express, and a few more; see plainer()."""
 
     def handle(invocation: Invocation) -> Response:
-        return respond(function(parsed(invocation), invocation.headers), encoded, "application/json", _line)
+        answer = function(parsed(invocation), invocation.headers)
+        if invocation.encoding == UTF_8:
+            return respond(answer, encoded, "application/json", _line)
+        return respond(answer, _text, "application/json", lambda item: _text(item) + "\n")
 
     return handle
 
@@ -32,26 +36,28 @@ def json(function: Function) -> Handler:
 def parsed(invocation: Invocation) -> Any:
     """The event as JSON. Raises UnmarshalError."""
     try:
-        return simplejson.loads(invocation.text)
+        return codec.loads(invocation.body if invocation.encoding == UTF_8 else invocation.text)
+    except UnicodeDecodeError:
+        return codec.loads(invocation.text)  # whose error says how another encoding is set
     except ValueError as error:
         raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
 
 
-def encoded(value: Any) -> str:
-    """The value as JSON text without blanks. Raises MarshalError."""
+def encoded(value: Any) -> bytes:
+    """The value as JSON without blanks, in UTF-8. Raises MarshalError."""
     try:
-        text = _ENCODER.encode(value)
+        return _dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise MarshalError(f"the answer cannot be sent as JSON: {error}") from error
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can express and UTF-8 cannot
-        return _ASCII_ENCODER.encode(value)
-    return text
 
 
-def _line(item: Any) -> str:
-    return encoded(item) + "\n"
+def _line(item: Any) -> bytes:
+    return encoded(item) + b"\n"
+
+
+def _text(value: Any) -> str:
+    """The value as JSON text, to be sent in another encoding."""
+    return encoded(value).decode()
 
 
 def plainer(value: Any) -> Any:
@@ -77,9 +83,7 @@ def _in_order(items: Any) -> list[Any]:
         return list(items)
 
 
-_OPTIONS: dict[str, Any] = {"separators": (",", ":"), "default": plainer, "encoding": None, "allow_nan": False}
-_ENCODER = simplejson.JSONEncoder(ensure_ascii=False, **_OPTIONS)
-_ASCII_ENCODER = simplejson.JSONEncoder(**_OPTIONS)
+_dumps = codec.encoder(plainer)
 
 
 def dispatch_conventions() -> Conventions:

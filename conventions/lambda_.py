@@ -15,6 +15,7 @@ from decimal import Decimal
 
 import simplejson
 
+from conventions import codec
 from dispatch.errors import ContextUnmarshalError, MarshalError, UnmarshalError
 from dispatch.response import respond
 
@@ -59,8 +60,8 @@ def _event(invocation: Invocation) -> Any:
     if invocation.headers.get("content-type", JSON) != JSON:
         return invocation.body
     try:
-        return simplejson.loads(invocation.body)
-    except ValueError as error:
+        return codec.loads(invocation.body)
+    except Exception as error:  # noqa: BLE001 - a RecursionError of an event nested too deeply is one as well
         raise UnmarshalError(f"Unable to unmarshal input: {error}") from None
 
 

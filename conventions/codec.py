@@ -1,0 +1,121 @@
+"""JSON read and written as simplejson does it, by orjson where that is installed and its result is the same.
+
+orjson is asked first and judged: what it refuses, and what it is known to do differently without a word, simplejson
+does. It is imported when the first large text is met, because its import takes as long as simplejson's.
+"""
+
+from __future__ import annotations
+
+import simplejson
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+#: Bytes of JSON from which a text counts as large: simplejson takes 30 µs for it, and most events are smaller.
+LARGE = 4096
+
+#: Makes each digit 0, what may stand before a number a colon, and all the rest x.
+_SHAPE = bytes(48 if 48 <= byte <= 57 else 58 if byte in b" \t\r\n:,[-" else 120 for byte in range(256))
+
+#: The shape of an integer that may not fit into 64 bits, of which orjson makes a float.
+_LONG = b"0" * 19
+
+#: What orjson and simplejson write alike, whatever the value.
+_ALIKE = frozenset({str, int, bool, type(None)})
+
+
+class _Orjson:
+    """orjson, from the first large text on; None until then, and where it is not installed."""
+
+    module: ModuleType | Any = None
+    sought = False
+
+    def seek(self) -> None:
+        self.sought = True
+        try:
+            import orjson
+        except ImportError:
+            return
+        self.module = orjson
+
+
+_fast = _Orjson()
+
+
+def loads(text: bytes | str) -> Any:
+    """The value of a JSON text, of whose bytes that are no UTF-8 none is passed over. Raises ValueError."""
+    if len(text) >= LARGE:
+        if not _fast.sought:
+            _fast.seek()
+        if _fast.module is not None:
+            data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+            shape = data.translate(_SHAPE)
+            if b":" + _LONG not in shape and not shape.startswith(_LONG):
+                try:
+                    return _fast.module.loads(data)
+                except ValueError:  # simplejson may take it, and words the error where it does not
+                    pass
+    return simplejson.loads(text)
+
+
+def encoder(default: Callable[[Any], Any]) -> Callable[[Any], bytes]:
+    """A function that writes values as JSON without blanks, in UTF-8.
+
+    Args:
+        default: what stands in JSON for a value that it does not know; raises TypeError if there is nothing.
+
+    What it returns raises TypeError, ValueError or RecursionError for what JSON cannot express.
+    """
+    options: dict[str, Any] = {"separators": (",", ":"), "default": default, "encoding": None, "allow_nan": False}
+    in_unicode = simplejson.JSONEncoder(ensure_ascii=False, **options)
+    in_ascii = simplejson.JSONEncoder(**options)
+
+    def dumps(value: Any) -> bytes:
+        orjson = _fast.module
+        if orjson is not None:
+            passed_on = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
+            try:
+                data: bytes = orjson.dumps(value, option=passed_on | orjson.OPT_PASSTHROUGH_DATETIME)
+            except TypeError:
+                pass
+            else:
+                if _written_alike(value):
+                    return data
+        data = utf8(in_unicode, in_ascii, value)
+        if len(data) >= LARGE and not _fast.sought:
+            _fast.seek()
+        return data
+
+    return dumps
+
+
+def utf8(in_unicode: simplejson.JSONEncoder, in_ascii: simplejson.JSONEncoder, value: Any) -> bytes:
+    """The value as the first encoder writes it; as the second does if it has a lone surrogate, which UTF-8 has not."""
+    try:
+        return in_unicode.encode(value).encode()
+    except UnicodeEncodeError:
+        return in_ascii.encode(value).encode()
+
+
+def _written_alike(value: Any) -> bool:
+    """Whether orjson wrote of this value, which it has taken, the bytes that simplejson would write.
+
+    It writes NaN as null, a float that takes an exponent in another form, and knows types that simplejson does not.
+    """
+    found = [value]
+    for item in found:
+        kind = type(item)
+        if kind is dict:
+            found += [member for member in item.values() if type(member) not in _ALIKE]
+        elif kind is list or kind is tuple:
+            found += [member for member in item if type(member) not in _ALIKE]
+        elif kind is float:
+            # repr() has an exponent below 1e-4 and from 1e16 on.
+            if not (1e-4 <= item < 1e16 or -1e16 < item <= -1e-4 or item == 0):
+                return False
+        elif kind not in _ALIKE:
+            return False
+    return True
