@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import shutil
@@ -117,6 +118,14 @@ def _add(root: Path, file: Path, place: Path) -> None:
 
 def debootstrap(root: Path) -> Path:
     """Debian's smallest system, which has no Python, made once."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _debootstrap(root)
+    return root
+
+
+def _debootstrap(root: Path) -> None:
     if not (root / "complete").exists():
         shutil.rmtree(root, ignore_errors=True)
         command = ["debootstrap", "--variant=minbase", "stable", str(root)]
@@ -124,7 +133,6 @@ def debootstrap(root: Path) -> Path:
         if done.returncode != 0:
             raise NoRoot(f"debootstrap failed: {done.stdout[-300:]}")
         (root / "complete").touch()
-    return root
 
 
 class NoRoot(Exception):

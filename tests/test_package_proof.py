@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,43 +40,57 @@ PYTHON = "/opt/dispatch-runtime/python/python3"
 Make = Callable[..., Path]
 
 
+def shared(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder that all test processes of a run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Run `dispatch build` once for each set of arguments; the archive."""
-    folder = tmp_path_factory.mktemp("archives")
+    """Run `dispatch build` once for each set of arguments, whichever test process comes first; the archive."""
+    folder = shared(tmp_path_factory, "archives")
     probe = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "probe"), "pluggy"]
     if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
         pytest.skip("the package index can't be reached")
-    made: dict[tuple[str, ...], Path] = {}
 
     def once(name: str, *arguments: str) -> Path:
-        key = (name, *arguments)
-        if key not in made:
-            file = folder / f"{len(made)}-{name}"
+        file = folder / f"{hashlib.sha256(repr(arguments).encode()).hexdigest()[:12]}-{name}"
+        with (folder / f"{file.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if file.exists():
+                return file
             command = [sys.executable, "-m", "runtime.cli", "build", *arguments, "-o", str(file), "--json"]
             done = subprocess.run([*command, "--python", VERSION], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
             assert json.loads(done.stdout)["file"] == str(file)
-            made[key] = file
-        return made[key]
+            return file
 
     return once
 
 
 @pytest.fixture(scope="module", params=["minimal", "debian"])
-def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A root folder without Python: one of a few files of this machine, and Debian's smallest."""
     if os.geteuid() != 0:
         pytest.skip("chroot needs root")
     try:
         binary()
         if request.param == "minimal":
-            return make_root(tmp_path_factory.mktemp("root"))
+            yield make_root(tmp_path_factory.mktemp("root"))
+            return
         if shutil.which("debootstrap") is None:
             pytest.skip("debootstrap is not installed")
-        return debootstrap(CACHE.parent / "debian")
+        debian = debootstrap(CACHE.parent / "debian")
     except (NoEmulator, NoRoot) as error:
         pytest.skip(str(error))
+    # Several test processes may be here at once, and each unpacks its own archives.
+    copy = tmp_path_factory.mktemp("debian")
+    subprocess.run(["cp", "-a", f"{debian}/.", copy], check=True)
+    yield copy
+    shutil.rmtree(copy)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +102,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         def handler(event, headers):
             return repr([module.__file__ for module in ({LAYER_LIBRARY}, {FUNCTION_LIBRARY}, dispatch)])
     """
-    return write(tmp_path_factory.mktemp("source"), {"app.py": handler, "requirements.txt": FUNCTION_LIBRARY})
+    return write(shared(tmp_path_factory, "source"), {"app.py": handler, "requirements.txt": FUNCTION_LIBRARY})
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +110,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A script that says in its own text what it needs."""
     text = f'# /// script\n# dependencies = ["{FUNCTION_LIBRARY}"]\n# ///\nimport {FUNCTION_LIBRARY}\n'
     main = "def main():\n    print(markupsafe.escape(input()), end='')\n"
-    return write(tmp_path_factory.mktemp("script"), {"hello.py": text + main}) / "hello.py"
+    return write(shared(tmp_path_factory, "script"), {"hello.py": text + main}) / "hello.py"
 
 
 def standalone(make: Make, script: Path, arch: str = NATIVE) -> Path:
@@ -151,7 +167,7 @@ def test_nothing_of_the_building_machine_is_inside(make: Make, tmp_path: Path) -
 
 
 def test_a_layer_on_a_managed_runtime(make: Make, source: Path, tmp_path: Path) -> None:
-    """AWS's runtimes start the wrapper with an interpreter and a runtime client; ours runs instead, out of the layer."""
+    """AWS's runtimes start the wrapper with an interpreter and a runtime client; ours runs instead."""
     archive.unpack(layer(make), tmp_path / "opt")
     task = make("function.zip", "function", str(source), "--arch", NATIVE)
     archive.unpack(task, tmp_path / "task")

@@ -59,8 +59,6 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
         "compileall",
         "-q",
         "-f",
-        "-j",
-        "0",
         "--invalidation-mode",
         "unchecked-hash",
     ]
@@ -72,7 +70,8 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
         place,
         str(folder),
     ]
-    # Sets of constants are written in the order of their hashes.
+    # One process, in one order: what it has compiled before shows in the bytecode, by what is shared. Sets of constants
+    # are written in the order of their hashes.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     compiled = sum(1 for _ in folder.rglob("*.pyc"))
