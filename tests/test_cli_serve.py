@@ -122,7 +122,8 @@ def test_a_sam_template_is_served(tmp_path: Path) -> None:
     write(tmp_path, "event")
     (tmp_path / "template.yaml").write_text(
         "Resources:\n"
-        "  Hello: {Type: 'AWS::Serverless::Function', Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.13}}\n"
+        "  Hello:\n    Type: AWS::Serverless::Function\n"
+        "    Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.13}\n"
         "  Other: {Type: 'AWS::Serverless::Function', Properties: {CodeUri: ., Handler: a.b, Runtime: java21}}\n"
     )
     with ServerProcess(tmp_path, "--config", "template.yaml") as server:

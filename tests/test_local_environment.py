@@ -348,7 +348,11 @@ def test_only_its_own_process_reaches_the_runtime_api(tmp_path: Path) -> None:
 
 PROBE = """
 import os, subprocess, sys
-CODE = "import os, urllib.request as u; print(u.urlopen('http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/ping').read().decode(), end='')"
+CODE = '''
+import os, urllib.request
+url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/ping"
+print(urllib.request.urlopen(url).read().decode(), end="")
+'''
 def handler(event, context):
     child = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
     return {"api": os.environ["AWS_LAMBDA_RUNTIME_API"], "child": child.stdout}

@@ -53,7 +53,13 @@ timeout = 30
 [functions.hello]
 handler = "hello.py"
 """
-ORDER = '{\n  "orderId": 1042,\n  "lines": [\n    {"item": "tea", "count": 2, "price": 4.5},\n    {"item": "cup", "count": 1, "price": 10.9}\n  ]\n}'
+ORDER = """{
+  "orderId": 1042,
+  "lines": [
+    {"item": "tea", "count": 2, "price": 4.5},
+    {"item": "cup", "count": 1, "price": 10.9}
+  ]
+}"""
 
 
 @pytest.fixture

@@ -145,7 +145,9 @@ def test_a_function_is_named_in_every_way(aws: Any, name: str, qualifier: str, t
 
 def test_a_function_that_is_not_there(aws: Any) -> None:
     """The exception is the one that boto3 has for it, with AWS's words."""
-    with pytest.raises(aws.exceptions.ResourceNotFoundException, match="Function not found: arn:aws:lambda:.*:nothing"):
+    with pytest.raises(
+        aws.exceptions.ResourceNotFoundException, match=r"Function not found: arn:aws:lambda:.*:nothing"
+    ):
         aws.invoke(FunctionName="nothing")
 
 
@@ -418,7 +420,8 @@ while true; do
   event=$(curl -sS -D "$headers" "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next")
   id=$(grep -i '^lambda-runtime-aws-request-id' "$headers" | cut -d ' ' -f 2 | tr -d '\\r')
   rm "$headers"
-  curl -sS "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/$id/response" -d "{\\"shell\\": $event}" > /dev/null
+  invocation="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/$id"
+  curl -sS "$invocation/response" -d "{\\"shell\\": $event}" > /dev/null
 done
 """
 AWS_CLIENT = '#!/bin/sh\nexec {python} -m awslambdaric "$_HANDLER"\n'

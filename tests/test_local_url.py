@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,8 +47,13 @@ convention = "lambda"
 [functions.answer]
 handler = "functions.answer"
 convention = "lambda"
-url = { cors = { AllowOrigins = ["http://localhost:3000"], AllowMethods = ["POST"], AllowHeaders = ["x-a"], MaxAge = 60, \
-AllowCredentials = true, ExposeHeaders = ["x-b"] } }
+[functions.answer.url.cors]
+AllowOrigins = ["http://localhost:3000"]
+AllowMethods = ["POST"]
+AllowHeaders = ["x-a"]
+ExposeHeaders = ["x-b"]
+AllowCredentials = true
+MaxAge = 60
 [functions.page]
 handler = "functions.page"
 convention = "lambda"
