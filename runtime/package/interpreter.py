@@ -113,14 +113,11 @@ def add(target: Target, folder: Path, python: Path | None) -> Interpreter:
 def _carrier(target: Target, scratch: Path, python: Path) -> Path:
     folder = scratch / "wheels"
     folder.mkdir()
-    fetched = wheels.fetch(wheels.Wanted([CARRIER], [], target, python), folder)
-    found = [wheel for wheel in fetched if wheel.name.startswith("freeze_core-")]
-    if not found or target.machine not in found[0].name:
-        raise PackageError(
-            f"no interpreter for Python {target.python} on {target.arch}: the package index has no wheel of {CARRIER} "
-            f"for it; got {', '.join(wheel.name for wheel in fetched) or 'none'}"
-        )
-    return found[0]
+    try:
+        fetched = wheels.fetch(wheels.Wanted([CARRIER], [], target, python), folder)
+    except PackageError as error:
+        raise PackageError(f"no interpreter for Python {target.python} on {target.arch}: {error}") from None
+    return next(wheel for wheel in fetched if wheel.name.startswith("freeze_core-"))
 
 
 def _carried_version(carried: Path, target: Target) -> str:
