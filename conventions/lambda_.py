@@ -56,8 +56,9 @@ def lambda_(function: Function) -> Handler:
 
 
 def _event(invocation: Invocation) -> Any:
-    """The event as JSON, or as it came where its content type is another."""
-    if invocation.headers.get("content-type", JSON) != JSON:
+    """The event as JSON, or as it came where its content type, whatever its case and parameters, is another."""
+    content_type = invocation.headers.get("content-type") or JSON
+    if content_type != JSON and content_type.partition(";")[0].strip().lower() != JSON:
         return invocation.body
     try:
         return codec.loads(invocation.body)
@@ -100,7 +101,7 @@ class LambdaContext:
         self.aws_request_id = invocation.request_id or None
         for attribute, variable in _ENVIRONMENT.items():
             setattr(self, attribute, os.environ.get(variable))
-        self.invoked_function_arn = invocation.invoked_function_arn
+        self.invoked_function_arn = invocation.invoked_function_arn or ""
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id") or None
         client = _parsed(headers.get("lambda-runtime-client-context"), "Client Context")
         self._w3c_fields = _taken_w3c(client)

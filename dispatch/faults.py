@@ -11,6 +11,7 @@ from dispatch.errors import DispatchError, ExitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from traceback import FrameSummary
 
     from dispatch.types import Report
@@ -46,18 +47,27 @@ def error_type(error: BaseException) -> str:
 
 
 def to_json(report: Report, limit: int | None = None) -> bytes:
-    """A report as JSON in ASCII; with a limit in bytes, without as many of the outer frames as it takes."""
+    """A report as JSON; with a limit in bytes, in ASCII and without as many of the outer frames as it takes."""
     # Not json: a task root may have a json.py of its own, and a failure must be told all the same.
-    from _json import encode_basestring_ascii as quoted
+    from _json import encode_basestring, encode_basestring_ascii
 
+    if limit is None:
+        try:
+            return _joined(report, encode_basestring).encode()
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can express and UTF-8 cannot
+            pass
+    return _joined(report, encode_basestring_ascii, limit).encode()
+
+
+def _joined(report: Report, quoted: Callable[[str], str], limit: int | None = None) -> str:
     head = ", ".join(f'"{key}": {quoted(report[key])}' for key in ("errorMessage", "errorType", "requestId"))
     trace = [quoted(entry) for entry in report["stackTrace"]]
     if limit is not None:
         while trace and len(head) + sum(map(len, trace)) + 2 * len(trace) + 20 > limit:
             del trace[0]
         if len(head) > limit:
-            return to_json({**report, "errorMessage": report["errorMessage"][: limit // 12]})
-    return f'{{{head}, "stackTrace": [{", ".join(trace)}]}}'.encode("ascii")
+            return _joined({**report, "errorMessage": report["errorMessage"][: limit // 12]}, quoted)
+    return f'{{{head}, "stackTrace": [{", ".join(trace)}]}}'
 
 
 def xray_cause(error: BaseException, managed: bool = False) -> str | None:
@@ -108,7 +118,11 @@ def _trace(error: BaseException) -> list[str]:
 
 def _managed_trace(error: BaseException) -> list[str]:
     if not isinstance(error, DispatchError):
-        return _formatted(_frames(error, managed=True))
+        import traceback
+
+        # Without the columns, which would have the failing part of each line underlined.
+        frames = _frames(error, managed=True)
+        return traceback.format_list([(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames])
     cause = error.__cause__
     if isinstance(cause, SyntaxError):
         return [f'  File "{cause.filename}" Line {cause.lineno}\n    {cause.text}']

@@ -1,0 +1,173 @@
+"""AWS's runtime client and ours, each over a recording Runtime API of its own, given the same events."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+from peers.api import FakeRuntimeApi, event
+from peers.process import COMMAND, INHERITED
+from peers.wire import PATIENCE, Request
+
+SAMPLES = Path(__file__).parent / "samples_lambda"
+
+THEIRS = (sys.executable, "-m", "awslambdaric")
+BOTH = {"awslambdaric": THEIRS, "dispatch": COMMAND}
+
+#: What Lambda sets for every function; and what it sets for a managed runtime besides.
+LAMBDA = {
+    "AWS_LAMBDA_FUNCTION_NAME": "sample",
+    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+    "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/sample",
+    "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/22/[$LATEST]0",
+    "LANG": "en_US.UTF-8",
+}
+MANAGED = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
+
+#: The headers of a post that the Runtime API reads. Content-Length and the like are HTTP's business.
+READ_BY_THE_PLATFORM = (
+    "Content-Type",
+    "Lambda-Runtime-Function-Error-Type",
+    "Lambda-Runtime-Function-Response-Mode",
+    "Lambda-Runtime-Invocation-Id",
+)
+XRAY_CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
+
+DEADLINE = 4_102_444_800_000  # far from now, and the same for both
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An event for both runtimes."""
+
+    name: str
+    body: bytes
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def request_id(self) -> str:
+        """The same on both sides, and another for each case."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.name))
+
+
+def asking(name: str, headers: Mapping[str, str | None] | None = None, /, **event: Any) -> Case:
+    """A case whose event asks the sample handler for something."""
+    return Case(name, json.dumps(event).encode(), headers or {})
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a runtime posted, as far as anybody can see it."""
+
+    route: str
+    body: bytes
+    headers: Mapping[str, str | None]
+    cause: Any
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """A request's visible part; of the X-Ray cause, which is JSON, the value: its paths come from a set."""
+        cause = json.loads(request.header(XRAY_CAUSE) or "null")
+        if cause:
+            cause["paths"].sort()
+        headers = {name: request.header(name) for name in READ_BY_THE_PLATFORM}
+        return cls(request.route, _without_addresses(request.body.decode("utf-8", "replace")).encode(), headers, cause)
+
+    @property
+    def value(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case, or of a start that failed."""
+
+    posts: Sequence[Post]
+    log: str
+    status: int | None = None
+    """The exit status of a process that ended by itself."""
+
+
+class Side:
+    """One of the two runtimes, running."""
+
+    def __init__(self, name: str, handler: str, root: Path, env: Mapping[str, str], output: Path) -> None:
+        self.api = FakeRuntimeApi()
+        kept = {key: os.environ[key] for key in INHERITED if key in os.environ}
+        fixed = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "_HANDLER": handler}
+        self.output = output
+        # A file, so that what was written before a post is in it when the post is here. Both streams into one.
+        self.file: IO[bytes] = output.open("wb")
+        self.process = subprocess.Popen(
+            [*BOTH[name], handler],
+            env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **fixed, "HANDLER_CONVENTION": "lambda", **env},
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=self.file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._tell_of_the_end, daemon=True).start()
+
+    def _tell_of_the_end(self) -> None:
+        self.process.wait()
+        with self.api.changed:
+            self.api.changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.file.close()
+        self.api.stop()
+
+    def run(self, case: Case) -> Outcome:
+        """One event, to its answer or to the end of the process."""
+        start = self.output.stat().st_size
+        fixed = {"Lambda-Runtime-Deadline-Ms": str(DEADLINE)}
+        self.api.hand_out(event(case.body, case.request_id, {**fixed, **case.headers}))
+        answers = self.api.answers_to(case.request_id)
+        # Their next poll comes once everything that belongs to this event is over.
+        polls = len(self.api.finished("GET", "invocation/next"))
+        self.api.wait(
+            lambda: (answers() and len(self.api.finished("GET", "invocation/next")) > polls) or self.ended(),
+            f"the end of {case.name}",
+        )
+        return self._outcome(answers(), start)
+
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.poll() is not None
+
+    def start(self) -> Outcome:
+        """How a start that has to fail ended."""
+        self.process.wait(PATIENCE)
+        return self._outcome(self.api.finished("POST"), 0)
+
+    def _outcome(self, requests: Sequence[Request], start: int) -> Outcome:
+        log = self.output.read_bytes()[start:].decode("utf-8", "replace")
+        shown = _without_addresses(_TIME.sub("<time>", log))
+        return Outcome([Post.of(request) for request in requests], shown, self.process.poll())
+
+
+def _without_addresses(text: str) -> str:
+    return _ADDRESS.sub("0x...", text)
