@@ -88,9 +88,12 @@ class PageApi:
         yield _line("start", id=invocation.event.request_id)
         async for chunk in invocation.answer:
             yield _line("chunk", text=chunk.decode(errors="replace"))
-        await invocation.report
+        report = await invocation.report
         record = self._hub.find(invocation.event.request_id)
-        yield _line("end", **(record.details() if record else {}))
+        if record is not None:
+            # The hub's own callback may come after this.
+            record.report = report
+            yield _line("end", **record.details())
 
 
 def _line(kind: str, **data: Any) -> str:
