@@ -43,14 +43,17 @@ class Function:
         self.convention = choice.name
         self.target = choice.target
         self._plugins = choice.plugins
-        self.before_invoke = self._plugins and self._plugins.hook("dispatch_before_invoke")
-        self.after_invoke = self._plugins and self._plugins.hook("dispatch_after_invoke")
+        self.before_invoke = self._hook("before_invoke")
+        self.after_invoke = self._hook("after_invoke")
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Tell the plugins of a turn in the function's life: ``startup``, ``before_snapshot``, ``shutdown``."""
-        notify = self._plugins and self._plugins.hook(f"dispatch_{hook}")
+        notify = self._hook(hook)
         if notify:
             notify(**arguments)
+
+    def _hook(self, name: str) -> Callable[..., None] | None:
+        return self._plugins.hook(f"dispatch_{name}") if self._plugins else None
 
     def __call__(self, invocation: Invocation) -> Response:
         """Handle an event here and now, without the hooks: for tests, and for programs that embed a function."""
