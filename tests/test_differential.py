@@ -7,15 +7,13 @@ one case. Where they differ on purpose, tests/test_differential_differences.py h
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from differential_support import BOTH, LAMBDA, MANAGED, SAMPLES, Case, Outcome, Post, Side, asking
+from differential_support import BOTH, LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side, asking, in_ascii
 
 VALUES = [
     *("None", "True", "False", "0", "-1", "2**53 + 1", "10**40", "-10**40", "1.5", "-0.0", "1e16", "1e-7", "0.1 + 0.2"),
@@ -46,7 +44,7 @@ EVENTS = {
     "big integers": b"[12345678901234567890123, -9223372036854775809, 18446744073709551616, 1e3, 1E400, -0, -0.0]",
     "floats": b"[0.1, 1.0, 1e16, 5e-324, 0.30000000000000004, 123456789012345678.0]",
     "duplicate names": b'{"a": 1, "b": 2, "a": 3}',
-    "blanks": b' \t\r\n[ 1 , 2 ] \n',
+    "blanks": b" \t\r\n[ 1 , 2 ] \n",
     "a byte order mark": b"\xef\xbb\xbf1",
     "nesting": b"[" * 90 + b"]" * 90,
     "nothing": b"",
@@ -69,12 +67,13 @@ EVENTS = {
     "large, broken": b"[" + b"1," * 5_000,
 }
 
-FAILURES = (
-    "plain no_message empty_message several_arguments key custom carrying chained while_handling suppressed grouped noted nested "
-    " lines quotes markup local_class in_library in_eval in_lambda in_comprehension "
-    "operating_system asserting stop syntax_at_run_time import_at_run_time unicode_error long_message under_a_megabyte "
-    "a_megabyte"
-).split()
+FAILURES = [
+    *("plain", "no_message", "empty_message", "several_arguments", "key", "custom", "carrying", "chained"),
+    *("while_handling", "suppressed", "grouped", "noted", "nested", "lines", "quotes", "markup"),
+    *("local_class", "in_library", "in_eval", "in_lambda", "in_comprehension", "operating_system"),
+    *("asserting", "stop", "syntax_at_run_time", "import_at_run_time", "unicode_error", "long_message"),
+    *("under_a_megabyte", "a_megabyte"),
+]
 
 CLIENT = {
     "custom": {"a": [1, None]},
@@ -103,7 +102,9 @@ CONTEXTS: dict[str, Mapping[str, str | None]] = {
     "half an identity": {"Lambda-Runtime-Cognito-Identity": '{"cognitoIdentityId": "one"}'},
     "an identity that is null": {"Lambda-Runtime-Cognito-Identity": "null"},
     "a tenant": {"Lambda-Runtime-Aws-Tenant-Id": "tenant-1"},
-    "a trace id": {"Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"},
+    "a trace id": {
+        "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
+    },
     "no trace id after one": {},
     "an invocation id": {"Lambda-Runtime-Invocation-Id": "invocation-1"},
     "broken client context": {"Lambda-Runtime-Client-Context": "{"},
@@ -138,7 +139,9 @@ CASES = [
     *(asking(f"failure {name}", do="fail", name=name) for name in FAILURES),
     *(asking(f"context {name}", headers, do="attributes") for name, headers in CONTEXTS.items()),
     asking("failure with an invocation id", {"Lambda-Runtime-Invocation-Id": "invocation-2"}, do="fail", name="plain"),
-    asking("remaining time", {"Lambda-Runtime-Deadline-Ms": "4102444800000"}, do="remaining", at_most=4_102_444_800_000),
+    asking(
+        "remaining time", {"Lambda-Runtime-Deadline-Ms": "4102444800000"}, do="remaining", at_most=4_102_444_800_000
+    ),
     asking("no remaining time", {"Lambda-Runtime-Deadline-Ms": "1"}, do="remaining", at_most=0),
     asking("no deadline", {"Lambda-Runtime-Deadline-Ms": None}, do="remaining", at_most=0),
     asking("context kept", client(w3c=W3C), do="kept"),
@@ -187,12 +190,6 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcomes]:
         name: served(tmp_path_factory.mktemp("logs"), {**LAMBDA, **MANAGED, **env}, LOGGED)
         for name, env in LOG_SETTINGS.items()
     }
-
-
-def in_ascii(post: Post) -> Post:
-    """The post with what is not ASCII escaped: the one rule that AWS's client has for container images alone."""
-    text = re.sub(r"[^\x00-\x7e]", lambda found: json.dumps(found[0])[1:-1], post.body.decode())
-    return replace(post, body=text.replace("\x7f", "\\u007f").encode())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
