@@ -11,12 +11,14 @@ import io
 import os
 import sys
 import time
+from _thread import RLock
 
 from dispatch.invocation import handled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -54,14 +56,18 @@ class Log:
         Args:
             as_json: whether a record is a JSON object (``AWS_LAMBDA_LOG_FORMAT``).
             level: the root logger's level, or an empty string; a name that logging does not know is ignored.
-            descriptor: the platform's telemetry descriptor, which takes frames; None for standard error.
+            descriptor: the platform's telemetry descriptor, which takes frames; standard error where it is None or
+                not open: the number would soon be a connection's.
             managed: leave nothing out of an error's record that AWS's runtime writes.
         """
         self.latest: Invocation | None = None
         self._as_json = as_json
         self._level = "DEBUG" if level == "TRACE" else level
-        self._descriptor = descriptor
+        self._descriptor = descriptor if descriptor is not None and _is_open(descriptor) else None
         self._managed = managed
+        # Records of several threads must not mix. A signal's handler may write where its own thread was writing.
+        self._lock = RLock()
+        os.register_at_fork(after_in_child=self._unlock)
 
     def warning(self, message: str) -> None:
         """Something went wrong that the runtime can live with."""
@@ -73,9 +79,11 @@ class Log:
     def error(self, report: Report) -> None:
         """An error report as one record."""
         if self._as_json:
-            self.write(_json({"timestamp": _now(), "level": "ERROR", **report}), _ERROR)
+            record = _json({"timestamp": _now(), "level": "ERROR", **report})
+            self.write(record if self._descriptor is None else record.rstrip("\n"), _ERROR)
             return
-        lines = [f"[ERROR] {report['errorType']}: {report['errorMessage']}"]
+        message = report["errorMessage"]
+        lines = [f"[ERROR] {report['errorType']}: {message}" if message else f"[ERROR] {report['errorType']}"]
         if report["stackTrace"] or self._managed:
             lines.append("Traceback (most recent call last):")
         for entry in report["stackTrace"]:
@@ -94,17 +102,19 @@ class Log:
         if self._descriptor is not None:
             kind = 3 if level is None or not self._as_json else 2
             data = _frame(data, kind + (4 * (level // 10 + 1) if level else 0))
-        try:
-            _write_all(2 if self._descriptor is None else self._descriptor, data)
-        except OSError:  # the other end is closed; there is nobody to tell
-            return
+        with self._lock:
+            write_all(2 if self._descriptor is None else self._descriptor, data)
+
+    def _unlock(self) -> None:
+        """A forked child has one thread, which is not the one that may have been writing."""
+        self._lock = RLock()
 
     def watch(self) -> None:
         """From now on: as soon as logging is imported, its root logger writes here."""
         if "logging" in sys.modules:
             self._set_up(sys.modules["logging"])
         else:
-            sys.meta_path.insert(0, _Import("logging", self._set_up))  # type: ignore[arg-type]
+            sys.meta_path.insert(0, _Import("logging", self._set_up))
 
     def _set_up(self, logging: Any) -> None:
         if not hasattr(logging, "getLogger"):  # the task root has a logging.py of its own
@@ -137,17 +147,22 @@ class _Import:
             return None
         from importlib.util import find_spec
 
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
+            self._tap(spec.loader)
+        return spec
 
-            def execute_and_tell(module: ModuleType) -> None:
-                execute(module)
+    def _tap(self, loader: Any) -> None:
+        execute = loader.exec_module
+
+        def execute_and_tell(module: ModuleType) -> None:
+            execute(module)
+            if module.__name__ == self._name:  # a zip archive has one loader for all its modules
+                loader.exec_module = execute
                 self._then(module)
 
-            spec.loader.exec_module = execute_and_tell  # type: ignore[method-assign]
-        return spec
+        loader.exec_module = execute_and_tell
 
 
 def _handler_class(logging: Any) -> Any:
@@ -206,7 +221,7 @@ def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
         "logger": record.name,
         "stackTrace": traceback.format_tb(trace) if kind else None,
         "errorType": kind.__name__ if kind else None,
-        "errorMessage": str(value) if kind else None,
+        "errorMessage": _shown(value) if kind else None,
         "requestId": record.aws_request_id,
         "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if kind else None,
         "tenantId": record.tenant_id,
@@ -215,13 +230,24 @@ def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
     return {key: value for key, value in {**fields, **extra}.items() if value is not None}
 
 
-def _json(fields: Any) -> str:
+def _json(fields: dict[str, Any]) -> str:
     import json
 
+    def encoded(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, default=_shown, skipkeys=True)
+
     try:
-        return json.dumps(fields, ensure_ascii=False, default=_shown, skipkeys=True) + "\n"
-    except (ValueError, RecursionError):  # a value that contains itself
-        return json.dumps({key: _shown(value) for key, value in fields.items()}, ensure_ascii=False) + "\n"
+        return encoded(fields) + "\n"
+    except Exception:  # noqa: BLE001 - a value that contains itself, or whose own code raises: only that one is text
+        return encoded({key: value if _can(encoded, value) else _shown(value) for key, value in fields.items()}) + "\n"
+
+
+def _can(encode: Callable[[Any], str], value: Any) -> bool:
+    try:
+        encode(value)
+    except Exception:  # noqa: BLE001 - a value's own code may raise anything
+        return False
+    return True
 
 
 def _shown(value: object) -> str:
@@ -247,19 +273,44 @@ def _frame(data: bytes, kind: int) -> bytes:
     return head + (time.time_ns() // 1000).to_bytes(8, "big") + data
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write bytes to a log, however slowly it is read; to one that is closed nothing, as there is nobody to tell."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            import select
+
+            select.select([], [descriptor], [])
+        except OSError:
+            return
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+class _Printed(io.FileIO):
+    """A standard stream, which is not cut short where a write takes a part and fails nobody where it is closed."""
+
+    def write(self, data: Any) -> int:
+        write_all(self.fileno(), data)
+        return len(data)
 
 
 def unbuffer() -> None:
     """Let everything that is printed out at once, as UTF-8 whatever the locale says."""
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        try:
-            raw = io.FileIO(descriptor, "w", closefd=False)
-        except OSError:
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if not _is_open(descriptor):  # its number must not become a connection's
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if not descriptor:
             continue
-        stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", newline="\n", write_through=True)  # type: ignore[arg-type]
+        raw: Any = _Printed(descriptor, "w", closefd=False)
+        stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", newline="\n", write_through=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
