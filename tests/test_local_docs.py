@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from local_support import ServerProcess, client
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "local-platform.md"
@@ -21,6 +22,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
     """The server of the first block answers the clients of the second, on whatever port it has."""
+    pytest.importorskip("awscli", reason="the AWS command line is not installed: pip install awscli")
     serve, clients = blocks("sh")
     (tmp_path / "app.py").write_text(blocks("python")[0])
     scripts = Path(sys.executable).parent

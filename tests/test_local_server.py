@@ -272,6 +272,16 @@ def test_fifty_at_once(aws: Any) -> None:
     assert list(range(50)) == [json.load(answer["Payload"])["event"]["n"] for answer in answers]
 
 
+def test_what_boto3_does_not_send(server: ServerProcess, aws: Any) -> None:
+    """A request id of the caller's own is kept if it is a UUID; the old asynchronous operation still queues."""
+    path, given = "/2015-03-31/functions/one/invocations", "b7a9f2a4-2f6e-4c50-8c2a-0d4c8b8f1f5e"
+    with client(server.host) as one:
+        assert given == one.call("POST", path, b"{}", {"x-amzn-RequestId": given}).json["id"]
+        refused = one.call("POST", path, b"{}", {"x-amzn-RequestId": "mine"})
+        assert (400, "InvalidRequestContentException") == (refused.status, refused.headers["x-amzn-errortype"])
+    assert 202 == aws.invoke_async(FunctionName="one", InvokeArgs=b"{}")["Status"]
+
+
 # -- streams
 
 
@@ -345,6 +355,7 @@ def test_what_is_not_offered_says_so(aws: Any) -> None:
 
 def test_the_aws_command_line(server: ServerProcess, tmp_path: Path) -> None:
     """`aws lambda invoke` works with nothing but AWS_ENDPOINT_URL_LAMBDA."""
+    pytest.importorskip("awscli", reason="the AWS command line is not installed: pip install awscli")
     out = tmp_path / "out.json"
     environment = {
         "PATH": "/usr/bin:/bin",

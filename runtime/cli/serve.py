@@ -17,6 +17,7 @@ from runtime.cli import options
 from runtime.cli.run import print_line
 from runtime.local import config as toml
 from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function, SettingError
+from runtime.local.report import LogLine
 
 DEBUG_PORT = 5678
 
@@ -121,12 +122,18 @@ def command(
         config=config,
         read_again=lambda: _guarded(read, functions),
         say=lambda text: click.echo(f"dispatch: {text}", err=True),
-        write_log=print_line,
+        write_log=print_line if len(functions) == 1 else print_named_line,
     )
     try:
         asyncio.run(serve(work, lambda address, token: banner(address, token, functions)))
     except OSError as error:
         raise click.ClickException(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def print_named_line(line: LogLine) -> None:
+    """One line of the log, with the function's name, because there are several."""
+    click.echo(click.style(f"{line.function} | ", fg="blue"), nl=False, err=True)
+    print_line(line)
 
 
 def defaults(handler: str, **settings: Any) -> Function:

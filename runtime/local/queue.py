@@ -91,17 +91,18 @@ class Queue:
 
     async def run(self) -> None:
         """Hand out what is due, for ever."""
-        try:
-            while True:
-                self._changed.clear()
-                for queued in self._due():
-                    self._platform.spawn(self._try(queued))
-                try:
-                    await asyncio.wait_for(self._changed.wait(), self._pause())
-                except TimeoutError:
-                    continue
-        finally:
-            self._database.close()
+        while True:
+            self._changed.clear()
+            for queued in self._due():
+                self._platform.spawn(self._try(queued))
+            try:
+                await asyncio.wait_for(self._changed.wait(), self._pause())
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        """Close the file, after the platform: what was under way then is handled again next time."""
+        self._database.close()
 
     def _due(self) -> list[Queued]:
         rows = self._database.execute(

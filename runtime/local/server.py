@@ -113,6 +113,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
             for task in work[1:]:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            queue.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
