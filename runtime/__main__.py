@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     """Run until told to end; returns the exit status."""
     unbuffer()
-    wrapper = wrapped(os.environ, [sys.executable, "-P", "-m", "runtime", *argv[1:]])
     try:
-        if wrapper:
-            os.execv(wrapper[0], wrapper)  # noqa: S606 - the platform names the program
         address = _address()
-    except (DispatchError, OSError) as error:
-        Log().warning(f"AWS_LAMBDA_EXEC_WRAPPER: {error}" if wrapper else str(error))
+    except DispatchError as error:
+        Log().warning(str(error))
         return 1
     try:
+        _wrap()
         settings = Settings(os.environ, argv[1] if len(argv) > 1 else None)
     except DispatchError as error:
         _client(address, None, Log()).init_error(error)
@@ -41,17 +39,38 @@ def main(argv: list[str]) -> int:
         return work(settings, address)
     from runtime.workers import supervise
 
-    return supervise(settings.workers, lambda: work(settings, address), Log())
+    return supervise(settings.workers, lambda: work(settings, address), _log(settings))
+
+
+def _wrap() -> None:
+    """Become the program of ``AWS_LAMBDA_EXEC_WRAPPER``, once. Raises SettingError if it cannot be started."""
+    command = wrapped(os.environ, [sys.executable, *sys.orig_argv[1:]])
+    if not command:
+        return
+    try:
+        os.execv(command[0], command)  # noqa: S606 - the platform names the program
+    except OSError as error:
+        raise SettingError(
+            f"AWS_LAMBDA_EXEC_WRAPPER is {command[0]!r}, which cannot be started: {error.strerror}; "
+            "it is the path of an executable file, with a #! line if it is a script"
+        ) from error
+
+
+def _log(settings: Settings) -> Log:
+    managed = settings.convention == "lambda"
+    return Log(settings.log_as_json, settings.log_level, settings.log_descriptor, managed)
 
 
 def work(settings: Settings, address: Address) -> int:
     """One execution environment: load the function, then serve it; returns the exit status."""
-    managed = settings.convention == "lambda"
-    log = Log(settings.log_as_json, settings.log_level, settings.log_descriptor, managed)
+    log = _log(settings)
     if settings.log_socket:
         from runtime.workers import log_to
 
-        log_to(settings.log_socket)
+        try:
+            log_to(settings.log_socket)
+        except OSError as error:
+            log.warning(f"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET is {settings.log_socket!r}: {error}")
     signals = Signals()
     signals.install()
     client = _client(address, settings, log)

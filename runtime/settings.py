@@ -71,7 +71,8 @@ def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str
         arguments: the command that the wrapper is expected to end in.
     """
     wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER")
-    if not wrapper or environ.get(WRAPPED):
+    # Taken out, so that a runtime which the function starts has a wrapper's turn of its own.
+    if environ.pop(WRAPPED, None) or not wrapper:
         return None
     environ[WRAPPED] = "1"
     return [wrapper, *arguments]
