@@ -128,12 +128,15 @@ def test_nothing_changed(tmp_path: Path, run: Publish, role: str) -> None:
 def test_a_handler_that_lambda_would_not_take(
     tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]
 ) -> None:
-    """An expression has blanks, so it goes into the variable HANDLER."""
+    """An expression has blanks, so it goes into the variable HANDLER, until a handler comes that needs none."""
     new = ("function", "hello", app(tmp_path), "--runtime", "provided.al2023", "--role", role)
     arn(run(*new, "--handler", "event + '!'", "--json"))
     there = client("lambda").get_function(FunctionName="hello")["Configuration"]
     assert there["Environment"]["Variables"] == {"HANDLER": "event + '!'"}
     assert " " not in there["Handler"]
+    arn(run(*new, "--handler", "app.handler", "--json"))
+    there = client("lambda").get_function(FunctionName="hello")["Configuration"]
+    assert (there["Handler"], there.get("Environment", {}).get("Variables", {})) == ("app.handler", {})
 
 
 def test_layers(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:

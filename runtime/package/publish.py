@@ -134,7 +134,11 @@ def _configuration(function: Function, there: Mapping[str, Any]) -> dict[str, An
         variables["HANDLER"], handler = handler, _IN_VARIABLE
     if function.layers and (function.runtime or there.get("Runtime", "")).startswith("python"):
         variables.setdefault("AWS_LAMBDA_EXEC_WRAPPER", WRAPPER)
-    kept = there.get("Environment", {}).get("Variables", {})
+    kept = dict(there.get("Environment", {}).get("Variables", {}))
+    if handler and handler != _IN_VARIABLE:
+        # What an earlier handler string needed would win over this one.
+        kept.pop("HANDLER", None)
+    changed = variables or kept != there.get("Environment", {}).get("Variables", {})
     return _given(
         Runtime=function.runtime,
         Role=function.role,
@@ -142,7 +146,7 @@ def _configuration(function: Function, there: Mapping[str, Any]) -> dict[str, An
         Description=function.description,
         Timeout=function.timeout,
         MemorySize=function.memory,
-        Environment={"Variables": {**kept, **variables}} if variables else {},
+        Environment={"Variables": {**kept, **variables}} if changed else {},
         Layers=list(function.layers),
     )
 
