@@ -36,6 +36,7 @@ def place(event, context):
 
 def report(event, context):
     """Stream a report; its second line waits for a file."""
+    print("counting orders")
     yield "orders today: 3\\n"
     while not os.path.exists("go"):
         time.sleep(0.01)
@@ -152,11 +153,14 @@ def test_an_error_shows_type_message_and_frames(page: Any) -> None:
 
 
 def test_a_streamed_answer_is_shown_as_it_comes(server: ServerProcess, page: Any) -> None:
-    """The first line is there while the function still works."""
+    """The first line, and the log, are there while the function still works."""
     page.click("text=orders.report")
     page.click("#invoke")
     shows(page, "#answer", "orders today: 3")
+    page.click("#tab-log")
+    shows(page, "#log", "counting orders")
     shows(page, "#status", "running")
+    page.click("#tab-answer")
     (server.root / "go").touch()
     shows(page, "#answer", "orders this week: 21")
     shows(page, "#status", "success")

@@ -353,6 +353,20 @@ def test_what_is_not_offered_says_so(aws: Any) -> None:
         aws.delete_function(FunctionName="one")
 
 
+def test_another_services_client_is_told(server: ServerProcess) -> None:
+    """With AWS_ENDPOINT_URL every client comes here; what is not Lambda's is refused in words."""
+    queues = boto3.client(
+        "sqs",
+        endpoint_url=server.address,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(ClientError, match="does not offer POST /"):
+        queues.list_queues()
+
+
 def test_the_aws_command_line(server: ServerProcess, tmp_path: Path) -> None:
     """`aws lambda invoke` works with nothing but AWS_ENDPOINT_URL_LAMBDA."""
     pytest.importorskip("awscli", reason="the AWS command line is not installed: pip install awscli")

@@ -51,6 +51,8 @@ class ControlApi:
             Route("/2016-08-19/account-settings/", self.account, methods=["GET"]),
             Route("/2016-08-19/account-settings", self.account, methods=["GET"]),
             Route("/20{rest:path}", not_offered, methods=METHODS),
+            # Other services' clients, when AWS_ENDPOINT_URL sends them here too.
+            Route("/{rest:path}", not_offered, methods=METHODS[1:]),
         ]
 
     def _about(self, describe: Describe) -> Callable[[Request], Response]:

@@ -11,6 +11,9 @@ READ_SIZE: Final = 64 * 1024
 #: A line longer than this is passed on in parts (Lambda keeps 256 KB of one log event).
 LINE_LIMIT: Final = 256 * 1024
 
+#: More reads than a pipe can hold (1 MiB at most, pipe(7)): a child that writes without end does not hold us up.
+DRAIN: Final = 32
+
 Write: TypeAlias = Callable[[str], None]
 
 
@@ -36,8 +39,9 @@ class LogPipe:
 
     def drain(self) -> None:
         """Pass on all that was written until now, an unfinished line too."""
-        while self._reader >= 0 and self._read():
-            pass
+        for _ in range(DRAIN):
+            if self._reader < 0 or not self._read():
+                break
         self._flush()
 
     def close(self) -> None:

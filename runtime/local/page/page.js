@@ -3,7 +3,7 @@
 import { $, clock, make, milliseconds, pretty } from "./dom.js";
 import { draw, figures } from "./plot.js";
 
-const state = { functions: [], invocations: new Map(), samples: {}, chosen: null, shown: null, details: null, queued: 0 };
+const state = { functions: [], invocations: new Map(), lines: new Map(), samples: {}, chosen: null, shown: null, details: null, queued: 0 };
 const PLATFORM = /^(START|END|REPORT|INIT_REPORT) /;
 
 // -- what the platform tells
@@ -38,14 +38,18 @@ function listen() {
   feed.addEventListener("note", (message) => { note(JSON.parse(message.data).text); loadSoon(); });
   feed.addEventListener("log", (message) => {
     const line = JSON.parse(message.data);
-    if (line.id && line.id === state.shown && state.details) {
-      state.details.log.push(line.text);
-      showLog();
-    }
+    if (!line.id) return;
+    // A line may come before we are told that its invocation started.
+    state.lines.set(line.id, [...(state.lines.get(line.id) ?? []), line.text]);
+    if (line.id === state.shown) showLog();
   });
 }
 
 function heard(summary) {
+  if (summary.status !== "running") {
+    if (summary.id === state.shown && state.details?.status === "running") state.details.log = state.lines.get(summary.id) ?? [];
+    state.lines.delete(summary.id);
+  }
   state.invocations.set(summary.id, summary);
   showHistory();
 }
@@ -202,7 +206,7 @@ function readable(report) {
 }
 
 function showLog() {
-  const log = state.details?.log ?? [];
+  const log = state.lines.get(state.shown) ?? state.details?.log ?? [];
   const own = log.filter((line) => !PLATFORM.test(line)).length;
   $("log-count").textContent = own ? `(${own})` : "";
   $("log").replaceChildren(...log.map((line) => make("span", { class: PLATFORM.test(line) ? "platform" : line.startsWith("[ERROR]") ? "error" : "" }, `${line.replaceAll("\r", "\n")}\n`)));
