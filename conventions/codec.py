@@ -33,12 +33,18 @@ class _Orjson:
     module: ModuleType | Any = None
     sought = False
 
+    #: What orjson would write in its own way and simplejson leaves to ``default``.
+    passed_on = 0
+
     def seek(self) -> None:
         self.sought = True
         try:
             import orjson
         except ImportError:
             return
+        self.passed_on = (
+            orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+        )
         self.module = orjson
 
 
@@ -58,33 +64,35 @@ def loads(text: bytes | str) -> Any:
                     return _fast.module.loads(data)
                 except ValueError:  # simplejson may take it, and words the error where it does not
                     pass
-    return simplejson.loads(text)
+    string = text.decode() if isinstance(text, bytes) else text
+    value, end = _DECODER.raw_decode(string)
+    # decode() takes twice as long; it knows what may stand behind the value, and words the error for what may not.
+    return value if end == len(string) else _DECODER.decode(string)
+
+
+_DECODER = simplejson.JSONDecoder()
 
 
 def encoder(default: Callable[[Any], Any]) -> Callable[[Any], bytes]:
-    """A function that writes values as JSON without blanks, in UTF-8.
+    """A function that writes values as JSON without blanks, in UTF-8, by orjson where that writes the same.
 
     Args:
         default: what stands in JSON for a value that it does not know; raises TypeError if there is nothing.
 
     What it returns raises TypeError, ValueError or RecursionError for what JSON cannot express.
     """
-    options: dict[str, Any] = {"separators": (",", ":"), "default": default, "encoding": None, "allow_nan": False}
-    in_unicode = simplejson.JSONEncoder(ensure_ascii=False, **options)
-    in_ascii = simplejson.JSONEncoder(**options)
+    simple = simple_encoder(default, separators=(",", ":"), encoding=None, allow_nan=False)
 
     def dumps(value: Any) -> bytes:
-        orjson = _fast.module
-        if orjson is not None:
-            passed_on = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
+        if _fast.module is not None:
             try:
-                data: bytes = orjson.dumps(value, option=passed_on | orjson.OPT_PASSTHROUGH_DATETIME)
+                data: bytes = _fast.module.dumps(value, option=_fast.passed_on)
             except TypeError:
                 pass
             else:
                 if _written_alike(value):
                     return data
-        data = utf8(in_unicode, in_ascii, value)
+        data = simple(value)
         if len(data) >= LARGE and not _fast.sought:
             _fast.seek()
         return data
@@ -92,12 +100,33 @@ def encoder(default: Callable[[Any], Any]) -> Callable[[Any], bytes]:
     return dumps
 
 
-def utf8(in_unicode: simplejson.JSONEncoder, in_ascii: simplejson.JSONEncoder, value: Any) -> bytes:
-    """The value as the first encoder writes it; as the second does if it has a lone surrogate, which UTF-8 has not."""
-    try:
-        return in_unicode.encode(value).encode()
-    except UnicodeEncodeError:
-        return in_ascii.encode(value).encode()
+def simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[Any], bytes]:
+    """A function that writes values as JSON in UTF-8, as a simplejson.JSONEncoder with these options does.
+
+    simplejson looks for named tuples and for circles at every container, which takes half its time. Here the first are
+    left to ``default``'s turn, and circles to the limit of recursion.
+    """
+
+    def rest(value: Any) -> Any:
+        as_dict = getattr(value, "_asdict", None)
+        if callable(as_dict):
+            return as_dict()
+        return list(value) if isinstance(value, tuple) else default(value)
+
+    quick: dict[str, Any] = {"namedtuple_as_object": False, "tuple_as_array": False, "check_circular": False}
+    in_unicode = simplejson.JSONEncoder(ensure_ascii=False, default=rest, **quick, **options)
+    in_ascii = simplejson.JSONEncoder(default=rest, **quick, **options)
+    careful = simplejson.JSONEncoder(ensure_ascii=False, default=default, **options)
+
+    def dumps(value: Any) -> bytes:
+        try:
+            return in_unicode.encode(value).encode()
+        except UnicodeEncodeError:  # a lone surrogate, which UTF-8 has not
+            return in_ascii.encode(value).encode()
+        except RecursionError:
+            return careful.encode(value).encode()
+
+    return dumps
 
 
 def _written_alike(value: Any) -> bool:

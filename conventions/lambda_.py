@@ -6,7 +6,6 @@ on purpose stand in docs/differences.md.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -44,9 +43,10 @@ _ENVIRONMENT = {
 
 def lambda_(function: Function) -> Handler:
     """func(event: Any, context: LambdaContext) -> any value JSON can express, Decimal, or bytes sent as they are."""
+    shared = {attribute: os.environ.get(variable) for attribute, variable in _ENVIRONMENT.items()}
 
     def handle(invocation: Invocation) -> Response:
-        context = LambdaContext(invocation)
+        context = LambdaContext(invocation, shared)
         answer = function(_event(invocation), context)
         if isinstance(answer, bytes):
             return respond(answer, _as_it_is, "application/unknown")
@@ -72,13 +72,9 @@ def _as_it_is(answer: bytes) -> bytes:
 
 def _encoded(answer: Any) -> bytes:
     try:
-        text = _ENCODER.encode(answer)
+        return _dumps(answer)
     except Exception as error:
         raise MarshalError(f"Unable to marshal response: {error}") from error
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return _ASCII_ENCODER.encode(answer).encode()
 
 
 def _number(value: Any) -> Any:
@@ -88,32 +84,30 @@ def _number(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-_OPTIONS: dict[str, Any] = {"use_decimal": False, "allow_nan": True, "default": _number}
-_ENCODER = simplejson.JSONEncoder(ensure_ascii=False, **_OPTIONS)
-_ASCII_ENCODER = simplejson.JSONEncoder(**_OPTIONS)
+_dumps = codec.simple_encoder(_number, use_decimal=False, allow_nan=True)
 
 
 class LambdaContext:
     """The second argument of a handler, with the attributes and methods of the managed runtime's."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation, shared: dict[str, str | None]) -> None:
         headers = invocation.headers
+        self.__dict__.update(shared)
         self.aws_request_id = invocation.request_id or None
-        for attribute, variable in _ENVIRONMENT.items():
-            setattr(self, attribute, os.environ.get(variable))
         self.invoked_function_arn = invocation.invoked_function_arn or ""
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id") or None
         client = _parsed(headers.get("lambda-runtime-client-context"), "Client Context")
         self._w3c_fields = _taken_w3c(client)
         self.client_context = None if client is None else ClientContext(client)
         self.identity = CognitoIdentity(_parsed(headers.get("lambda-runtime-cognito-identity"), "Cognito Identity"))
-        self._deadline = invocation.deadline
+        self._invocation = invocation
 
     def get_remaining_time_in_millis(self) -> int:
         """The milliseconds until the invocation is ended, never less than 0."""
-        if self._deadline == math.inf:
+        deadline = self._invocation.deadline
+        if deadline == math.inf:
             return 0
-        return max(0, round(self._deadline * 1000) - int(time.time() * 1000))
+        return max(0, round(deadline * 1000) - int(time.time() * 1000))
 
     def w3c(self) -> dict[str, str]:
         """The W3C trace context that came with the client context."""
@@ -121,6 +115,11 @@ class LambdaContext:
 
     def log(self, message: Any) -> None:
         """Write to the log as it is, without a line end."""
+        logging = sys.modules.get("logging")
+        for handler in logging.getLogger().handlers if logging else ():
+            if hasattr(handler, "log_sink"):
+                handler.log_sink.write(str(message))
+                return
         sys.stdout.write(str(message))
 
     def __repr__(self) -> str:
@@ -137,8 +136,8 @@ class CognitoIdentity:
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
     def __init__(self, fields: dict[str, Any] | None) -> None:
-        self.cognito_identity_id = fields and fields.get("cognitoIdentityId")
-        self.cognito_identity_pool_id = fields and fields.get("cognitoIdentityPoolId")
+        self.cognito_identity_id = fields.get("cognitoIdentityId") if fields else None
+        self.cognito_identity_pool_id = fields.get("cognitoIdentityPoolId") if fields else None
 
     def __repr__(self) -> str:
         return _shown(self, self.__slots__)
@@ -176,6 +175,8 @@ class ClientContext:
 def _parsed(header: str | None, name: str) -> Any:
     if not header:
         return None
+    import json  # as AWS's client; most invocations have no such header
+
     try:
         return json.loads(header)
     except ValueError as error:
