@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+# Not signal: its enumerations cost a millisecond or two of a cold start.
+import _signal as signal  # type: ignore[import-not-found]
 import atexit
 import os
-import signal
 import sys
 
 TYPE_CHECKING = False
@@ -60,7 +61,8 @@ class Signals:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
-        self.pending = Terminated(signal.Signals(number).name, 0 if number == signal.SIGTERM else 128 + number)
+        terminated = number == signal.SIGTERM
+        self.pending = Terminated("SIGTERM" if terminated else "SIGINT", 0 if terminated else 128 + number)
         signal.signal(signal.SIGALRM, self._insist)
         signal.setitimer(signal.ITIMER_REAL, GRACE)
         raise self.pending
