@@ -47,7 +47,8 @@ def test_events_that_are_no_json(serve: Serve, convention: str, body: bytes) -> 
     runtime = serve("def handler(event, context):\n    print('CALLED')\n", "app.handler", convention)
     assert "Runtime.UnmarshalError" == runtime.invoke(body).report["errorType"]
     assert b"null" == runtime.invoke(b"1").body
-    assert 1 == runtime.child.log.count("CALLED")
+    runtime.child.signal()
+    assert (0, 1) == (runtime.child.wait(), runtime.child.log.count("CALLED"))
 
 
 @pytest.mark.parametrize("convention", ["json", "lambda"])
