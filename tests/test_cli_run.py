@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -256,3 +257,51 @@ def test_a_missing_library_names_its_extra() -> None:
 
     assert 1 == done.returncode
     assert "pip install 'handler-dispatch[local]'" in done.stderr
+
+
+# -- with this project's own runtime
+
+
+def test_a_script_answers_with_what_it_prints(tmp_path: Path) -> None:
+    """Byte for byte, and from whatever folder the command is called."""
+    (tmp_path / "hello.py").write_text("import sys\nsys.stdout.write('Hello, ' + sys.stdin.read() + '!')\n")
+    done = dispatch("run", "hello.py", "--root", tmp_path, "-e", "Ada Ä")
+
+    assert ("Hello, Ada Ä!".encode(), 0) == (done.stdout, done.returncode)
+
+
+def test_the_convention_and_the_variables_reach_the_runtime(tmp_path: Path) -> None:
+    """--convention and --env are what the runtime is started with."""
+    (tmp_path / "app.py").write_text("import os\ndef handler(event, headers):\n    return [event, os.environ['A']]\n")
+    arguments = ("run", "app.handler", "--root", tmp_path, "-e", '{"a": 1}', "--env", "A=x")
+
+    assert [{"a": 1}, "x"] == json.loads(dispatch(*arguments, "--convention", "json").stdout)
+    assert 1 == dispatch(*arguments, "--convention", "standard").returncode
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import nowhere\n", b"No module named 'nowhere'"),
+        ("def handlr(event, headers):\n    pass\n", b"it has: handlr"),
+        ("def handler(event:\n", b"SyntaxError"),
+        ("def handler(event, headers):\n    raise ValueError('no such luck')\n", b"no such luck"),
+    ],
+)
+def test_every_failure_is_told_once(tmp_path: Path, source: str, words: bytes) -> None:
+    """Loading or handling, the message is there once, and the status is 1."""
+    (tmp_path / "app.py").write_text(source)
+    done = dispatch("run", "app.handler", "--root", tmp_path, "-e", "{}")
+
+    assert (b"", 1) == (done.stdout, done.returncode)
+    told = [line for line in done.stderr.splitlines() if re.match(rb"(\[ERROR\] )?[\w.]+: ", line) and words in line]
+    assert 1 == len(told), done.stderr
+
+
+def test_a_failure_after_the_first_chunk(tmp_path: Path) -> None:
+    """What came before it is printed, and the failure is told."""
+    (tmp_path / "app.py").write_text("def handler(event, headers):\n    yield b'first'\n    raise ValueError('late')\n")
+    done = dispatch("run", "app.handler", "--root", tmp_path, "-e", "{}")
+
+    assert (b"first", 1) == (done.stdout, done.returncode)
+    assert b"ValueError: late" in done.stderr

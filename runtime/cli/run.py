@@ -174,7 +174,10 @@ async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
 def print_line(line: LogLine) -> None:
     """One line of the log; AWS's own client separates the lines of a trace by carriage returns."""
     text = line.text.replace("\r", "\n")
-    click.echo(click.style(text, dim=True) if line.platform else text, err=True)
+    if line.platform and sys.stderr.isatty():
+        text = click.style(text, dim=True)
+    # Not click.echo, which looks for the terminal's abilities anew for every line of a busy server.
+    sys.stderr.write(f"{text}\n")
 
 
 def print_error(error: FunctionError, log: str, function: Function) -> None:

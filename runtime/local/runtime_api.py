@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 from runtime.local.calls import TEXT_TYPE, Call, Refused, Reply, answer_call
@@ -109,13 +109,16 @@ class RuntimeApi:
     async def _event_for(self, connection: Connection) -> Exchange:
         poll: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         self._polls.append(poll)
+
+        def close(_closed: asyncio.Future[None]) -> None:
+            if not poll.done():
+                poll.set_exception(Gone("the runtime closed the connection while it was polling"))
+
+        connection.closed.add_done_callback(close)
         try:
-            ends: set[asyncio.Future[Any]] = {poll, connection.closed}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if poll.done():
-                return poll.result()
-            raise Gone("the runtime closed the connection while it was polling")
+            return await poll
         finally:
+            connection.closed.remove_done_callback(close)
             poll.cancel()
 
     def _accept(self, connection: Connection) -> None:

@@ -96,7 +96,10 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
             await _attach(platform, settings, port)
         ready = asyncio.Event()
         app = make_app(platform, hub, queue, settings.say, token)
-        server = Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1), ready)
+        server = Server(
+            uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=1),
+            ready,
+        )
         logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         work = [asyncio.ensure_future(server.serve(sockets=[sock])), asyncio.ensure_future(queue.run())]
