@@ -122,7 +122,7 @@ def _managed_trace(error: BaseException) -> list[str]:
 
         # Without the columns, which would have the failing part of each line underlined.
         frames = _frames(error, managed=True)
-        return traceback.format_list([(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames])
+        return traceback.format_list([(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames])
     cause = error.__cause__
     if isinstance(cause, SyntaxError):
         return [f'  File "{cause.filename}" Line {cause.lineno}\n    {cause.text}']
