@@ -59,6 +59,6 @@ def _registered(name: str) -> Any:
 def _reseed() -> None:
     """Let environments that were restored from one snapshot not draw the same random numbers."""
     for name in ("random", "numpy.random"):
-        module = sys.modules.get(name)
-        if module is not None:
-            module.seed()
+        seed = getattr(sys.modules.get(name), "seed", None)  # the task root may have a random.py of its own
+        if seed is not None:
+            seed()
