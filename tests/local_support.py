@@ -18,7 +18,8 @@ from typing import Any, Self
 
 from runtime.local.functions import Function
 
-PATIENCE = 20.0
+#: How long anything may take on a busy machine, in seconds.
+PATIENCE = 40.0
 #: AWS's own runtime client as a runtime.
 AWS_RUNTIME = (sys.executable, "-m", "awslambdaric")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_support import ServerProcess, client
+from local_support import PATIENCE, ServerProcess, client
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")
@@ -116,7 +116,7 @@ class opened:  # noqa: N801 - used as a function
 
 def shows(page: Any, selector: str, text: str) -> None:
     """Wait until an element shows a text."""
-    playwright.expect(page.locator(selector)).to_contain_text(text)
+    playwright.expect(page.locator(selector)).to_contain_text(text, timeout=PATIENCE * 1000)
 
 
 def picture(page: Any, name: str) -> None:
@@ -139,7 +139,7 @@ def test_invoking_shows_answer_log_and_report(page: Any) -> None:
     shows(page, "#log", "Init Duration")
     shows(page, "#history", "orders")
     shows(page, "#environments", "1 event")
-    playwright.expect(page.locator("#plot .init")).to_have_count(1)
+    playwright.expect(page.locator("#plot .init")).to_have_count(1, timeout=PATIENCE * 1000)
 
 
 def test_an_error_shows_type_message_and_frames(page: Any) -> None:
@@ -190,7 +190,7 @@ def test_an_invocation_is_looked_at_and_repeated(page: Any) -> None:
     shows(page, "#answer", "Hello, Ada!")
     assert '"Ada"' in page.input_value("#event")
     page.keyboard.press("r")
-    playwright.expect(page.locator("#history tr")).to_have_count(3)
+    playwright.expect(page.locator("#history tr")).to_have_count(3, timeout=PATIENCE * 1000)
     shows(page, "#answer", "Hello, Ada!")
     shows(page, "#history tr:first-child", "hello")
 
@@ -240,7 +240,7 @@ def test_it_is_fit_to_be_looked_at(server: ServerProcess, browser: Any, scheme: 
             page.fill("#event", '{"orderId": 7}' if number == 9 else ORDER)
             page.click("#invoke")
             shows(page, "#status", "KeyError" if number == 9 else "success")
-        playwright.expect(page.locator("#history tr")).to_have_count(14)
+        playwright.expect(page.locator("#history tr")).to_have_count(14, timeout=PATIENCE * 1000)
         shows(page, "#environments", "14 events")
         shows(page, "#environments", "idle")
         assert scheme == page.evaluate("document.documentElement.dataset.theme")
