@@ -3,6 +3,6 @@
 from decimal import Decimal
 
 
-def total(event, headers):
+def total(event, _headers):
     """The sum of the lines, exactly."""
     return {"total": sum((Decimal(line["price"]) * line["count"] for line in event["lines"]), Decimal(0))}
