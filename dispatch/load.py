@@ -136,15 +136,23 @@ def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "")
 
 def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Choice:
     """Find out what a handler string names and which convention takes it; runs no code but the plugins'."""
-    import_module("conventions")  # before the task root, which may have one of its own, comes first
+    import_module("conventions")
     root = os.path.abspath(root)
+    asked, blocked = plugins.requested(plugin_setting)
+    sources = plugins.installed([root, *sys.path])
+    if not (sources or asked or blocked):
+        # First, so that what a built-in convention imports is not looked for in the task root.
+        choice = Choice(spec, root, convention, None)
+        _put_first(root)
+        return choice
+    _put_first(root)
+    return Choice(spec, root, convention, plugins.Plugins(sources, asked, blocked))
+
+
+def _put_first(root: str) -> None:
     if root in sys.path:
         sys.path.remove(root)
     sys.path.insert(0, root)
-    asked, blocked = plugins.requested(plugin_setting)
-    sources = plugins.installed(sys.path)
-    manager = plugins.Plugins(sources, asked, blocked) if sources or asked or blocked else None
-    return Choice(spec, root, convention, manager)
 
 
 def _asked(manager: Plugins | None, spec: str, root: str) -> Any:

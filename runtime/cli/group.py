@@ -19,7 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "publish": "Publish layers and functions.",
 }
 #: Which extra brings a library along; what is not named comes with `local`.
-EXTRAS: Final[Mapping[str, str]] = {"boto3": "aws", "botocore": "aws", "orjson": "fast"}
+EXTRAS: Final[Mapping[str, str]] = {"boto3": "aws", "botocore": "aws", "debugpy": "debug", "elftools": "build"}
 OURS: Final = frozenset({"runtime", "dispatch", "conventions"})
 
 
