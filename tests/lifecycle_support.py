@@ -47,6 +47,9 @@ class Scripted(FakeRuntimeApi):
     def _head(self, wire: Wire, connection: int, pipelined: bool) -> Request:
         request = super()._head(wire, connection, pipelined)
         self._current.request = request
+        scripted = self._scripted()
+        if scripted is not None and request.method == "POST":
+            self.posts.appendleft(scripted)
         return request
 
     def _scripted(self) -> Reply | None:
@@ -58,8 +61,8 @@ class Scripted(FakeRuntimeApi):
 
     def _passes(self, reply: Reply) -> bool:
         scripted = self._scripted()
-        if scripted is not None and scripted is not reply:
-            vars(reply).update(vars(scripted))
+        if scripted is not None and self._current.request.route == "restore/next":
+            vars(reply).update(vars(scripted))  # a reply made for this request alone
         return super()._passes(reply)
 
     def paths(self) -> list[str]:

@@ -29,6 +29,7 @@ def test_variable_of_a_wrapper(serve: Serve, tmp_path: Path) -> None:
     env = wrapper(tmp_path, 'echo WRAPPED\nexport OWN=set\nexec "$@"')
     runtime = serve(SOURCE, env=env)
     assert b"set False -P -m runtime" == runtime.invoke().body
+    runtime.child.wait_log("WRAPPED\n")
     assert 1 == runtime.child.log.count("WRAPPED")
 
 
@@ -53,6 +54,7 @@ def test_wrapper_with_workers(serve: Serve, tmp_path: Path) -> None:
     env = wrapper(tmp_path, 'echo WRAPPED\nexec "$@"')
     runtime = serve("def handler(event, headers):\n    return event\n", env={**env, "HANDLER_WORKERS": "2"})
     assert b"one" == runtime.invoke(b"one").body
+    runtime.child.wait_log("WRAPPED\n")
     assert 1 == runtime.child.log.count("WRAPPED")
 
 

@@ -1,0 +1,157 @@
+"""The end: what SIGTERM reaches, and the internal extension that has Lambda send it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Serve, write
+from lifecycle_support import Scripted
+from peers import rie
+from peers.api import event
+from peers.process import Runtime
+from peers.wire import Reply
+
+HANDLER = "def handler(event, headers):\n    return event\n"
+AT_EXIT = f"import atexit, threading\natexit.register(print, 'AT EXIT')\n{HANDLER}"
+HOOK = "def dispatch_shutdown(reason):\n    print('HOOK', reason)\n"
+EXTENSION = {"HANDLER_SHUTDOWN": "extension"}
+REGISTERED = Reply(200, [("Lambda-Extension-Identifier", "the-identifier")], b'{"functionName": "f"}')
+
+
+def ended(runtime: Runtime) -> list[str]:
+    """The lines of the log once SIGTERM has ended it with status 0."""
+    runtime.child.signal(signal.SIGTERM)
+    assert 0 == runtime.child.wait()
+    return runtime.child.log.splitlines()
+
+
+@pytest.mark.parametrize("events", [0, 1])
+def test_order(serve: Serve, events: int) -> None:
+    """SIGTERM reaches the plugins' shutdown hooks, then what the handler's modules registered with atexit."""
+    runtime = serve({"app.py": AT_EXIT, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
+    for _ in range(events):
+        runtime.invoke()
+    runtime.api.wait_for("GET", "next", 1 + events)
+    assert ["HOOK SIGTERM", "AT EXIT"] == ended(runtime)
+
+
+def test_while_a_handler_is_busy(serve: Serve) -> None:
+    """Also in the middle of an event, whatever the handler catches, and with threads left behind."""
+    source = AT_EXIT.replace(
+        "    return event", "    threading.Thread(target=threading.Event().wait).start()\n    print('BUSY')\n"
+    )
+    source += "    while True:\n        try:\n            threading.Event().wait()\n        except BaseException:\n            pass\n"
+    runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY\n")
+    assert ["BUSY", "HOOK SIGTERM", "AT EXIT"] == ended(runtime)
+    assert [] == runtime.api.answers("one")
+
+
+def test_while_it_is_loaded(serve: Serve) -> None:
+    """While the function is still being loaded: no init error, and atexit all the same."""
+    source = "import atexit, threading\natexit.register(print, 'AT EXIT')\nprint('BUSY')\nthreading.Event().wait()\n"
+    runtime = serve(source)
+    runtime.child.wait_log("BUSY\n")
+    assert (["BUSY", "AT EXIT"], []) == (ended(runtime), runtime.api.finished("POST"))
+
+
+def test_atexit_that_fails(serve: Serve) -> None:
+    """A function registered with atexit that raises or exits changes neither the status nor what the others do."""
+    source = f"{AT_EXIT}\natexit.register(lambda: 1 / 0)\nimport sys\natexit.register(sys.exit, 5)\n"
+    runtime = serve(source)
+    runtime.invoke()
+    assert "AT EXIT" in ended(runtime)
+
+
+def test_open_files_of_the_log(serve: Serve) -> None:
+    """Log handlers of the user's own that buffer are flushed."""
+    source = "import logging, logging.handlers\nlog = logging.getLogger()\n"
+    source += "log.addHandler(logging.handlers.MemoryHandler(100, target=logging.StreamHandler()))\n"
+    source += "def handler(event, headers):\n    log.warning('kept')\n"
+    runtime = serve(source)
+    runtime.invoke()
+    assert "kept" in ended(runtime)
+
+
+def test_handler_of_the_users_own(serve: Serve) -> None:
+    """A SIGTERM handler of the user's own is called instead, and its sys.exit() ends all in order."""
+    source = f"{AT_EXIT}\nimport signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+    runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
+    runtime.invoke()
+    assert ["HOOK exit", "AT EXIT"] == ended(runtime)
+
+
+# The internal extension
+
+
+@pytest.fixture
+def platform() -> Iterator[Scripted]:
+    """A Runtime API that knows extensions; their events never come."""
+    with Scripted() as api:
+        api.script["/extension/register"] = REGISTERED
+        api.script["/extension/event/next"] = Reply(gate=threading.Event())
+        yield api
+
+
+def test_extension(serve: Serve, platform: Scripted) -> None:
+    """It registers for no events before the first poll, then waits for its next event; the function is served."""
+    runtime = serve({"app.py": AT_EXIT, "own.py": HOOK}, env={**EXTENSION, "HANDLER_PLUGINS": "own"}, api=platform)
+    assert [b"one", b"two"] == [runtime.invoke(body).body for body in (b"one", b"two")]
+    (waiting,) = platform.wait(lambda: platform.ending("/extension/event/next"), "the extension's poll")
+    register = platform.requests[0]
+    assert ("POST", "/2020-01-01/extension/register") == (register.method, register.path)
+    assert {"events": []} == json.loads(register.body)
+    assert "dispatch-shutdown" == register.header("Lambda-Extension-Name")
+    assert "the-identifier" == waiting.header("Lambda-Extension-Identifier")
+    assert ["HOOK SIGTERM", "AT EXIT"] == ended(runtime)
+
+
+def test_events_that_come_all_the_same(serve: Serve, platform: Scripted) -> None:
+    """Whatever event comes, it asks for the next; when the platform ends the conversation, the function goes on."""
+    platform.script["/extension/event/next"] = Reply(200, body=b'{"eventType": "SHUTDOWN"}')
+    runtime = serve(HANDLER, env=EXTENSION, api=platform)
+    platform.wait(lambda: len(platform.ending("/extension/event/next")) >= 3, "three polls")
+    platform.script["/extension/event/next"] = Reply(403)
+    assert b"one" == runtime.invoke(b"one").body
+    assert [] == ended(runtime)
+
+
+@pytest.mark.parametrize("answer", [Reply(403, body=b"no more"), Reply(404), Reply(200, body=b"without identifier")])
+def test_refused_extension(serve: Serve, platform: Scripted, answer: Reply) -> None:
+    """Where it cannot be registered, that is an init error that says so."""
+    platform.script["/extension/register"] = answer
+    failed = serve(HANDLER, env=EXTENSION, api=platform).failed()
+    assert (1, True) == (failed.status, "HANDLER_SHUTDOWN=extension: registering was answered with" in failed.log)
+
+
+def test_only_where_it_is_asked_for(serve: Serve, platform: Scripted) -> None:
+    """Without the setting there is no extension; another value is an init error."""
+    runtime = serve(HANDLER, api=platform)
+    runtime.invoke()
+    assert not [path for path in platform.paths() if "extension" in path]
+    assert (
+        "HANDLER_SHUTDOWN is 'yes'; it can be: extension"
+        in serve(HANDLER, env={"HANDLER_SHUTDOWN": "yes"}).failed().log
+    )
+
+
+@pytest.mark.parametrize("setting", [{}, EXTENSION], ids=["without", "extension"])
+def test_extension_under_the_emulator(tmp_path: Path, setting: dict[str, str]) -> None:
+    """AWS's emulator hands out events as ever; at its own end it sends SIGTERM where there is the extension, else kills."""
+    try:
+        rie.binary()
+    except rie.NoEmulator as reason:
+        pytest.skip(str(reason))
+    write(tmp_path, {"app.py": AT_EXIT, "own.py": HOOK})
+    with rie.rie("app.handler", tmp_path, {**setting, "HANDLER_PLUGINS": "own"}) as emulator:
+        assert [b"one", b"two"] == [emulator.invoke(body) for body in (b"one", b"two")]
+        emulator.child.signal(signal.SIGTERM)
+        emulator.child.wait()
+        said = [word for word in ("HOOK SIGTERM", "AT EXIT") if word in emulator.child.log]
+        assert (["HOOK SIGTERM", "AT EXIT"] if setting else []) == said
