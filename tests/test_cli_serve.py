@@ -222,6 +222,8 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["app.handler", "--config", "nowhere.toml"], "does not exist"),
         (["app.handler", "--config", "wrong.toml"], "a key that there is not: 'prot'"),
         (["--config", "empty.yaml"], "describes no function"),
+        (["app.handler", "--token", "two words"], "a token is letters, digits"),
+        (["app.handler", "--token", ""], "a token is letters, digits"),
     ],
 )
 def test_bad_settings_are_usage_errors(tmp_path: Path, arguments: list[str], words: str) -> None:

@@ -509,3 +509,20 @@ def test_bound_wider_it_asks_for_the_token(tmp_path: Path) -> None:
             assert 200 == one.call("GET", "/health").status
         answer = aws_client(server.address, token).invoke(FunctionName="function", Payload=b'{"a": 1}')
         assert {"a": 1} == json.load(answer["Payload"])["event"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_the_token_can_be_given(tmp_path: Path, host: str) -> None:
+    """It is asked for wherever the server listens, by any name that leads there; neither log nor function sees it."""
+    (tmp_path / "app.py").write_text("import os\ndef handler(event, context):\n    return dict(os.environ)\n")
+    arguments = ("app.handler", "--convention", "lambda", "--no-reload", "--host", host)
+    with ServerProcess(tmp_path, *arguments, environment={"DISPATCH_SERVE_TOKEN": "a-secret"}) as server:
+        path = "/2015-03-31/functions/function/invocations"
+        with client(server.host) as one:
+            for name in ("hello", "hello.default.svc.cluster.local:80", "10.1.2.3:8080", "localhost"):
+                assert 200 == one.call("GET", "/health", None, {"Host": name}).status
+                assert 403 == one.call("POST", path, b"{}", {"Host": name}).status
+                answer = one.call("POST", path, b"{}", {"Host": name, "X-Dispatch-Token": "a-secret"})
+                assert (200, True, False) == (answer.status, b"PATH" in answer.body, b"a-secret" in answer.body)
+        server.line("the token that was given")
+        assert [] == [line for line in server.lines if "a-secret" in line]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function
 from runtime.local.report import LogLine
 
 DEBUG_PORT = 5678
+#: What needs no escaping in an address (RFC 3986, unreserved characters).
+TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
@@ -40,6 +43,13 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
     return path
 
 
+def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None) -> str:
+    """A token goes into addresses, headers and cookies, so it is made of what all of them take."""
+    if token is not None and not TOKEN.fullmatch(token):
+        raise click.BadParameter("a token is letters, digits, '-', '.', '_' and '~', at least one of them")
+    return token or ""
+
+
 @click.command(
     "serve",
     epilog="Example: dispatch serve app.handler, then: AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9000 "
@@ -55,6 +65,11 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
 )
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond this machine a token is asked for."
+)
+@click.option(
+    "--token",
+    callback=check_token,
+    help="The token that is asked for; by default a random one, and none if only this machine can call.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0 picks a free one.")
 @click.option("--name", default="function", show_default=True, help="The function's name.")
@@ -90,6 +105,7 @@ def command(
     handler: str | None,
     config: Path | None,
     host: str,
+    token: str,
     port: int,
     no_reload: bool,
     only_api: bool,
@@ -116,6 +132,7 @@ def command(
         queue=queue or queue_file(config or base.root),
         host=host,
         port=port,
+        token=token,
         reload=not no_reload,
         only_api=only_api,
         time_scale=time_scale,
@@ -125,7 +142,7 @@ def command(
         write_log=print_line if len(functions) == 1 else print_named_line,
     )
     try:
-        asyncio.run(serve(work, lambda address, token: banner(address, token, functions)))
+        asyncio.run(serve(work, lambda address, asked: banner(address, asked, functions, given=bool(token))))
     except OSError as error:
         raise click.ClickException(f"can't listen on {host}:{port}: {error.strerror or error}") from error
 
@@ -195,8 +212,11 @@ def queue_file(of: Path) -> Path:
     return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
 
 
-def banner(address: str, token: str, functions: list[Function]) -> None:
-    """Where everything is; on standard output, because whoever picked port 0 needs it."""
+def banner(address: str, token: str, functions: list[Function], *, given: bool) -> None:
+    """Where everything is; on standard output, because whoever picked port 0 needs it.
+
+    A token that was given is a secret of somebody's, and logs are read by others.
+    """
     click.echo(f"Serving on {address}")
     for function in functions:
         click.echo(f"  {function.name}: {function.handler or ' '.join(function.command)}", err=True)
@@ -204,7 +224,9 @@ def banner(address: str, token: str, functions: list[Function]) -> None:
             click.echo(f"    {address}/lambda-url/{function.name}/", err=True)
         if function.debug_port is not None:
             click.echo(f"    waits for a debugger on 127.0.0.1:{function.debug_port}", err=True)
-    if token:
+    if given:
+        click.echo("  the token that was given is asked for", err=True)
+    elif token:
         click.echo(f"  page: {address}/?token={token}", err=True)
         click.echo(f"  AWS clients: AWS_ACCESS_KEY_ID={token}", err=True)
     click.echo(f"  export AWS_ENDPOINT_URL_LAMBDA={address}", err=True)

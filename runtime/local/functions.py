@@ -23,8 +23,17 @@ NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 #: The reserved names that a function's own settings may replace, as AWS documents them.
 REPLACEABLE: Final = frozenset({"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_EXEC_WRAPPER"})
-#: Taken out of the developer's own environment: they would speak for another function.
-FOREIGN: Final = frozenset({"_HANDLER", "HANDLER", "_X_AMZN_TRACE_ID", "_LAMBDA_TELEMETRY_LOG_FD", "LAMBDA_TASK_ROOT"})
+#: Taken out of the developer's own environment: they would speak for another function, or tell it the server's secret.
+FOREIGN: Final = frozenset(
+    {
+        "_HANDLER",
+        "HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "_LAMBDA_TELEMETRY_LOG_FD",
+        "LAMBDA_TASK_ROOT",
+        "DISPATCH_SERVE_TOKEN",
+    }
+)
 
 
 class SettingError(ValueError):

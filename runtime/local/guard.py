@@ -1,8 +1,9 @@
 """Who may call: nobody but this machine, and no web page but our own.
 
-Bound to the loopback interface, requests must name a host that only this machine answers to, so that a name leading
-here from elsewhere (DNS rebinding) gets nothing. Bound wider, they must bring the token. Either way a browser must not
-be calling for a page of another origin, except where a function URL's CORS setting lets that origin in.
+Without a token, requests must name a host that only this machine answers to, so that a name leading here from elsewhere
+(DNS rebinding) gets nothing. With one, they must bring it, by whatever name they come: a service's, a pod's address.
+Either way a browser must not be calling for a page of another origin, except where a function URL's CORS setting lets
+that origin in.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Lets through what may pass; `token` is empty for a server that is bound to the loopback interface."""
+    """Lets through what may pass; `token` is empty where none is asked for."""
 
     def __init__(self, app: ASGIApp, token: str, allows: Allows) -> None:
         self._app = app

@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -27,7 +27,11 @@ from runtime.local.variables import reserved
 
 @dataclass(slots=True)
 class Settings:
-    """How to serve. `read_again` gives the functions anew when `config`, the file that describes them, changed."""
+    """How to serve.
+
+    `read_again` gives the functions anew when `config`, the file that describes them, changed. Without a `token` a
+    server that other machines reach asks for a random one, and one that only this machine reaches for none.
+    """
 
     functions: list[Function]
     queue: Path
@@ -40,7 +44,7 @@ class Settings:
     read_again: Callable[[], list[Function]] | None = None
     say: Callable[[str], None] = print
     write_log: Callable[[LogLine], None] = ignore
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    token: str = ""
 
 
 class Server(uvicorn.Server):
@@ -82,7 +86,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         settings.write_log(line)
         hub.log(line)
 
-    token = "" if is_loopback(settings.host) else settings.token
+    token = settings.token or ("" if is_loopback(settings.host) else secrets.token_urlsafe(16))
     sock = listen(settings.host, settings.port)
     port = sock.getsockname()[1]
     async with Platform(settings.functions, write_log, hub.watch) as platform:
