@@ -99,7 +99,7 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
         function = load(settings.handler, settings.root, settings.convention, settings.plugins)
         if settings.concurrency:
             optional["concurrent"].check(function)
-        if settings.shutdown:
+        if "extension" in optional:
             optional["extension"].register(address)
     except Terminated:
         raise
@@ -120,7 +120,10 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
 
 def _optional(settings: Settings) -> dict[str, ModuleType]:
     """The modules that only some settings need, imported before user code may claim the name ``runtime``."""
-    wanted = {"snapshot": settings.snap_start, "concurrent": settings.concurrency, "extension": settings.shutdown}
+    # Extensions have names of their own, so of several workers only one could register, and the platform that has
+    # several sends SIGTERM in any case.
+    extension = settings.shutdown and (settings.workers == 1 or settings.concurrency)
+    wanted = {"snapshot": settings.snap_start, "concurrent": settings.concurrency, "extension": extension}
     return {name: import_module(f"runtime.{name}") for name, want in wanted.items() if want}
 
 

@@ -141,6 +141,17 @@ def test_only_where_it_is_asked_for(serve: Serve, platform: Scripted) -> None:
     )
 
 
+@pytest.mark.parametrize("concurrency", ["", "async"])
+def test_extension_of_several(serve: Serve, platform: Scripted, concurrency: str) -> None:
+    """One process registers once; workers, which would all have the same name, do not."""
+    source = HANDLER.replace("def", "async def")
+    env = {**EXTENSION, "HANDLER_WORKERS": "2", "HANDLER_CONCURRENCY": concurrency}
+    runtime = serve(source, env=env, api=platform)
+    platform.wait_for("GET", "invocation/next", 2)
+    assert (1 if concurrency else 0) == len(platform.ending("/extension/register"))
+    assert [] == ended(runtime)
+
+
 @pytest.mark.parametrize("setting", [{}, EXTENSION], ids=["without", "extension"])
 def test_extension_under_the_emulator(tmp_path: Path, setting: dict[str, str]) -> None:
     """AWS's emulator hands out events as ever; at its own end it sends SIGTERM where there is the extension, else kills."""
