@@ -65,6 +65,13 @@ class Scripted(FakeRuntimeApi):
             vars(reply).update(vars(scripted))  # a reply made for this request alone
         return super()._passes(reply)
 
+    def stop(self) -> None:
+        """Let go of what is held back, then stop."""
+        for reply in self.script.values():
+            if reply.gate is not None:
+                reply.gate.set()
+        super().stop()
+
     def paths(self) -> list[str]:
         """The paths of all requests, in the order in which they began."""
         return [request.path for request in self.requests]
