@@ -5,10 +5,13 @@ installed orjson would be used where it is not what is measured.
 """
 
 import compileall
+import platform
 import re
 import shutil
+import subprocess
 import sys
 import venv
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -30,11 +33,15 @@ def dispatch_conventions():
 
 @dataclass(frozen=True)
 class Installed:
-    """What an environment holds: distributions with what they need, perhaps a plugin, and any number of others."""
+    """What an environment holds: distributions with what they need, perhaps a plugin, and any number of others.
+
+    With ``layer`` there is, beside it, a layer as ``dispatch build`` makes it, unpacked as Lambda does below ``/opt``.
+    """
 
     distributions: tuple[str, ...] = ()
     plugin: bool = False
     others: int = 0
+    layer: bool = False
 
 
 def create(folder: Path, installed: Installed) -> Path:
@@ -54,6 +61,8 @@ def create(folder: Path, installed: Installed) -> Path:
         commands = f"[console_scripts]\nother{number} = other{number}:main\n" if number % 3 == 0 else ""
         _describe(site, f"other{number}", commands)
     compileall.compile_dir(site, quiet=2)
+    if installed.layer:
+        _build_layer(folder / "layer")
     return folder / "bin" / "python"
 
 
@@ -91,6 +100,18 @@ def _copy_ours(site: Path) -> None:
         shutil.copytree(
             root / package, site / package, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
         )
+
+
+def _build_layer(folder: Path) -> None:
+    archive = folder.with_suffix(".zip")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    arch = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    build = [sys.executable, "-m", "runtime.cli", "build", "layer", "--interpreter", "-o", str(archive)]
+    subprocess.run([*build, "--python", python, "--arch", arch], check=True, capture_output=True)
+    with zipfile.ZipFile(archive) as opened:
+        for entry in opened.infolist():
+            Path(opened.extract(entry, folder)).chmod(entry.external_attr >> 16 & 0o777)
+    archive.unlink()
 
 
 def _describe(site: Path, name: str, entry_points: str) -> None:

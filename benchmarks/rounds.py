@@ -85,7 +85,8 @@ class Bench:
 
     def _command(self, subject: Subject) -> list[str]:
         python = self.python(subject.installed)
-        return [word.format(python=python, client=self._client) for word in subject.command]
+        layer = python.parents[1] / "layer"
+        return [word.format(python=python, client=self._client, layer=layer) for word in subject.command]
 
     def python(self, installed: environments.Installed) -> Path:
         """The interpreter of an environment, made when it is first asked for."""

@@ -93,6 +93,14 @@ def _scenarios() -> tuple[Scenario, ...]:
             "cold-100", "the same beside 100 other distributions", COLD, (FIRST_POLL,), THEIRS[0], rounds=20, others=100
         ),
         Scenario(
+            "cold-packaged",
+            "the same from a layer, on a Python that is there and on its own",
+            (THEIRS[0], "dispatch-lambda", "dispatch-layer", "dispatch-layer-python"),
+            (FIRST_POLL,),
+            THEIRS[0],
+            rounds=20,
+        ),
+        Scenario(
             "cold-cache",
             "the same with nothing in the file cache",
             ("interpreter", *COLD),

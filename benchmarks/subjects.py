@@ -22,7 +22,10 @@ AS_AWS_RUNS_IT = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
 
 @dataclass(frozen=True)
 class Subject:
-    """A command to measure. ``{python}`` stands for its environment's interpreter, ``{client}`` for the C client."""
+    """A command to measure.
+
+    ``{python}`` stands for its environment's interpreter, ``{layer}`` for its layer, ``{client}`` for the C client.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -49,6 +52,8 @@ def _awslambdaric(name: str, **variables: str) -> Subject:
 def _subjects() -> tuple[Subject, ...]:
     fast = Installed((OURS, "orjson"))
     plugin = Installed((OURS,), plugin=True)
+    layer = Installed(layer=True)
+    packaged = {"_HANDLER": "app.handler", "HANDLER_CONVENTION": "lambda"}
     return (
         Subject("interpreter", ("{python}", "-P", "-c", "import os; os._exit(0)"), Installed((OURS,)), exits=True),
         Subject("c", ("{client}",)),
@@ -66,6 +71,8 @@ def _subjects() -> tuple[Subject, ...]:
         _ours("dispatch-lambda-fast", "app.handler", "lambda", fast),
         _ours("dispatch-lambda-2", "app.handler", "lambda", HANDLER_WORKERS="2"),
         _ours("dispatch-lambda-plugin", "app.handler", "lambda", plugin),
+        Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),
+        Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),
         _ours("dispatch-script", "tool.py", "script"),
         _ours("dispatch-stream", "blocks.handler", "standard"),
     )
