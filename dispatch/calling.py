@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Any
 
+#: Seconds that tasks have to end when the process does.
+_LEAVE = 0.1
+
 #: The types that need no settling, which is nearly every answer.
 _SETTLED = frozenset({bytes, str, dict, list, tuple, int, float, bool, type(None)})
 
@@ -86,12 +89,34 @@ class _Loop:
         import threading
 
         self._shared = asyncio.new_event_loop()
-        threading.Thread(target=self._shared.run_forever, name="event loop", daemon=True).start()
+        threading.Thread(target=_keep_running, args=(self._shared,), name="event loop", daemon=True).start()
 
     def close(self) -> None:
+        if self._shared is not None:
+            self.run(_cancel_all())
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+
+def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop for good: a task of the user's own that raises SystemExit ends a run, and must not end the others."""
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException:  # noqa: BLE001, S112 - asyncio has set it as the task's own exception
+            continue
+
+
+async def _cancel_all() -> None:
+    """Let every task on this loop end, so that what stands in its ``finally`` runs."""
+    import asyncio
+
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_LEAVE)
 
 
 def _awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:

@@ -193,7 +193,9 @@ def test_a_signal_leaves_no_process_behind(root: Path, number: signal.Signals, s
         "--timeout",
         "60",
     ]
-    with subprocess.Popen([*command, "-e", "{}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # Whoever starts the tests in the background has SIGINT ignored, which children inherit.
+    default = ["env", f"--default-signal={number.name.removeprefix('SIG')}"]
+    with subprocess.Popen([*default, *command, "-e", "{}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         pid = next(int(line.split()[1]) for line in process.stderr if line.startswith(b"pid "))
         watchdog = threading.Timer(PATIENCE, process.kill)

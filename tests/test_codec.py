@@ -123,7 +123,7 @@ def outcome(function: Any, *arguments: Any) -> tuple[str, str]:
     """What a call comes to, in a form that tells -0.0 from 0.0, 1 from 1.0 and one order from another."""
     try:
         value = function(*arguments)
-    except Exception as error:  # noqa: BLE001 - whichever it is, both must raise it
+    except Exception as error:
         return type(error).__name__, str(error)
     return type(value).__name__, repr(value)
 

@@ -212,7 +212,6 @@ def test_other_value(serve: Serve) -> None:
     assert re.search("HANDLER_CONCURRENCY is 'threads'; it can be: async", failed.log)
 
 
-@pytest.mark.xfail(run=False, reason="a task that exits ends the thread of the shared event loop (dispatch.calling)")
 @pytest.mark.parametrize("code", ["sys.exit(3)", "raise KeyboardInterrupt"])
 def test_task_that_exits(serve: Serve, code: str) -> None:
     """A task of a handler's own that exits does not take the event loop, on which all the others are, with it."""

@@ -103,7 +103,7 @@ def test_nasty_exceptions(serve: Serve, convention: str, body: str) -> None:
     report = runtime.invoke(b"1").report
     assert (KEYS, True) == (set(report), bool(report["errorType"]))
     assert b"ok" in runtime.invoke(b'"ok"').body
-    assert "Traceback (most recent call last)" in runtime.child.log or "[ERROR]" in runtime.child.log
+    runtime.child.wait_log("[ERROR]")
 
 
 @pytest.mark.parametrize("kind", ["async def", "generator", "async generator"])

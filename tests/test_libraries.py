@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 from peers import rie
 
 ENV = {**LAMBDA, **MANAGED, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"}
+SAME = {"PYTHONHASHSEED": "0"}  # werkzeug writes the methods of an Allow header in a set's order
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 TRACE = {"Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"}
 
@@ -28,7 +29,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
         def start(handler: str, env: Mapping[str, str] | None = None) -> list[Side]:
             return [
-                stack.enter_context(Side(name, handler, SAMPLES, {**ENV, **(env or {})}, tmp_path / f"{name}.log"))
+                stack.enter_context(
+                    Side(name, handler, SAMPLES, {**ENV, **SAME, **(env or {})}, tmp_path / f"{name}.log")
+                )
                 for name in BOTH
             ]
 

@@ -37,6 +37,8 @@ case "${{1##*/}}" in
     *) echo "dispatch: this layer is for Python {python}, and the function's runtime started ${{1:-nothing}}" >&2 ;;
 esac
 export PYTHONPATH="$here/python${{PYTHONPATH:+:$PYTHONPATH}}"
+# This was AWS_LAMBDA_EXEC_WRAPPER's turn; the runtime would give it another.
+export DISPATCH_WRAPPED=1
 exec "$1" -P -m runtime
 """
 

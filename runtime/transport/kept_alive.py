@@ -116,6 +116,8 @@ class KeptAlive(Transport):
                 elif not replies.end():
                     self._lost(EOFError("it was closed before the reply was whole"))
             except (OSError, HttpParserError) as error:
+                if isinstance(error.__context__, SystemExit):  # a signal came while the parser called back
+                    raise error.__context__ from None
                 self._lost(error)
         self._last_used = time.monotonic()
         reply = replies.whole.pop(0)
