@@ -9,12 +9,17 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from local_support import PATIENCE, ServerProcess, client, wait_for
+
+from runtime.cli.serve import command as serve
+from runtime.local.process import GRACE
 
 INVOKE = "/2015-03-31/functions/{}/invocations"
 
@@ -206,6 +211,80 @@ def test_a_signal_ends_it_all(tmp_path: Path, number: signal.Signals) -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert not any("Traceback" in line for line in server.lines)
+
+
+WAITING = """
+import atexit, os, time
+def handler(event, context):
+    atexit.register(open, 'left', 'w')
+    open(event['name'], 'w').close()
+    while not os.path.exists('go'):
+        time.sleep(0.01)
+    return 'done'
+"""
+WAITS = ("app.handler", "--convention", "lambda", "--timeout", "60", "--no-reload")
+
+
+def refused(server: ServerProcess) -> bool:
+    """Whether it takes no connection any more."""
+    try:
+        socket.create_connection(("127.0.0.1", int(server.host.partition(":")[2])), timeout=PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_events_under_way_finish_after_sigterm(tmp_path: Path) -> None:
+    """Nothing new is taken; what is answered or queued is seen through; then the environments end in order."""
+    (tmp_path / "app.py").write_text(WAITING)
+    with ServerProcess(tmp_path, *WAITS, "--grace", "60") as server, ThreadPoolExecutor(1) as pool:
+        with client(server.host) as one:
+            one.call("POST", INVOKE.format("function"), '{"name": "b"}', {"X-Amz-Invocation-Type": "Event"})
+            page = urllib.request.urlopen(f"{server.address}/_dispatch/feed", timeout=PATIENCE)
+            running = pool.submit(ask, server, {"name": "a"})
+            wait_for(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
+            server.process.send_signal(signal.SIGTERM)
+            server.line("ending once the events under way are through, in 60 seconds at most")
+            wait_for(lambda: refused(server))
+            assert None is server.process.poll()
+            (tmp_path / "go").touch()
+            assert "done" == running.result(PATIENCE)
+            assert 0 == server.process.wait(PATIENCE)
+            page.close()
+        assert (tmp_path / "left").exists()
+        ends = [line for line in server.lines if line.startswith("REPORT") and "Status" not in line]
+        assert (2, []) == (len(ends), [line for line in server.lines if "Traceback" in line or "broken off" in line])
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGINT]], ids=str)
+def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    """After --grace, by a second signal, or by Ctrl-C; the caller is told, and the status is 0."""
+    (tmp_path / "app.py").write_text(WAITING)
+    grace = "0.2" if len(signals) == 1 else "600"
+    with ServerProcess(tmp_path, *WAITS, "--grace", grace) as server, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ask, server, {"name": "a"})
+        wait_for((tmp_path / "a").exists)
+        for number in signals:
+            server.process.send_signal(number)
+            if number is signal.SIGTERM:
+                server.line("ending once")
+        assert "the platform was stopped" in running.result(PATIENCE)["errorMessage"]
+        assert 0 == server.process.wait(PATIENCE)
+        said = [line for line in server.lines if "is broken off" in line]
+        assert (signals == [signal.SIGTERM], False) == (bool(said), any("Traceback" in line for line in server.lines))
+
+
+def test_the_times_in_the_manifest_fit() -> None:
+    """On Kubernetes every event has its timeout to finish in, and all is over before the kill."""
+    text = (Path(__file__).parents[1] / "examples" / "deploy" / "kubernetes.yaml").read_text()
+    pod = next(yaml.safe_load_all(text))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    with serve.make_context("serve", [*container["args"], "--root", "."]) as ctx:
+        grace, timeout = ctx.params["grace"], ctx.params["timeout"]
+    propagation = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert timeout <= grace
+    assert propagation + grace + GRACE < pod["terminationGracePeriodSeconds"]
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -91,6 +91,14 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     flag_value=DEBUG_PORT,
     help="Wait for a debugger (debugpy) there, by default on 5678.",
 )
+@click.option(
+    "--grace",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    help="How long events under way may go on after SIGTERM.",
+)
 @click.option("--only-api", is_flag=True, help="Start no runtime; print the variables to start one with.")
 @click.option(
     "--retries", type=click.IntRange(0, 2), default=2, show_default=True, help="For events that nobody waits for."
@@ -108,6 +116,7 @@ def command(
     token: str,
     port: int,
     no_reload: bool,
+    grace: float,
     only_api: bool,
     time_scale: float,
     queue: Path | None,
@@ -134,6 +143,7 @@ def command(
         port=port,
         token=token,
         reload=not no_reload,
+        grace=grace,
         only_api=only_api,
         time_scale=time_scale,
         config=config,

@@ -68,7 +68,7 @@ class Hub:
     def __init__(self) -> None:
         self.records: deque[Record] = deque(maxlen=REMEMBERED)
         self._by_id: dict[str, Record] = {}
-        self._listeners: set[asyncio.Queue[str]] = set()
+        self._listeners: set[asyncio.Queue[str | None]] = set()
 
     def watch(self, invocation: Invocation, source: str) -> None:
         """An invocation started."""
@@ -104,13 +104,18 @@ class Hub:
             for listener in self._listeners:
                 listener.put_nowait(message)
 
+    def close(self) -> None:
+        """Nothing more happens."""
+        for listener in self._listeners:
+            listener.put_nowait(None)
+
     async def listen(self) -> AsyncIterator[str]:
         """What happens from now on, as server-sent events."""
-        queue: asyncio.Queue[str] = asyncio.Queue()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._listeners.add(queue)
         try:
             yield ": listening\n\n"
-            while True:
-                yield await queue.get()
+            while (message := await queue.get()) is not None:
+                yield message
         finally:
             self._listeners.discard(queue)

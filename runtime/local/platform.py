@@ -116,6 +116,16 @@ class Platform:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(pool.close(at_once=True) for pool in self.pools.values()))
 
+    @property
+    def busy(self) -> bool:
+        """Whether events are under way."""
+        return bool(self._tasks)
+
+    async def quiet(self) -> None:
+        """Wait until no event is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def function(self, name: str) -> Function:
         """The function of that name; raise `UnknownFunction`."""
         return self._pool(name).function

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
 from runtime.local.app import make_app
+from runtime.local.environment import first_of
 from runtime.local.function_url import BrokenAnswer
 from runtime.local.functions import Function
 from runtime.local.guard import is_loopback
@@ -24,13 +27,17 @@ from runtime.local.queue import Queue
 from runtime.local.report import LogLine
 from runtime.local.variables import reserved
 
+#: How long callers have, in seconds, to take the answers that the end of the platform itself gave them.
+LAST_ANSWERS: Final = 1.0
+
 
 @dataclass(slots=True)
 class Settings:
     """How to serve.
 
     `read_again` gives the functions anew when `config`, the file that describes them, changed. Without a `token` a
-    server that other machines reach asks for a random one, and one that only this machine reaches for none.
+    server that other machines reach asks for a random one, and one that only this machine reaches for none. `grace`
+    is how many seconds the events under way have to finish.
     """
 
     functions: list[Function]
@@ -45,6 +52,7 @@ class Settings:
     say: Callable[[str], None] = print
     write_log: Callable[[LogLine], None] = ignore
     token: str = ""
+    grace: float = 10.0
 
 
 class Server(uvicorn.Server):
@@ -64,6 +72,28 @@ class Server(uvicorn.Server):
         """Signals end the whole platform, not only the web server."""
         yield
 
+    def cut_off(self) -> None:
+        """Drop the connections that are left."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+class Signals:
+    """SIGTERM asks to end once the events under way are through; Ctrl-C, or another signal after it, to end now."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.end: asyncio.Future[None] = loop.create_future()
+        self.now: asyncio.Future[None] = loop.create_future()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._take, number)
+
+    def _take(self, number: signal.Signals) -> None:
+        patient = number == signal.SIGTERM and not self.end.done()
+        for asked in (self.end,) if patient else (self.end, self.now):
+            if not asked.done():
+                asked.set_result(None)
+
 
 def hide_broken_answers(record: logging.LogRecord) -> bool:
     """A streamed answer that broke off is the function's failure, and in its log; the server has nothing to add."""
@@ -72,14 +102,15 @@ def hide_broken_answers(record: logging.LogRecord) -> bool:
 
 async def serve(settings: Settings, banner: Callable[[str, str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `banner` gets the address, and the token or an empty string."""
-    async with running(settings) as (address, token):
+    signals = Signals()
+    async with running(settings, signals) as (address, token):
         banner(address, token)
-        await _until_stopped()
+        await signals.end
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
-    """A running server: its address and its token."""
+async def running(settings: Settings, signals: Signals) -> AsyncIterator[tuple[str, str]]:
+    """A running server: its address and its token. Leaving it lets the events under way finish."""
     hub = Hub()
 
     def write_log(line: LogLine) -> None:
@@ -100,10 +131,12 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
             await _attach(platform, settings, port)
         ready = asyncio.Event()
         app = make_app(platform, hub, queue, settings.say, token)
-        server = Server(
-            uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=1),
-            ready,
+        # The end has bounds of its own; this one is for a request that notices neither.
+        limit = math.ceil(settings.grace + 2 * LAST_ANSWERS)
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=limit
         )
+        server = Server(config, ready)
         logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         work = [asyncio.ensure_future(server.serve(sockets=[sock])), asyncio.ensure_future(queue.run())]
@@ -114,13 +147,31 @@ async def running(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         try:
             yield f"http://{f'[{shown}]' if ':' in shown else shown}:{port}", token
         finally:
-            server.should_exit = True
-            server.force_exit = True
-            await platform.close()
             for task in work[1:]:
                 task.cancel()
+            server.should_exit = True
+            hub.close()
+            await _finish(platform, work[0], settings, signals)
+            await platform.close()
+            await asyncio.wait({work[0]}, timeout=LAST_ANSWERS)
+            server.cut_off()
             await asyncio.gather(*work, return_exceptions=True)
             queue.close()
+
+
+async def _finish(platform: Platform, web: asyncio.Future[None], settings: Settings, signals: Signals) -> None:
+    """Wait for the answers and events under way, as long as the grace period and the signals allow."""
+
+    async def through() -> None:
+        await asyncio.wait({web})
+        await platform.quiet()
+
+    if platform.busy and not signals.now.done():
+        settings.say(f"ending once the events under way are through, in {settings.grace:g} seconds at most")
+    finishing = asyncio.ensure_future(through())
+    if not await first_of(settings.grace, finishing, signals.now) and platform.busy:
+        settings.say(f"what is under way after {settings.grace:g} seconds is broken off")
+    finishing.cancel()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -153,11 +204,3 @@ async def _reload(platform: Platform, settings: Settings, say: Callable[[str], N
             await platform.replace(function)
 
     await Reloader(platform, say, settings.config).run(read_again)
-
-
-async def _until_stopped() -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
