@@ -147,6 +147,16 @@ def _scenarios() -> tuple[Scenario, ...]:
             placement="free",
         ),
         Scenario(
+            "waiting",
+            "8 invocations at once that wait 5 ms each, in processes and on one event loop",
+            ("awslambdaric-waiting", "dispatch-waiting", "dispatch-waiting-async"),
+            (THROUGHPUT, MEMORY),
+            "awslambdaric-waiting",
+            warmup=100,
+            measured=2000,
+            placement="free",
+        ),
+        Scenario(
             "stream",
             "200 MiB streamed in blocks of 64 KiB",
             ("c-stream", "dispatch-stream"),

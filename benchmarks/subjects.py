@@ -45,8 +45,8 @@ def _ours(name: str, handler: str, convention: str, installed: Installed | None 
     return Subject(name, command, installed or Installed((OURS,)), variables)
 
 
-def _awslambdaric(name: str, **variables: str) -> Subject:
-    return Subject(name, ("{python}", "-m", "awslambdaric", "app.handler"), Installed(("awslambdaric",)), variables)
+def _awslambdaric(name: str, handler: str = "app.handler", **variables: str) -> Subject:
+    return Subject(name, ("{python}", "-m", "awslambdaric", handler), Installed(("awslambdaric",)), variables)
 
 
 def _subjects() -> tuple[Subject, ...]:
@@ -70,6 +70,9 @@ def _subjects() -> tuple[Subject, ...]:
         _ours("dispatch-lambda", "app.handler", "lambda"),
         _ours("dispatch-lambda-fast", "app.handler", "lambda", fast),
         _ours("dispatch-lambda-2", "app.handler", "lambda", HANDLER_WORKERS="2"),
+        _awslambdaric("awslambdaric-waiting", "waiting.blocking", AWS_LAMBDA_MAX_CONCURRENCY="8"),
+        _ours("dispatch-waiting", "waiting.blocking", "lambda", HANDLER_WORKERS="8"),
+        _ours("dispatch-waiting-async", "waiting.waiting", "lambda", HANDLER_WORKERS="8", HANDLER_CONCURRENCY="async"),
         _ours("dispatch-lambda-plugin", "app.handler", "lambda", plugin),
         Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),
         Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),

@@ -84,15 +84,27 @@ static void too_late(int signal) {
 }
 
 /* One field of /proc/PID/status, in KiB. */
-static uint64_t memory(const char *field) {
+static uint64_t memory_of(int process, const char *field) {
     char path[64], line[256];
     unsigned long long value = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", runtime);
+    snprintf(path, sizeof path, "/proc/%d/status", process);
     FILE *status = fopen(path, "r");
     while (status && fgets(line, sizeof line, status))
         if (!strncmp(line, field, strlen(field))) value = strtoull(line + strlen(field) + 1, NULL, 10);
     if (status) fclose(status);
     return value;
+}
+
+/* Of the runtime and its workers; pages that they share count for each. */
+static uint64_t memory(const char *field) {
+    char path[64];
+    int process;
+    uint64_t sum = memory_of(runtime, field);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", runtime, runtime);
+    FILE *children = fopen(path, "r");
+    while (children && fscanf(children, "%d", &process) == 1) sum += memory_of(process, field);
+    if (children) fclose(children);
+    return sum;
 }
 
 static void render_head(void) {
