@@ -41,7 +41,7 @@ class Attached(Environment):
         """Listen on the port, or on a free one if it is taken."""
         environment = cls(replace(function, concurrency=1), write_log)
         environment.limited = False
-        environment._api = RuntimeApi(snap_start=function.initialization == "snap-start", restartable=True)
+        environment._api = RuntimeApi(function, restartable=True)
         try:
             await environment._api.start(port=port)
         except OSError:

@@ -106,7 +106,7 @@ class Environment:
 
     async def _launch(self, limit: float | None) -> Process | None:
         began = time.perf_counter()
-        self._api = RuntimeApi(snap_start=self.function.initialization == "snap-start")
+        self._api = RuntimeApi(self.function)
         environment = variables(self.function, await self._api.start(), self.id)
         try:
             process = self._process = await Process.start(self.function, environment, self._write)

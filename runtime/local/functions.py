@@ -111,7 +111,7 @@ def region() -> str:
 def is_reserved(name: str) -> bool:
     """Whether Lambda sets this variable itself."""
     lambda_own = name.startswith("AWS_LAMBDA_") and name not in REPLACEABLE
-    return lambda_own or name in FOREIGN - {"HANDLER"} or name == "LAMBDA_RUNTIME_DIR"
+    return lambda_own or name in FOREIGN - {"HANDLER", "DISPATCH_SERVE_TOKEN"} or name == "LAMBDA_RUNTIME_DIR"
 
 
 def check_environment(environment: Mapping[str, str]) -> None:

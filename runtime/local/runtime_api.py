@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 from uuid import uuid4
 
+from runtime.local import extensions
 from runtime.local.calls import TEXT_TYPE, Call, Refused, Reply, answer_call
 from runtime.local.exchange import Answer, Event, Exchange, FunctionError
+from runtime.local.functions import Function
 from runtime.local.http import Connection, Gone
 from runtime.local.states import Machine, State, Step, StepRefused
 
@@ -35,9 +37,11 @@ class RuntimeApi:
     another process may take over from one that failed.
     """
 
-    def __init__(self, *, snap_start: bool = False, restartable: bool = False) -> None:
+    def __init__(self, function: Function, *, restartable: bool = False) -> None:
+        self.function = function
         self.restartable = restartable
-        self.snap_start = snap_start
+        self.snap_start = function.initialization == "snap-start"
+        self.extensions = extensions.Extensions()
         self.machine = Machine()
         self.exchange: Exchange | None = None
         self.started: asyncio.Future[FunctionError | None] = asyncio.get_running_loop().create_future()
@@ -80,6 +84,7 @@ class RuntimeApi:
         self.machine.take(Step.DELIVER)
         self.idle = asyncio.get_running_loop().create_future()
         self.exchange = Exchange(event, deadline_ms, str(uuid4()), answer or Answer())
+        self.extensions.tell(self.exchange)
         while self._polls:
             poll = self._polls.popleft()
             if not poll.done():
@@ -147,6 +152,8 @@ class RuntimeApi:
             return 403, TEXT_TYPE, b"the Runtime API is for its own execution environment\n"
         self.user_agent = self.user_agent or call.header("user-agent")
         try:
+            if call.path.startswith(extensions.PREFIX):
+                return await extensions.answer_call(self, call)
             return await answer_call(self, call)
         except StepRefused as error:
             return Refused(403, "InvalidStateTransition", str(error)).reply

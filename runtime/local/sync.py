@@ -146,7 +146,7 @@ def runtime_api(*, snap_start: bool = False) -> Iterator[LocalRuntimeApi]:
     with loop_in_thread() as loop:
 
         async def start() -> RuntimeApi:
-            api = RuntimeApi(snap_start=snap_start)
+            api = RuntimeApi(Function(initialization="snap-start" if snap_start else "on-demand"))
             await api.start()
             return api
 
