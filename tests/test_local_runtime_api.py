@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import json
+import select
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -11,7 +14,8 @@ from concurrent.futures import Future
 import pytest
 from local_support import PATIENCE, Client, client
 
-from runtime.local.exchange import ANSWER_LIMIT
+from runtime.local.exchange import AHEAD, ANSWER_LIMIT, Answer, Event
+from runtime.local.runtime_api import RuntimeApi
 from runtime.local.states import ALLOWED, Machine, State, Step, StepRefused
 from runtime.local.sync import LocalRuntimeApi, Result, runtime_api
 
@@ -45,6 +49,8 @@ TOO_LARGE = (
 )
 OK = b'{"status":"OK"}\n'
 MODE = "Lambda-Runtime-Function-Response-Mode"
+#: More than a runtime may be ahead and sockets hold, less than a stream may weigh.
+MUCH = 96 * 1024 * 1024
 SENT = "RuntimeResponseSentState"
 
 #: Conversations had with AWS's emulator: method, path, body, headers, then its status and body (None: an event).
@@ -194,6 +200,47 @@ def test_a_stream_is_read_with_its_trailers(api: LocalRuntimeApi, runtime: Clien
         result.error.type,
     )
     assert "m" * 40_000 == result.error.message
+
+
+async def deliver(api: RuntimeApi, answer: Answer) -> None:
+    """Hand out an event whose answer nobody reads yet."""
+    await asyncio.shield(api.idle)
+    api.deliver(Event(b"{}", "1"), 0, answer)
+
+
+async def read(answer: Answer, enough: int) -> int:
+    """Read so much of an answer, or all; how much it was."""
+    size = 0
+    async with contextlib.aclosing(answer.__aiter__()) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size >= enough:
+                break
+    return size
+
+
+@pytest.mark.parametrize("enough", [1, 1 << 30], ids=["one that leaves", "one that stays"])
+def test_a_slow_reader_makes_the_runtime_wait(api: LocalRuntimeApi, runtime: Client, enough: int) -> None:
+    """A stream is taken in about as far as Lambda takes it at full speed, and goes on once its reader does, or leaves."""
+    loop, answer = api.loop, Answer()
+    handed = asyncio.run_coroutine_threadsafe(deliver(api.api, answer), loop)
+    runtime.next()
+    handed.result(PATIENCE)
+    head = f"POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nHost: {api.address}\r\n{MODE}: streaming\r\n"
+    body = b"10000\r\n%s\r\n" % (b"x" * 0x10000) * (MUCH // 0x10000) + b"0\r\n\r\n"
+    left = memoryview(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + body)
+    host, port = api.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as sock:
+        sock.setblocking(False)
+        while left and select.select([], [sock], [], 1)[1]:
+            left = left[sock.send(left[:0x10000]) :]
+        assert AHEAD < answer.size < MUCH // 2
+        assert MUCH // 2 < len(left)
+        reading = asyncio.run_coroutine_threadsafe(read(answer, enough), loop)
+        sock.settimeout(PATIENCE)
+        sock.sendall(left)
+        assert sock.recv(100).startswith(b"HTTP/1.1 202")
+        assert (MUCH, True) == (answer.size, reading.result(PATIENCE) in {0x10000, MUCH})
 
 
 def test_the_answer_and_the_next_poll_may_travel_together(api: LocalRuntimeApi, runtime: Client) -> None:

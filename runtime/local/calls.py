@@ -150,6 +150,7 @@ async def _take_stream(call: Call, exchange: Exchange) -> None:
     async for chunk in call.chunks():
         if answer.size + len(chunk) <= STREAM_LIMIT:
             answer.write(chunk)
+            await answer.room()
         elif not answer.finished:
             _fail(exchange, "Function.ResponseSizeTooLarge", too_large("Response payload size exceeded", STREAM_LIMIT))
     if answer.error is not None:

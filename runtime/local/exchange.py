@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from typing import Any, Final
 ANSWER_LIMIT: Final = 6 * 1024 * 1024 + 100
 #: What a streamed answer may weigh (AWS documentation, response streaming quotas).
 STREAM_LIMIT: Final = 200 * 1024 * 1024
+#: How far a streaming runtime may be ahead of a slow reader: what Lambda takes before it limits the rate (same page).
+AHEAD: Final = 6 * 1024 * 1024
 
 #: How much of an answer is kept to be looked at afterwards.
 KEPT: Final = 64 * 1024
@@ -98,6 +100,10 @@ class Answer:
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._opened = asyncio.Event()
         self._finished = asyncio.Event()
+        self._unread = 0
+        self._reading = True
+        self._room = asyncio.Event()
+        self._room.set()
 
     @property
     def finished(self) -> bool:
@@ -126,6 +132,13 @@ class Answer:
         if len(self.kept) < KEPT:
             self.kept += chunk[: KEPT - len(self.kept)]
         self._chunks.put_nowait(chunk)
+        self._unread += len(chunk)
+        if self._unread > AHEAD and self._reading:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait until whoever reads has caught up; an answer that nobody reads any more is in nobody's way."""
+        await self._room.wait()
 
     def finish(self, error: FunctionError | None = None) -> None:
         """The answer is complete, or it failed; only the first word counts."""
@@ -134,12 +147,20 @@ class Answer:
         self.error = error
         self._finished.set()
         self._opened.set()
+        self._room.set()
         self._chunks.put_nowait(None)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (chunk := await self._chunks.get()) is not None:
-            yield chunk
-        self._chunks.put_nowait(None)
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while (chunk := await self._chunks.get()) is not None:
+                self._unread -= len(chunk)
+                if self._unread <= AHEAD:
+                    self._room.set()
+                yield chunk
+            self._chunks.put_nowait(None)
+        finally:
+            self._reading = False
+            self._room.set()
 
     async def read(self) -> bytes:
         """The whole answer: the error report if it failed before the first byte."""

@@ -13,6 +13,8 @@ import h11
 HEADER_LIMIT: Final = 1024 * 1024
 #: How long a peer may go on sending after it was refused, in seconds.
 LINGER: Final = 1.0
+#: What may have arrived and not been looked at before the peer has to wait: what asyncio reads at once.
+UNREAD_LIMIT: Final = 256 * 1024
 
 Headers: TypeAlias = Iterable[tuple[str, str | bytes]]
 
@@ -32,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._accept = accept
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT)
         self._more: asyncio.Future[None] | None = None
+        self._unread = 0
         self.trailers: dict[str, str] = {}
         #: Resolves when the peer closes.
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -47,6 +50,9 @@ class Connection(asyncio.Protocol):
         """Bytes arrived; a request that comes early is kept for later."""
         if self._http.their_state is not h11.ERROR:
             self._http.receive_data(data)
+            self._unread += len(data)
+            if self._unread > UNREAD_LIMIT:
+                self._transport.pause_reading()
             self._wake()
 
     def eof_received(self) -> bool:
@@ -92,6 +98,7 @@ class Connection(asyncio.Protocol):
             event = await self._event()
             if isinstance(event, h11.EndOfMessage):
                 self.trailers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
+                self._resume()
                 return
             if not isinstance(event, h11.Data):
                 raise Gone("the connection was closed before the request was complete")
@@ -107,8 +114,13 @@ class Connection(asyncio.Protocol):
                 return event
             if self._http.they_are_waiting_for_100_continue:
                 self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+            self._resume()
             self._more = asyncio.get_running_loop().create_future()
             await self._more
+
+    def _resume(self) -> None:
+        self._unread = 0
+        self._transport.resume_reading()
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer the request."""

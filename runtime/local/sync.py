@@ -122,12 +122,12 @@ class LocalRuntimeApi:
     def __init__(self, api: RuntimeApi, loop: asyncio.AbstractEventLoop) -> None:
         self.api = api
         self.address = api.address
-        self._loop = loop
+        self.loop = loop
 
     def offer(self, body: bytes = b"{}", request_id: str = "1", **fields: str) -> Future[Result]:
         """Hand the runtime an event as soon as it asks for one; the future resolves once it asks again."""
         work = self._offer(Event(body, request_id, **fields))
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     async def _offer(self, event: Event) -> Result:
         await asyncio.shield(self.api.idle)
