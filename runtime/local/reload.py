@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Final
 
@@ -86,6 +88,8 @@ class Reloader:
         touched = [one for one in functions if any(path.is_relative_to(one.root) for path in changed)]
         if not touched:
             return
+        for path in changed:
+            _forget_bytecode(path)
         for function in touched:
             await self._platform.replace(function)
         what = ", ".join(sorted(path.name for path in changed)[:3]) + (", …" if len(changed) > 3 else "")
@@ -94,6 +98,13 @@ class Reloader:
             fault = syntax_fault(path)
             if fault:
                 self._say(fault)
+
+
+def _forget_bytecode(path: Path) -> None:
+    """Python judges cached bytecode by the source's size and second: of two quick saves the second would go unseen."""
+    if path.suffix == ".py":
+        with contextlib.suppress(OSError):
+            Path(cache_from_source(str(path))).unlink()
 
 
 def _since(began: float) -> str:
