@@ -66,8 +66,11 @@ def loads(text: bytes | str) -> Any:
                 except ValueError:  # simplejson may take it, and words the error where it does not
                     pass
     string = text.decode() if isinstance(text, bytes) else text
-    value, end = _DECODER.raw_decode(string)
-    # decode() takes twice as long; it knows what may stand behind the value, and words the error for what may not.
+    try:
+        value, end = _DECODER.scan_once(string, 0)
+    except (StopIteration, ValueError):
+        end = -1
+    # decode() takes twice as long; it knows what may stand around the value, and words the error for what may not.
     return value if end == len(string) else _DECODER.decode(string)
 
 

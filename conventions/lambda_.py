@@ -91,15 +91,17 @@ class LambdaContext:
     """The second argument of a handler, with the attributes and methods of the managed runtime's."""
 
     def __init__(self, invocation: Invocation, shared: dict[str, str | None]) -> None:
-        headers = invocation.headers
+        value = invocation.headers.get
         self.__dict__.update(shared)
         self.aws_request_id = invocation.request_id or None
         self.invoked_function_arn = invocation.invoked_function_arn or ""
-        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id") or None
-        client = _parsed(headers.get("lambda-runtime-client-context"), "Client Context")
-        self._w3c_fields = _taken_w3c(client)
+        self.tenant_id = value("lambda-runtime-aws-tenant-id") or None
+        header = value("lambda-runtime-client-context")
+        client = _parsed(header, "Client Context") if header else None
+        self._w3c_fields = _taken_w3c(client) if client else {}
         self.client_context = None if client is None else ClientContext(client)
-        self.identity = CognitoIdentity(_parsed(headers.get("lambda-runtime-cognito-identity"), "Cognito Identity"))
+        header = value("lambda-runtime-cognito-identity")
+        self.identity = CognitoIdentity(_parsed(header, "Cognito Identity") if header else None)
         self._invocation = invocation
 
     def get_remaining_time_in_millis(self) -> int:
@@ -172,9 +174,7 @@ class ClientContext:
         return _shown(self, ("custom", "env", "client"))
 
 
-def _parsed(header: str | None, name: str) -> Any:
-    if not header:
-        return None
+def _parsed(header: str, name: str) -> Any:
     import json  # as AWS's client; most invocations have no such header
 
     try:

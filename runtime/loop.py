@@ -31,7 +31,8 @@ def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals)
         log.latest = invocation
         trace.set(invocation.trace_id)
         handle(client, function, log, invocation)
-        signals.check()
+        if signals.pending is not None:
+            raise signals.pending
 
 
 def handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation) -> None:

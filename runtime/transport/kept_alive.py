@@ -213,13 +213,12 @@ class _Replies:
         self._in_body = False
 
     def _decoded(self) -> Headers:
-        headers = Headers()
+        headers, known = Headers(), self._names
         for name, value in self._headers:
-            names = self._names.get(name)
-            if names is None:
+            if name not in known:
                 text = name.decode("latin-1")
-                names = self._names[name] = (text.lower(), text)
-            headers.add(*names, _text(value))
+                known[name] = (text.lower(), text)
+            headers.add(*known[name], _text(value))
         return headers
 
 
