@@ -21,6 +21,9 @@ def leaves(event, context):
 def words(event, context):
     yield "one "
     yield "two"
+def breaks_off(event, context):
+    yield "part"
+    raise ValueError("x" * event)
 """
 
 
@@ -52,6 +55,12 @@ def test_as_the_issue_says(tmp_path: Path) -> None:
     command = [*rie.COMMAND, "app.handler"]
     with rie.rie("", root, {"HANDLER_CONVENTION": "json"}, command) as emulator:
         assert {"hello": "Ada"} == json.loads(emulator.invoke(b'{"name": "Ada"}'))
+
+
+def test_long_error_in_a_stream(tmp_path: Path) -> None:
+    """A stream that fails with a long message ends in trailers that the emulator can read: 4,096 bytes are its most."""
+    with rie.rie("app.breaks_off", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
+        assert [b"part"] * 3 == [emulator.invoke(size) for size in (b"10", b"100000", b"10")]
 
 
 def test_oversize_answer(tmp_path: Path) -> None:
