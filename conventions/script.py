@@ -13,7 +13,7 @@ from _thread import get_ident
 from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.errors import ExitError
-from dispatch.response import Response, to_bytes
+from dispatch.response import Response, stop, to_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def _streamed(streams: _Streams, items: Iterator[Any]) -> Iterator[bytes]:
             yield streams.answer.take() + to_bytes(sendable(item))
     finally:
         streams.answer.finish()
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
+        stop(items)
 
 
 class _Answer(Buffer):

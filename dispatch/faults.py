@@ -92,10 +92,15 @@ def _message(error: BaseException, managed: bool) -> str:
         return error.managed
     if type(error) is SystemExit:
         return error.code if isinstance(error.code, str) else f"the handler called sys.exit({error.code or ''})"
+    return text(error)
+
+
+def text(value: object) -> str:
+    """A value's text, or a word on why it has none."""
     try:
-        return str(error)
+        return str(value)
     except Exception as failure:  # noqa: BLE001 - any exception may come out of a user's __str__
-        return f"<{type(error).__name__}, whose text cannot be had: str() raised {type(failure).__name__}>"
+        return f"<{type(value).__name__}, whose text cannot be had: str() raised {type(failure).__name__}>"
 
 
 def _trace(error: BaseException) -> list[str]:

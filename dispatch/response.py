@@ -107,6 +107,13 @@ def respond(
     return Response(to_bytes(encode(value)), content_type)
 
 
+def stop(items: Iterator[Any]) -> None:
+    """End an iterator that may not be at its end, so that what stands in its ``finally`` runs."""
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()
+
+
 def to_bytes(text: bytes | str) -> bytes:
     """Text in the encoding of the invocation being handled; bytes as they are. Raises MarshalError."""
     if isinstance(text, bytes):
@@ -131,9 +138,7 @@ def _chunks(items: Iterator[Any], encode: Callable[[Any], bytes | str]) -> Itera
         for item in items:
             yield bytes(item) if isinstance(item, bytes | bytearray | memoryview) else to_bytes(encode(item))
     finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
+        stop(items)
 
 
 def _with_prelude(response: HTTPResponse, encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
@@ -144,4 +149,4 @@ def _with_prelude(response: HTTPResponse, encode: Callable[[Any], bytes | str]) 
         yield response.prelude() + first
         yield from chunks
     finally:
-        chunks.close()  # type: ignore[attr-defined]
+        stop(chunks)

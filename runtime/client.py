@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dispatch import faults
 from dispatch.errors import RuntimeApiError
 from dispatch.invocation import REQUEST_ID, Invocation
-from dispatch.response import Response
+from dispatch.response import Response, stop
 from runtime.transport import TRAILERS, Disconnected, Reply, Transport
 
 TYPE_CHECKING = False
@@ -169,7 +169,7 @@ class RuntimeClient:
         else:
             self._judge(invocation, "response", reply)
         finally:
-            chunks.close()
+            stop(body)
         return chunks.failure
 
     def _trailers(self, invocation: Invocation, failure: BaseException | None) -> Mapping[str, str]:
@@ -196,12 +196,6 @@ class _Chunks:
             raise
         except BaseException as error:  # noqa: BLE001 - a started answer must be ended properly, whatever happened
             self.failure = error
-
-    def close(self) -> None:
-        """Stop whoever makes the chunks."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
 
 
 def _path(invocation: Invocation, what: str) -> str:

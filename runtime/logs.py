@@ -13,6 +13,7 @@ import sys
 import time
 from _thread import RLock
 
+from dispatch import faults
 from dispatch.invocation import handled
 
 TYPE_CHECKING = False
@@ -221,7 +222,7 @@ def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
         "logger": record.name,
         "stackTrace": traceback.format_tb(trace) if kind else None,
         "errorType": kind.__name__ if kind else None,
-        "errorMessage": _shown(value) if kind else None,
+        "errorMessage": faults.text(value) if kind else None,
         "requestId": record.aws_request_id,
         "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if kind else None,
         "tenantId": record.tenant_id,
@@ -234,12 +235,15 @@ def _json(fields: dict[str, Any]) -> str:
     import json
 
     def encoded(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, default=_shown, skipkeys=True)
+        return json.dumps(value, ensure_ascii=False, default=faults.text, skipkeys=True)
 
     try:
         return encoded(fields) + "\n"
     except Exception:  # noqa: BLE001 - a value that contains itself, or whose own code raises: only that one is text
-        return encoded({key: value if _can(encoded, value) else _shown(value) for key, value in fields.items()}) + "\n"
+        return (
+            encoded({key: value if _can(encoded, value) else faults.text(value) for key, value in fields.items()})
+            + "\n"
+        )
 
 
 def _can(encode: Callable[[Any], str], value: Any) -> bool:
@@ -248,13 +252,6 @@ def _can(encode: Callable[[Any], str], value: Any) -> bool:
     except Exception:  # noqa: BLE001 - a value's own code may raise anything
         return False
     return True
-
-
-def _shown(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 - a value's own code may raise anything
-        return f"<{type(value).__name__}, whose text cannot be had: str() raised {type(error).__name__}>"
 
 
 def _indented(line: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dispatch import calling, faults
 from dispatch.errors import MarshalError, ResponseTooLarge
 from dispatch.invocation import handled
-from dispatch.response import Response
+from dispatch.response import Response, stop
 from runtime.lifecycle import Terminated
 from runtime.trace import Trace
 
@@ -31,8 +31,7 @@ def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals)
         log.latest = invocation
         trace.set(invocation.trace_id)
         handle(client, function, log, invocation)
-        if signals.pending is not None:
-            raise signals.pending
+        signals.check()
 
 
 def handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation) -> None:
@@ -92,9 +91,7 @@ def _from(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield first
         yield from chunks
     finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
+        stop(chunks)
 
 
 def _run_afterwards(invocation: Invocation, log: Log) -> None:

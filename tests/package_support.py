@@ -7,7 +7,6 @@ import fcntl
 import io
 import os
 import shutil
-import signal
 import subprocess
 import tarfile
 import textwrap
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from peers.process import Child
-from peers.rie import Emulator, _await_port, _children, binary, free_ports
+from peers.rie import Emulator, binary, free_ports, ready
 
 from runtime.package import archive
 
@@ -162,12 +161,5 @@ def emulated(root: Path, handler: str, env: Mapping[str, str] | None = None) -> 
     chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin")
     assert chroot
     child = Child([chroot, str(root), "/emulator", *options], {"PATH": "/usr/bin:/bin", **settings, **(env or {})})
-    try:
-        _await_port(child, front)
-        yield Emulator(child, front)
-    finally:
-        runtimes = _children(child.process.pid)
-        child.kill()
-        for runtime in runtimes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(runtime, signal.SIGKILL)
+    with ready(child, front) as emulator:
+        yield emulator

@@ -97,6 +97,13 @@ def rie(handler: str, root: Path, env: Mapping[str, str], command: Sequence[str]
     options += ["--runtime-api-address", f"127.0.0.1:{back}"]
     settings = {"LAMBDA_TASK_ROOT": str(root), "HANDLER": handler, **env}
     child = Child([str(binary()), *options, *command], settings, root)
+    with ready(child, front) as emulator:
+        yield emulator
+
+
+@contextlib.contextmanager
+def ready(child: Child, front: int) -> Iterator[Emulator]:
+    """An emulator that was started, once it listens; killed with its runtime in the end."""
     try:
         _await_port(child, front)
         yield Emulator(child, front)
