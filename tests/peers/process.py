@@ -114,11 +114,12 @@ class Runtime:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.api = api or FakeRuntimeApi()
         settings = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "HANDLER": handler}
         wanted = {**settings, **(env or {})}
-        self.child = Child([*COMMAND, *arguments], {k: v for k, v in wanted.items() if v != ""}, cwd or root)
+        self.child = Child([*wrapper, *COMMAND, *arguments], {k: v for k, v in wanted.items() if v != ""}, cwd or root)
         threading.Thread(target=self._tell_of_the_end, daemon=True).start()
 
     def _tell_of_the_end(self) -> None:

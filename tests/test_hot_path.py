@@ -1,0 +1,153 @@
+"""What an invocation costs, counted and not timed: system calls, imports, memory."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Serve
+from peers.api import FakeRuntimeApi, event
+from peers.wire import PATIENCE
+
+from runtime.client import NEXT
+from runtime.transport import Address, Reply, kept_alive
+
+EVENT = b'{"message": "small event", "n": 123456789012}'
+
+#: A handler of each convention that tells what was imported since it was.
+TELLING = {
+    "standard": "def handler(event, headers): return ' '.join(sorted(set(sys.modules) - BEFORE))",
+    "json": "def handler(event, headers): return ' '.join(sorted(set(sys.modules) - BEFORE))",
+    "lambda": "def handler(event, context): return ' '.join(sorted(set(sys.modules) - BEFORE))",
+    "stream": "def handler(input, output, headers): output.write(' '.join(set(sys.modules) - BEFORE).encode())",
+    "script": "def main(): print(*sorted(set(sys.modules) - BEFORE))",
+}
+
+
+@pytest.fixture(params=TELLING)
+def telling(request: pytest.FixtureRequest, serve: Serve) -> Any:
+    """A runtime in each convention; behind the first event, whose imports are still the cold start's."""
+    source = f"import sys\nBEFORE = set(sys.modules)\n{TELLING[request.param]}\n"
+    runtime = serve(source, "app.py" if request.param == "script" else "app.handler", request.param)
+    runtime.invoke(EVENT)
+    return runtime
+
+
+def test_nothing_is_imported_for_an_event(telling: Any) -> None:
+    """From the second event on no module is loaded, and before it none of ours."""
+    second, third = (set(telling.invoke(EVENT).body.decode().strip('" \n').split()) for _ in range(2))
+    assert second == third
+    assert set() == {name for name in second if name.startswith(("runtime", "dispatch", "conventions"))}
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+@pytest.mark.parametrize("convention", ["standard", "json", "lambda", "expression"])
+def test_system_calls(serve: Serve, tmp_path: Path, convention: str) -> None:
+    """An invocation is one sending and the receiving of what came; nothing else is asked of the system."""
+    trace, count = tmp_path / "trace", 200
+    handler = "lambda event, headers: event" if convention == "expression" else "app.handler"
+    source = "def handler(event, more): return event\n"
+    runtime = serve(source, handler, convention, wrapper=("strace", "-f", "-o", str(trace)))
+    runtime.api.hand_out(*(event(EVENT) for _ in range(count)))
+    runtime.api.wait_for("POST", "response", count)
+    calls = re.findall(r"^\d+ +(\w+)\(.*= (-?\d+)", trace.read_text(), re.MULTILINE)
+    sendings = [place for place, (name, _) in enumerate(calls) if name == "sendto"]
+    assert len(sendings) >= count
+    # A look that found nothing is no cost of its own: it is time that would be spent waiting.
+    took = [
+        Counter(name for name, result in calls[start:end] if name != "recvfrom" or int(result) > 0)
+        for start, end in pairwise(sendings[20:])
+    ]
+    # The server may write its reply to the answer and the next event apart.
+    assert {("recvfrom", "sendto")} == {tuple(sorted(each)) for each in took}
+    assert [] == [each for each in took if each["sendto"] != 1 or each["recvfrom"] > 2]
+
+
+def test_an_invocation_leaves_no_memory(serve: Serve) -> None:
+    """After a thousand invocations more, the interpreter holds no more blocks than before."""
+    source = "import gc, sys\ndef handler(event, context):\n    gc.collect()\n    return sys.getallocatedblocks()\n"
+    runtime = serve(source, convention="lambda")
+    held = []
+    for _ in range(3):
+        runtime.api.hand_out(*(event(EVENT) for _ in range(500)))
+        runtime.api.wait_for("POST", "response", 500 * (len(held) + 1) + len(held))
+        held.append(int(runtime.invoke(EVENT).body))
+    assert held[2] - held[1] < 250
+
+
+#: How many times its own size an event of 5 MB takes at most, above an idle runtime.
+COPIES = {"standard": 3.5, "json": 5.5, "lambda": 5.5}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.parametrize("convention", COPIES)
+def test_large_events_are_not_copied_needlessly(serve: Serve, convention: str) -> None:
+    """The peak of memory that an echoed event of 5 MB causes is a small multiple of its size."""
+    source = """
+        import re
+        from pathlib import Path
+
+        def handler(event, more):
+            if len(event) > 10:
+                return event
+            return re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+    """
+    large = b'"%s"' % (b"x" * 5_000_000)
+    runtime = serve(source, convention=convention)
+    idle, answer, peak = (runtime.invoke(body).body for body in (b'""', large, b'""'))
+    assert large == answer
+    assert (int(peak.strip(b'"')) - int(idle.strip(b'"'))) * 1024 < COPIES[convention] * len(large)
+
+
+class Clock:
+    """Time that passes by 10 µs whenever it is asked for, and otherwise as the test says."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 100.0, 0
+        self.changed = threading.Condition()
+
+    def monotonic(self) -> float:
+        """The time in seconds."""
+        with self.changed:
+            self.asked += 1
+            self.now += 0.00001
+            self.changed.notify_all()
+            return self.now
+
+    def asked_for(self, count: int, timeout: float) -> bool:
+        """Whether it is asked for so often."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.asked >= count, timeout)
+
+
+@pytest.mark.parametrize(("pause", "least", "most"), [(0, 15, 40), (0.001, 0, 10)])
+def test_awake_only_while_events_are_waiting(
+    api: FakeRuntimeApi, monkeypatch: pytest.MonkeyPatch, pause: float, least: int, most: int
+) -> None:
+    """Where the last event followed its answer at once, the next one is looked for some times before the sleep."""
+    clock = Clock()
+    monkeypatch.setattr(kept_alive, "time", clock)
+    transport = kept_alive.KeptAlive(Address(api.address), "test")
+
+    def turn(pause: float = 0) -> Reply:
+        transport.post("/2018-06-01/runtime/invocation/1/response", {}, b"", NEXT)
+        clock.now += pause
+        return transport.get(NEXT)
+
+    api.hand_out(event(b"first"), event(b"second"))
+    transport.get(NEXT)
+    assert b"second" == turn(pause).body
+    clock.asked = 0
+    third = threading.Thread(target=turn)
+    third.start()
+    assert clock.asked_for(least, PATIENCE)
+    assert not clock.asked_for(most, 0.1)  # it would take less than a thousandth of that
+    api.hand_out(event(b"third"))
+    third.join(PATIENCE)
+    transport.close()
