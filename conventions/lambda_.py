@@ -6,7 +6,6 @@ on purpose stand in docs/differences.md.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ import simplejson
 
 from conventions import codec
 from dispatch.errors import ContextUnmarshalError, MarshalError, UnmarshalError
+from dispatch.invocation import INFINITY
 from dispatch.response import respond
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def _encoded(answer: Any) -> bytes:
 def _number(value: Any) -> Any:
     """A Decimal as the number it is, with all its digits."""
     if isinstance(value, Decimal):
-        return math.nan if value.is_nan() else simplejson.RawJSON(str(value))
+        return float("nan") if value.is_nan() else simplejson.RawJSON(str(value))
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
@@ -107,7 +107,7 @@ class LambdaContext:
     def get_remaining_time_in_millis(self) -> int:
         """The milliseconds until the invocation is ended, never less than 0."""
         deadline = self._invocation.deadline
-        if deadline == math.inf:
+        if deadline == INFINITY:
             return 0
         return max(0, round(deadline * 1000) - int(time.time() * 1000))
 

@@ -6,13 +6,14 @@ task) stays usable. asyncio is imported when the first awaitable is met.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from _collections_abc import AsyncIterable, Awaitable
 
 from dispatch.response import HTTPResponse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 #: Seconds that tasks have to end when the process does.

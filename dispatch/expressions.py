@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from dispatch.bytecode import reads_global
 from dispatch.errors import HandlerNotFound, MalformedHandlerName
@@ -11,6 +10,7 @@ from dispatch.found import described, syntax_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, ModuleType
     from typing import Any
 

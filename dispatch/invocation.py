@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+
+# Not collections.abc: it brings the whole of collections, 3 ms of a cold start.
+from _collections_abc import Mapping
 from contextvars import ContextVar
 
 from dispatch.errors import UnmarshalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 REQUEST_ID = "lambda-runtime-aws-request-id"
 DEADLINE_MS = "lambda-runtime-deadline-ms"
 FUNCTION_ARN = "lambda-runtime-invoked-function-arn"
 TRACE_ID = "lambda-runtime-trace-id"
+
+INFINITY = float("inf")
 
 
 class Headers(Mapping[str, str]):
@@ -103,7 +106,7 @@ class Invocation:
     def deadline(self) -> float:
         """When Lambda will end the invocation, in seconds since 1970; infinity if that is not known."""
         milliseconds = self.headers.get(DEADLINE_MS)
-        return int(milliseconds) / 1000 if milliseconds else math.inf
+        return int(milliseconds) / 1000 if milliseconds else INFINITY
 
     @property
     def remaining_time(self) -> float:

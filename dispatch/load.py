@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
 from importlib import import_module
 
 from dispatch import locate, names, plugins
@@ -14,6 +13,7 @@ from dispatch.invocation import handled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from dispatch.invocation import Invocation

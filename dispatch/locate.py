@@ -7,13 +7,13 @@ which :meth:`Target.find` raises. What is found knows nothing of conventions.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from dispatch import found
 from dispatch.errors import DispatchError, HandlerNotFound, MalformedHandlerName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 #: No path that a handler string may name has one of these; Python source that is more than a name nearly always has.

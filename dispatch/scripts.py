@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 
 from dispatch.bytecode import binds
 from dispatch.errors import ImportModuleError
@@ -12,6 +11,7 @@ from dispatch.found import add_to_path, attribute_of, syntax_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Any
 

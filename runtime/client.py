@@ -6,8 +6,6 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 from __future__ import annotations
 
 import time
-from binascii import b2a_base64
-from collections.abc import Iterator, Mapping
 
 from dispatch import faults
 from dispatch.errors import RuntimeApiError
@@ -17,6 +15,8 @@ from runtime.transport import TRAILERS, Disconnected, Reply, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from dispatch.types import Report
     from runtime.logs import Log
 
@@ -176,6 +176,8 @@ class RuntimeClient:
         if failure is None:
             return {}
         report = self._logged(failure, invocation.request_id)
+        from binascii import b2a_base64
+
         told = b2a_base64(faults.to_json(report, TRAILER_LIMIT), newline=False).decode()
         return dict(zip(TRAILERS, (_in_header(report["errorType"]), told), strict=True))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from dispatch import calling, faults
 from dispatch.errors import MarshalError, ResponseTooLarge
 from dispatch.invocation import handled
@@ -13,6 +11,8 @@ from runtime.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dispatch.invocation import Invocation
     from dispatch.load import Function
     from runtime.client import RuntimeClient

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Mapping, MutableMapping
 
 from dispatch.errors import MalformedHandlerName, SettingError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
 
 TRANSPORTS = ("socket", "requests")
 #: Set once the program of AWS_LAMBDA_EXEC_WRAPPER had its turn.

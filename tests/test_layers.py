@@ -16,14 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: What no run needs that handles a plain function: see CONTRACT, budgets.
 HEAVY = {"requests", "click", "rich", "starlette", "uvicorn", "h11", "pluggy", "importlib.metadata", "asyncio",
-         "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading"}  # fmt: skip
+         "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading", "typing",
+         "re"}  # fmt: skip
 
 #: What a convention may need of it.
 OF_A_CONVENTION = {
     "standard": set(),
     "script": set(),
-    "json": {"simplejson", "json"},
-    "lambda": {"simplejson", "json"},
+    "json": {"simplejson", "json", "re"},
+    "lambda": {"simplejson", "json", "re"},
     "stream": {"threading"},
 }
 
@@ -40,18 +41,34 @@ def test_hooks_are_documented() -> None:
 def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
     (tmp_path / "app.py").write_text(
-        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('LOADED', *sys.modules))\n"
+        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
     )
+    line = _started(tmp_path, "app.py" if convention == "script" else "app.main", convention)
+    assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
+
+
+def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
+    """What stands in for typing while httptools is imported is gone before anybody else imports either."""
+    (tmp_path / "app.py").write_text(
+        "import atexit, httptools, typing\n"
+        "def main(*args): pass\n"
+        "atexit.register(lambda: print('AT THE END', typing.Protocol, typing.Optional[int], httptools.HTTPProtocol.on_body))\n"
+    )
+    assert "<class 'typing.Protocol'> typing.Optional[int] <function HTTPProtocol.on_body" in _started(
+        tmp_path, "app.main"
+    )
+
+
+def _started(root: Path, handler: str, convention: str = "standard") -> str:
+    """What a runtime that loads this and cannot poll prints at its end."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))},
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
         "HANDLER_CONVENTION": convention,
-        "LAMBDA_TASK_ROOT": str(tmp_path),
+        "LAMBDA_TASK_ROOT": str(root),
     }
-    handler = "app.py" if convention == "script" else "app.main"
     done = subprocess.run(
         [sys.executable, "-P", "-m", "runtime", handler],
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    line = next(line for line in done.stdout.splitlines() if line.startswith("LOADED"))
-    assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
+    return next(line for line in done.stdout.splitlines() if line.startswith("AT THE END"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 
 from dispatch.errors import SettingError
 from dispatch.invocation import Headers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 #: Each transport's module, by its name in ``HANDLER_TRANSPORT``.
 _MODULES = {"socket": "runtime.transport.kept_alive", "requests": "runtime.transport.by_requests"}

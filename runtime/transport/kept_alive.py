@@ -5,12 +5,14 @@ from __future__ import annotations
 # Not socket: it costs several milliseconds of a cold start for what is not used here.
 import _socket as socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-
-from httptools import HttpParserError, HttpResponseParser
 
 from dispatch.invocation import Headers
 from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
+from runtime.transport.parser import HttpParserError, HttpResponseParser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 #: Seconds to wait for a connection. The server is on this machine; AWS's client allows one second.
 CONNECT_TIMEOUT = 1.0

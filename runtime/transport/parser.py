@@ -1,0 +1,50 @@
+"""httptools' parser of responses, without the typing module, which is a tenth of a cold start.
+
+Of typing httptools takes two names, for the benefit of type checkers. Where nobody has imported typing yet, a stand-in
+has them for as long as httptools is being imported; whatever else is asked of it comes from the real module.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from httptools import HttpParserError, HttpResponseParser
+
+__all__ = ["HttpParserError", "HttpResponseParser"]
+
+
+class _Typing(ModuleType):
+    """What httptools takes of typing: a base class, and what is written ``Optional[...]``."""
+
+    Protocol = object
+    Optional = list
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        _forget(self)
+        return getattr(import_module("typing"), name)
+
+
+def _forget(stand_in: _Typing) -> None:
+    if sys.modules.get("typing") is stand_in:
+        del sys.modules["typing"]
+
+
+def _httptools() -> Any:
+    stand_in = _Typing("typing")
+    sys.modules.setdefault("typing", stand_in)
+    try:
+        return import_module("httptools")
+    finally:
+        _forget(stand_in)
+
+
+if not TYPE_CHECKING:
+    HttpParserError, HttpResponseParser = _httptools().HttpParserError, _httptools().HttpResponseParser
