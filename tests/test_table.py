@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -162,8 +163,10 @@ def in_process(setting: Setting) -> Iterator[Invoke]:
     finally:
         os.chdir(folder)
         sys.path[:] = path
-        for name in set(sys.modules) - set(modules):
-            del sys.modules[name]
+        # A library that is loaded twice is two: their classes differ.
+        for name, module in [*sys.modules.items()]:
+            if name not in modules and ROOT in Path(getattr(module, "__file__", None) or "").parents:
+                del sys.modules[name]
         sys.modules.update(modules)
 
 
