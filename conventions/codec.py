@@ -6,6 +6,8 @@ does. It is imported when the first large text is met, because its import takes 
 
 from __future__ import annotations
 
+from gc import get_referents
+
 import simplejson
 
 TYPE_CHECKING = False
@@ -23,9 +25,9 @@ _SHAPE = bytes(48 if 48 <= byte <= 57 else 58 if byte in b" \t\r\n:,[-" else 120
 #: The shape of an integer that may not fit into 64 bits, of which orjson makes a float.
 _LONG = b"0" * 19
 
-#: What orjson and simplejson write alike, whatever the value.
-_ALIKE = frozenset({str, int, bool, type(None)})
+#: What orjson and simplejson write alike: all values of these types, but for some floats.
 _CONTAINERS = frozenset({dict, list, tuple})
+_KNOWN = frozenset({str, int, bool, type(None), float}) | _CONTAINERS
 
 
 class _Orjson:
@@ -142,17 +144,16 @@ def _written_alike(value: Any) -> bool:
 
     It writes NaN as null, a float that takes an exponent in another form, and knows types that simplejson does not.
     """
-    if type(value) not in _CONTAINERS:
-        value = [value]
-    found = [value]
-    for container in found:
-        for item in container.values() if type(container) is dict else container:
-            kind = type(item)
-            if kind in _ALIKE:
-                continue
-            if kind in _CONTAINERS:
-                found.append(item)
-            # repr() has an exponent below 1e-4 and from 1e16 on.
-            elif kind is not float or not (1e-4 <= item < 1e16 or -1e16 < item <= -1e-4 or item == 0):
-                return False
+    level = [value]
+    while level:
+        kinds = {*map(type, level)}
+        if not kinds <= _KNOWN:
+            return False
+        if float in kinds:
+            for item in level:
+                # repr() has an exponent below 1e-4 and from 1e16 on.
+                if type(item) is float and not (1e-4 <= item < 1e16 or -1e16 < item <= -1e-4 or item == 0):
+                    return False
+        # What the containers hold, keys included, gathered in C.
+        level = get_referents(*level) if kinds & _CONTAINERS else []
     return True
