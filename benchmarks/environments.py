@@ -125,5 +125,5 @@ def _describe(site: Path, name: str, entry_points: str) -> None:
 
 def versions() -> dict[str, str]:
     """The versions of what is measured, and of what it depends on."""
-    names = sorted(_closure((OURS, "awslambdaric", "orjson")))
+    names = sorted(_closure((OURS, "awslambdaric", "orjson", "msgspec")))
     return {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in names}

@@ -50,7 +50,7 @@ def _awslambdaric(name: str, handler: str = "app.handler", **variables: str) -> 
 
 
 def _subjects() -> tuple[Subject, ...]:
-    fast = Installed((OURS, "orjson"))
+    fast = Installed((OURS, "orjson", "msgspec"))
     plugin = Installed((OURS,), plugin=True)
     layer = Installed(layer=True)
     packaged = {"_HANDLER": "app.handler", "HANDLER_CONVENTION": "lambda"}

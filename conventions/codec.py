@@ -30,11 +30,16 @@ _CONTAINERS = frozenset({dict, list, tuple})
 _KNOWN = frozenset({str, int, bool, type(None), float}) | _CONTAINERS
 
 
-class _Orjson:
-    """orjson, from the first large text on; None until then, and where it is not installed."""
+class _Fast:
+    """orjson, from the first large text on; None until then, and where it is not installed.
+
+    It writes without blanks. Where they are wanted msgspec puts them in, which is imported when that is first so.
+    """
 
     module: ModuleType | Any = None
     sought = False
+    blanks: Callable[..., bytes] | None = None
+    blanks_sought = False
 
     #: What orjson would write in its own way and simplejson leaves to ``default``.
     passed_on = 0
@@ -50,8 +55,30 @@ class _Orjson:
         )
         self.module = orjson
 
+    def seek_blanks(self) -> None:
+        self.blanks_sought = True
+        try:
+            from msgspec.json import format as formatted
+        except ImportError:
+            return
+        self.blanks = formatted
 
-_fast = _Orjson()
+    def written(self, value: Any, blanks: bool) -> bytes | None:
+        """The value as simplejson would write it; None if it has to do it itself."""
+        if blanks and not self.blanks_sought:
+            self.seek_blanks()
+        if blanks and self.blanks is None:
+            return None
+        try:
+            data: bytes = self.module.dumps(value, option=self.passed_on)
+        except TypeError:
+            return None
+        if not _written_alike(value):
+            return None
+        return self.blanks(data, indent=0) if blanks and self.blanks else data
+
+
+_fast = _Fast()
 
 
 def loads(text: bytes | str) -> Any:
@@ -79,35 +106,31 @@ def loads(text: bytes | str) -> Any:
 _DECODER = simplejson.JSONDecoder()
 
 
-def encoder(default: Callable[[Any], Any]) -> Callable[[Any], bytes]:
-    """A function that writes values as JSON without blanks, in UTF-8, by orjson where that writes the same.
+def encoder(default: Callable[[Any], Any], *, blanks: bool, **options: Any) -> Callable[[Any], bytes]:
+    """A function that writes values as JSON in UTF-8, as a simplejson.JSONEncoder with these options does.
 
     Args:
         default: what stands in JSON for a value that it does not know; raises TypeError if there is nothing.
+        blanks: whether there is one behind each comma and colon.
+        options: of simplejson's encoder; which numbers it takes, and how it writes what orjson does not know.
 
     What it returns raises TypeError, ValueError or RecursionError for what JSON cannot express.
     """
-    simple = simple_encoder(default, separators=(",", ":"), encoding=None, allow_nan=False)
+    simple = _simple_encoder(default, separators=(", ", ": ") if blanks else (",", ":"), **options)
 
     def dumps(value: Any) -> bytes:
-        if _fast.module is not None:
-            try:
-                data: bytes = _fast.module.dumps(value, option=_fast.passed_on)
-            except TypeError:
-                pass
-            else:
-                if _written_alike(value):
-                    return data
-        data = simple(value)
-        if len(data) >= LARGE and not _fast.sought:
-            _fast.seek()
+        data = None if _fast.module is None else _fast.written(value, blanks)
+        if data is None:
+            data = simple(value)
+            if len(data) >= LARGE and not _fast.sought:
+                _fast.seek()
         return data
 
     return dumps
 
 
-def simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[Any], bytes]:
-    """A function that writes values as JSON in UTF-8, as a simplejson.JSONEncoder with these options does.
+def _simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[Any], bytes]:
+    """The same by simplejson alone.
 
     simplejson looks for named tuples, circles and bytes at every turn, which takes half its time. Here a quick encoder
     that does not look goes first, and a careful one has what it refuses.

@@ -83,7 +83,7 @@ def _in_order(items: Any) -> list[Any]:
         return list(items)
 
 
-_dumps = codec.encoder(plainer)
+_dumps = codec.encoder(plainer, blanks=False, encoding=None, allow_nan=False)
 
 
 def dispatch_conventions() -> Conventions:

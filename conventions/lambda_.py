@@ -84,7 +84,7 @@ def _number(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-_dumps = codec.simple_encoder(_number, use_decimal=False, allow_nan=True)
+_dumps = codec.encoder(_number, blanks=True, use_decimal=False, allow_nan=True)
 
 
 class LambdaContext:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 #: Our packages, and the libraries that the runtime may have loaded.
-CLAIMABLE = ("dispatch", "conventions", "runtime", "pluggy", "simplejson", "orjson", "httptools", "requests", "urllib3")
+CLAIMABLE = (
+    "dispatch", "conventions", "runtime",
+    "pluggy", "simplejson", "orjson", "msgspec", "httptools", "requests", "urllib3",
+)  # fmt: skip
 
 
 def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
