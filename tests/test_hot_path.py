@@ -46,27 +46,41 @@ def test_nothing_is_imported_for_an_event(telling: Any) -> None:
     assert set() == {name for name in second if name.startswith(("runtime", "dispatch", "conventions"))}
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
-@pytest.mark.parametrize("convention", ["standard", "json", "lambda", "expression"])
-def test_system_calls(serve: Serve, tmp_path: Path, convention: str) -> None:
-    """An invocation is one sending and the receiving of what came; nothing else is asked of the system."""
-    trace, count = tmp_path / "trace", 200
-    handler = "lambda event, headers: event" if convention == "expression" else "app.handler"
+def traced(serve: Serve, trace: Path, count: int, body: bytes, *, handler: str, convention: str) -> list[Counter[str]]:
+    """The system calls of each of so many invocations, behind the first twenty."""
     source = "def handler(event, more): return event\n"
     runtime = serve(source, handler, convention, wrapper=("strace", "-f", "-o", str(trace)))
-    runtime.api.hand_out(*(event(EVENT) for _ in range(count)))
+    runtime.api.hand_out(*(event(body) for _ in range(count)))
     runtime.api.wait_for("POST", "response", count)
-    calls = re.findall(r"^\d+ +(\w+)\(.*= (-?\d+)", trace.read_text(), re.MULTILINE)
+    calls = re.findall(r"^\d+ +(\w+)\(.*= (-?\w+)", trace.read_text(), re.MULTILINE)
     sendings = [place for place, (name, _) in enumerate(calls) if name == "sendto"]
     assert len(sendings) >= count
     # A look that found nothing is no cost of its own: it is time that would be spent waiting.
-    took = [
-        Counter(name for name, result in calls[start:end] if name != "recvfrom" or int(result) > 0)
+    return [
+        Counter(name for name, result in calls[start:end] if (name, result) != ("recvfrom", "-1"))
         for start, end in pairwise(sendings[20:])
     ]
-    # The server may write its reply to the answer and the next event apart.
+
+
+STRACE = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+
+
+@STRACE
+@pytest.mark.parametrize("convention", ["standard", "json", "lambda", "expression"])
+def test_system_calls(serve: Serve, tmp_path: Path, convention: str) -> None:
+    """An invocation is one sending and the receiving of what came; nothing else is asked of the system."""
+    handler = "lambda event, headers: event" if convention == "expression" else "app.handler"
+    took = traced(serve, tmp_path / "trace", 200, EVENT, handler=handler, convention=convention)
     assert {("recvfrom", "sendto")} == {tuple(sorted(each)) for each in took}
+    # The server may write its reply to the answer and the next event apart.
     assert [] == [each for each in took if each["sendto"] != 1 or each["recvfrom"] > 2]
+
+
+@STRACE
+def test_system_calls_of_larger_events(serve: Serve, tmp_path: Path) -> None:
+    """For the memory of 120 KB the system is not asked each time."""
+    took = traced(serve, tmp_path / "trace", 100, b"x" * 120_000, handler="app.handler", convention="standard")
+    assert {("recvfrom", "sendto")} == {tuple(sorted(each)) for each in took}
 
 
 def test_an_invocation_leaves_no_memory(serve: Serve) -> None:

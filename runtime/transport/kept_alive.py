@@ -41,6 +41,9 @@ class KeptAlive(Transport):
         self._socket: socket.socket | None = None
         self._replies = _Replies()
         self._buffer = memoryview(bytearray(_RECEIVE))
+        # The C library asks the system for each block above 128 KiB, and gives back as much at the heap's end, until a
+        # larger one has been freed (mallopt(3), M_MMAP_THRESHOLD): 40 page faults for an event of 120 KB.
+        bytes(PIPELINED)
         self._last_used = 0.0
         self._asked: str | None = None
         self._answered = 0.0
