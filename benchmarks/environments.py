@@ -27,19 +27,19 @@ def unused(function):
 
 
 def dispatch_conventions():
-    return {"unused": unused}
+    return {{"{name}": unused}}
 '''
 
 
 @dataclass(frozen=True)
 class Installed:
-    """What an environment holds: distributions with what they need, perhaps a plugin, and any number of others.
+    """What an environment holds: distributions with what they need, and any number of plugins and of others.
 
     With ``layer`` there is, beside it, a layer as ``dispatch build`` makes it, unpacked as Lambda does below ``/opt``.
     """
 
     distributions: tuple[str, ...] = ()
-    plugin: bool = False
+    plugins: int = 0
     others: int = 0
     layer: bool = False
 
@@ -53,9 +53,9 @@ def create(folder: Path, installed: Installed) -> Path:
         _copy(metadata.distribution(name), site)
     if OURS in installed.distributions:
         _copy_ours(site)
-    if installed.plugin:
-        (site / "unused_convention.py").write_text(PLUGIN)
-        _describe(site, "unused-convention", "[dispatch]\nunused = unused_convention\n")
+    for number in range(installed.plugins):
+        (site / f"unused{number}.py").write_text(PLUGIN.format(name=f"unused{number}"))
+        _describe(site, f"unused{number}", f"[dispatch]\nunused{number} = unused{number}\n")
     for number in range(installed.others):
         # About one distribution in three has entry points, nearly always of commands.
         commands = f"[console_scripts]\nother{number} = other{number}:main\n" if number % 3 == 0 else ""

@@ -15,6 +15,9 @@ from benchmarks import environments, native
 from benchmarks.scenarios import Run, Scenario, event
 from benchmarks.subjects import LAMBDA, Subject
 
+#: How many modules the handler ``thousand.handler`` imports.
+MODULES = 1000
+
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -65,6 +68,9 @@ class Bench:
         self._client = native.compiled("client")
         self._pythons: dict[environments.Installed, Path] = {}
         self._root = copytree(Path(__file__).with_name("handlers"), folder / "task")
+        for number in range(MODULES):
+            (self._root / "modules").mkdir(exist_ok=True)
+            (self._root / "modules" / f"m{number}.py").write_text(f'"""One of many."""\n\nNUMBER = {number}\n')
 
     def run(self, subject: Subject, scenario: Scenario) -> Run:
         """Starts the subject under the platform once; checks its answer. Raises BenchError."""
@@ -72,6 +78,7 @@ class Bench:
         options = ["-e", str(event_file), "-o", str(answer_file), "-t", "600"]
         options += ["-w", str(scenario.warmup), "-n", str(scenario.measured)]
         options += ["-x"] if subject.exits else []
+        options += ["-p", str(scenario.pause)] if scenario.pause else []
         options += _pinned(scenario)
         done = subprocess.run(
             [self._platform, *options, "--", *self._command(subject)],

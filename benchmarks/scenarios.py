@@ -39,6 +39,8 @@ class Scenario:
     others: int = 0
     """How many other distributions are installed."""
     placement: Placement = "apart"
+    pause: int = 0
+    """The microseconds between a poll and its event; without them events are always waiting."""
     cold_cache: bool = False
     answer_bytes: int = 0
     """The size of the answer where it is not the event."""
@@ -66,7 +68,7 @@ STREAMED = Figure(
     lambda run: run["answer_bytes"] / (run["answer_ns.p50"] - run["first_byte_ns.p50"]) * 1e3,
 )
 
-FLOOR = ("c", "c-pipelined")
+FLOOR = ("c", "c-pipelined", "c-awake")
 THEIRS = ("awslambdaric", "awslambdaric-aws")
 SMALL = (*FLOOR, *THEIRS, "dispatch-standard", "dispatch-lambda")
 JSON = (
@@ -79,7 +81,7 @@ JSON = (
     "dispatch-json-fast",
 )
 WARM = (TIME, MEAN, SLOWEST, ANSWER, CPU, MEMORY)
-COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin")
+COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin", "dispatch-lambda-plugins")
 
 
 def _scenarios() -> tuple[Scenario, ...]:
@@ -99,6 +101,14 @@ def _scenarios() -> tuple[Scenario, ...]:
             (FIRST_POLL,),
             THEIRS[0],
             rounds=20,
+        ),
+        Scenario(
+            "cold-modules",
+            "the same with a handler of 1,000 modules",
+            ("awslambdaric-modules", "dispatch-lambda-modules"),
+            (FIRST_POLL,),
+            "awslambdaric-modules",
+            rounds=7,
         ),
         Scenario(
             "cold-cache",
@@ -122,7 +132,25 @@ def _scenarios() -> tuple[Scenario, ...]:
             placement="together",
         ),
         Scenario(
-            "json", "120 KB event, JSON in and out", JSON, WARM, THEIRS[0], event="records", warmup=20, measured=200
+            "small-paced",
+            "45-byte event, each 2 ms after its poll",
+            SMALL,
+            (ANSWER, CPU),
+            THEIRS[0],
+            warmup=20,
+            measured=400,
+            pause=2000,
+        ),
+        Scenario(
+            "json",
+            "120 KB event, JSON in and out",
+            JSON,
+            WARM,
+            THEIRS[0],
+            event="records",
+            warmup=20,
+            measured=200,
+            rounds=9,
         ),
         Scenario(
             "large",

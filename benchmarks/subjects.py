@@ -51,13 +51,14 @@ def _awslambdaric(name: str, handler: str = "app.handler", **variables: str) -> 
 
 def _subjects() -> tuple[Subject, ...]:
     fast = Installed((OURS, "orjson", "msgspec"))
-    plugin = Installed((OURS,), plugin=True)
+    plugin, plugins = (Installed((OURS,), plugins=count) for count in (1, 20))
     layer = Installed(layer=True)
     packaged = {"_HANDLER": "app.handler", "HANDLER_CONVENTION": "lambda"}
     return (
         Subject("interpreter", ("{python}", "-P", "-c", "import os; os._exit(0)"), Installed((OURS,)), exits=True),
         Subject("c", ("{client}",)),
         Subject("c-pipelined", ("{client}", "-p")),
+        Subject("c-awake", ("{client}", "-p", "-b")),
         # 3,200 blocks of 64 KiB are 200 MiB, the most that Lambda lets a function stream.
         Subject("c-stream", ("{client}", "-s", "65536,3200")),
         Subject("process-each", ("{client}", "{python}", "tool.py")),
@@ -74,6 +75,9 @@ def _subjects() -> tuple[Subject, ...]:
         _ours("dispatch-waiting", "waiting.blocking", "lambda", HANDLER_WORKERS="8"),
         _ours("dispatch-waiting-async", "waiting.waiting", "lambda", HANDLER_WORKERS="8", HANDLER_CONCURRENCY="async"),
         _ours("dispatch-lambda-plugin", "app.handler", "lambda", plugin),
+        _ours("dispatch-lambda-plugins", "app.handler", "lambda", plugins),
+        _awslambdaric("awslambdaric-modules", "thousand.handler"),
+        _ours("dispatch-lambda-modules", "thousand.handler", "lambda"),
         Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),
         Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),
         _ours("dispatch-script", "tool.py", "script"),

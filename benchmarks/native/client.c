@@ -1,8 +1,9 @@
 /* The floor: a Lambda runtime in C that does nothing but answer, to show what the wire and the scheduler cost.
  *
- *   client [-p] [-s BLOCK,COUNT] [COMMAND...]
+ *   client [-p] [-b] [-s BLOCK,COUNT] [COMMAND...]
  *
- * It sends each event back. With -p the answer and the next poll are one write; with -s the answer is COUNT chunks of
+ * It sends each event back. With -p the answer and the next poll are one write; with -b it
+ * looks for the reply for 200 µs before it sleeps; with -s the answer is COUNT chunks of
  * BLOCK bytes instead; with COMMAND each event is the standard input of a new process, and its output the answer. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 8 * 1024 * 1024 }; /* Lambda's events have at most 6 MiB */
@@ -21,7 +23,7 @@ enum { BUFFER = 8 * 1024 * 1024 }; /* Lambda's events have at most 6 MiB */
 extern char **environ;
 static char buffer[BUFFER], output[BUFFER];
 static size_t start, end;
-static int api;
+static int api, awake;
 
 static void fail(const char *what) {
     fprintf(stderr, "client: %s\n", what);
@@ -47,7 +49,14 @@ static void receive(void) {
         memmove(buffer, buffer + start, end -= start);
         start = 0;
     }
-    ssize_t got = recv(api, buffer + end, BUFFER - end, 0);
+    ssize_t got = -1;
+    struct timespec now, since;
+    clock_gettime(CLOCK_MONOTONIC, &since);
+    for (now = since; awake && got < 0 && (now.tv_sec - since.tv_sec) * 1000000000L + now.tv_nsec - since.tv_nsec < 200000;) {
+        got = recv(api, buffer + end, BUFFER - end, MSG_DONTWAIT);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+    if (got < 0) got = recv(api, buffer + end, BUFFER - end, 0);
     if (got <= 0) exit(0);
     end += (size_t)got;
 }
@@ -120,8 +129,9 @@ int main(int argc, char **argv) {
     size_t block = 0, size, ignored;
     long count = 0;
     char post[512], *body, *nothing;
-    while ((option = getopt(argc, argv, "+ps:")) != -1) {
+    while ((option = getopt(argc, argv, "+pbs:")) != -1) {
         if (option == 'p') pipelined = 1;
+        else if (option == 'b') awake = 1;
         else if (option != 's' || sscanf(optarg, "%zu,%ld", &block, &count) != 2) return 2;
     }
     connect_to_api();

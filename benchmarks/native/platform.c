@@ -1,11 +1,13 @@
 /* A Lambda Runtime API server that starts one runtime, gives it events, and prints what it saw as JSON.
  *
- *   platform [-e EVENT_FILE] [-w WARMUP] [-n MEASURED] [-a CPU | -A CPU] [-o ANSWER_FILE] [-t SECONDS] [-x] -- COMMAND...
+ *   platform [-e EVENT_FILE] [-w WARMUP] [-n MEASURED] [-a CPU | -A CPU] [-p MICROSECONDS] [-o ANSWER_FILE] [-t SECONDS] [-x]
+ *            -- COMMAND...
  *
  * It is to cost so little that the runtime is what is measured: one thread, answers rendered beforehand, no
  * allocation per invocation. The clock of the cold start begins before the fork and ends when the first poll has
  * been read. An answer is acknowledged in a write of its own, as Lambda does: the next event is not there yet.
  * With -a both run on that processor; with -A the server does, and the runtime on all others it may use.
+ * With -p each event comes so long after its poll; else events are always waiting.
  * With -x the command is expected to exit by itself without polling, and the time until then is what is measured. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -48,6 +50,7 @@ static char error_text[ERROR_TEXT];
 static size_t error_size;
 static cpu_set_t runtime_cpus;
 static int finished, pinned;
+static useconds_t pause_before;
 
 static const char ACCEPTED[] = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n"
                                "{\"status\":\"OK\"}\n";
@@ -141,6 +144,10 @@ static void give_event(struct connection *c) {
     if (!first_poll) {
         first_poll = now - started;
         resident_first = memory("VmRSS");
+    }
+    if (pause_before) {
+        usleep(pause_before);
+        now = read_clock(CLOCK_MONOTONIC);
     }
     if (issued == warmup && !cpu_before) {
         resident_before = memory("VmRSS");
@@ -355,12 +362,13 @@ static void pin(const char *cpu, int together) {
 int main(int argc, char **argv) {
     unsigned limit = 60;
     int option, expect_exit = 0;
-    while ((option = getopt(argc, argv, "+e:w:n:a:A:o:t:x")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "+e:w:n:a:A:p:o:t:x")) != -1) switch (option) {
         case 'e': read_event(optarg); break;
         case 'w': warmup = strtoull(optarg, NULL, 10); break;
         case 'n': total = strtoull(optarg, NULL, 10); break;
         case 'a': pin(optarg, 1); break;
         case 'A': pin(optarg, 0); break;
+        case 'p': pause_before = (useconds_t)atoi(optarg); break;
         case 'o': if (!(answer = fopen(optarg, "wb"))) fail("cannot write the answer file"); break;
         case 't': limit = (unsigned)atoi(optarg); break;
         case 'x': expect_exit = 1; break;
