@@ -57,7 +57,7 @@ def lambda_(function: Function) -> Handler:
 
 def _event(invocation: Invocation) -> Any:
     """The event as JSON, or as it came where its content type, whatever its case and parameters, is another."""
-    content_type = invocation.headers.get("content-type") or JSON
+    content_type = invocation.headers.lowered.get("content-type") or JSON
     if content_type != JSON and content_type.partition(";")[0].strip().lower() != JSON:
         return invocation.body
     try:
@@ -91,7 +91,7 @@ class LambdaContext:
     """The second argument of a handler, with the attributes and methods of the managed runtime's."""
 
     def __init__(self, invocation: Invocation, shared: dict[str, str | None]) -> None:
-        value = invocation.headers.get
+        value = invocation.headers.lowered.get
         self.__dict__.update(shared)
         self.aws_request_id = invocation.request_id or None
         self.invoked_function_arn = invocation.invoked_function_arn or ""

@@ -27,36 +27,43 @@ class Headers(Mapping[str, str]):
     """The headers of an invocation: read-only, names in any case, iterated as they were sent.
 
     Of a header that was sent twice the values are joined with a comma (RFC 9110, section 5.3).
+
+    Attributes:
+        lowered: the values by their names in lower case, for what is looked up in every invocation.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("_sent", "lowered")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: dict[str, tuple[str, str]] = {}
+        self.lowered: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
         for name, value in items:
             self.add(name.lower(), name, value)
 
     def add(self, key: str, name: str, value: str) -> None:
         """For whoever makes the headers: one more, with its name in lower case and as it was sent."""
-        first = self._items.get(key)
-        self._items[key] = (name, value) if first is None else (first[0], f"{first[1]}, {value}")
+        lowered = self.lowered
+        if key in lowered:
+            value = f"{lowered[key]}, {value}"
+        else:
+            self._sent[key] = name
+        lowered[key] = value
 
     def __getitem__(self, name: str) -> str:
-        return self._items[name.lower()][1]
+        return self.lowered[name.lower()]
 
     def get(self, name: str, default: Any = None) -> Any:
         """The header's value, or the default."""
-        item = self._items.get(name.lower())
-        return default if item is None else item[1]
+        return self.lowered.get(name.lower(), default)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._items
+        return isinstance(name, str) and name.lower() in self.lowered
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._items.values())
+        return iter(self._sent.values())
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.lowered)
 
     def __repr__(self) -> str:
         return f"Headers({dict(self)!r})"
@@ -80,7 +87,7 @@ class Invocation:
         self.body = body
         self.headers = headers if isinstance(headers, Headers) else Headers((headers or {}).items())
         self.encoding = encoding
-        self.request_id: str = self.headers.get(REQUEST_ID, "")
+        self.request_id: str = self.headers.lowered.get(REQUEST_ID, "")
         self.afterwards: list[Callable[[], object]] | None = None
         self._stash: dict[str, Any] | None = None
 
@@ -105,7 +112,7 @@ class Invocation:
     @property
     def deadline(self) -> float:
         """When Lambda will end the invocation, in seconds since 1970; infinity if that is not known."""
-        milliseconds = self.headers.get(DEADLINE_MS)
+        milliseconds = self.headers.lowered.get(DEADLINE_MS)
         return int(milliseconds) / 1000 if milliseconds else INFINITY
 
     @property
@@ -116,12 +123,12 @@ class Invocation:
     @property
     def invoked_function_arn(self) -> str | None:
         """The ARN by which the function was invoked."""
-        return self.headers.get(FUNCTION_ARN) or None
+        return self.headers.lowered.get(FUNCTION_ARN) or None
 
     @property
     def trace_id(self) -> str | None:
         """The X-Ray trace header, which is also in the environment as ``_X_AMZN_TRACE_ID``."""
-        return self.headers.get(TRACE_ID) or None
+        return self.headers.lowered.get(TRACE_ID) or None
 
     def __repr__(self) -> str:
         return f"Invocation({self.request_id!r}, {len(self.body)} bytes)"

@@ -58,7 +58,7 @@ class RuntimeClient:
         while True:
             try:
                 reply = self._transport.get(NEXT)
-                if reply.status == 200 and REQUEST_ID in reply.headers:
+                if reply.status == 200 and REQUEST_ID in reply.headers.lowered:
                     return Invocation(reply.body, reply.headers, self._encoding)
                 problem = _problem("/next", reply)
                 if reply.status == 204:
@@ -211,7 +211,7 @@ def _path(invocation: Invocation, what: str) -> str:
 
 def _echoed(invocation: Invocation, headers: dict[str, str]) -> dict[str, str]:
     """The headers, with the id by which the platform tells a late answer from the one that it waits for."""
-    invocation_id = invocation.headers.get(INVOCATION_ID)
+    invocation_id = invocation.headers.lowered.get("lambda-runtime-invocation-id")
     if invocation_id:
         headers[INVOCATION_ID] = invocation_id
     return headers

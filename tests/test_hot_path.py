@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from peers.api import FakeRuntimeApi, event
 from peers.wire import PATIENCE
 
 from runtime.client import NEXT
-from runtime.transport import Address, Reply, kept_alive
+from runtime.transport import Address, kept_alive
 
 EVENT = b'{"message": "small event", "n": 123456789012}'
 
@@ -120,17 +121,17 @@ def test_large_events_are_not_copied_needlessly(serve: Serve, convention: str) -
 
 
 class Clock:
-    """Time that passes by 10 µs whenever it is asked for, and otherwise as the test says."""
+    """Time that passes only while it is looked at, and only if it is told to."""
 
     def __init__(self) -> None:
-        self.now, self.asked = 100.0, 0
+        self.now, self.asked, self.step = 100.0, 0, 0.0
         self.changed = threading.Condition()
 
     def monotonic(self) -> float:
         """The time in seconds."""
         with self.changed:
             self.asked += 1
-            self.now += 0.00001
+            self.now += self.step
             self.changed.notify_all()
             return self.now
 
@@ -140,28 +141,51 @@ class Clock:
             return self.changed.wait_for(lambda: self.asked >= count, timeout)
 
 
-@pytest.mark.parametrize(("pause", "least", "most"), [(0, 15, 40), (0.001, 0, 10)])
-def test_awake_only_while_events_are_waiting(
-    api: FakeRuntimeApi, monkeypatch: pytest.MonkeyPatch, pause: float, least: int, most: int
-) -> None:
-    """Where the last event followed its answer at once, the next one is looked for some times before the sleep."""
+#: How often the clock is asked in a turn that ends asleep, and at least in one that is awaited awake.
+ASLEEP, AWAKE = 3, 5
+
+
+@pytest.fixture
+def turns(api: FakeRuntimeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool, bool], int]]:
+    """A function that answers, takes the next event, and returns how often the clock was asked for that."""
     clock = Clock()
     monkeypatch.setattr(kept_alive, "time", clock)
     transport = kept_alive.KeptAlive(Address(api.address), "test")
-
-    def turn(pause: float = 0) -> Reply:
-        transport.post("/2018-06-01/runtime/invocation/1/response", {}, b"", NEXT)
-        clock.now += pause
-        return transport.get(NEXT)
-
-    api.hand_out(event(b"first"), event(b"second"))
+    api.hand_out(event(b""))
     transport.get(NEXT)
-    assert b"second" == turn(pause).body
-    clock.asked = 0
-    third = threading.Thread(target=turn)
-    third.start()
-    assert clock.asked_for(least, PATIENCE)
-    assert not clock.asked_for(most, 0.1)  # it would take less than a thousandth of that
-    api.hand_out(event(b"third"))
-    third.join(PATIENCE)
+
+    def turn(soon: bool, awake: bool) -> int:
+        """One turn, in which the event is there already, or comes when it was looked for in vain, if it is."""
+        clock.asked, clock.step = 0, 0 if soon else 0.00003
+        if soon:
+            api.hand_out(event(b""))
+        rest = threading.Thread(target=answer)
+        rest.start()
+        if not soon:
+            assert clock.asked_for(6 if awake else 2, PATIENCE)
+            api.hand_out(event(b""))
+        rest.join(PATIENCE)
+        return clock.asked
+
+    def answer() -> None:
+        transport.post("/2018-06-01/runtime/invocation/1/response", {}, b"", NEXT)
+        transport.get(NEXT)
+
+    yield turn
     transport.close()
+
+
+def test_awake_while_events_are_waiting(turns: Callable[[bool, bool], int]) -> None:
+    """Where the events are there, each is looked for before the thread would sleep."""
+    assert [] == [count for count in (turns(True, True) for _ in range(50)) if count < AWAKE]
+
+
+def test_asleep_while_events_are_rare(turns: Callable[[bool, bool], int]) -> None:
+    """Each look in vain doubles the number of answers until the next one, up to 64; one that finds its event starts anew."""
+    looks = [0, 2, 6, 14, 30, 62, 126, 190]
+    asked = [turns(False, number in looks) for number in range(254)]
+    assert looks == [number for number, count in enumerate(asked) if count != ASLEEP]
+    assert turns(True, True) >= AWAKE
+    assert turns(False, True) >= AWAKE
+    assert [ASLEEP] == [turns(False, False)]
+    assert turns(False, True) >= AWAKE
