@@ -47,10 +47,15 @@ def test_nothing_is_imported_for_an_event(telling: Any) -> None:
     assert set() == {name for name in second if name.startswith(("runtime", "dispatch", "conventions"))}
 
 
-def traced(serve: Serve, trace: Path, count: int, body: bytes, *, handler: str, convention: str) -> list[Counter[str]]:
+def traced(
+    serve: Serve, trace: Path, count: int, body: bytes, *, handler: str, convention: str, plugins: int = 0
+) -> list[Counter[str]]:
     """The system calls of each of so many invocations, behind the first twenty."""
-    source = "def handler(event, more): return event\n"
-    runtime = serve(source, handler, convention, wrapper=("strace", "-f", "-o", str(trace)))
+    names = [f"plugin{number}" for number in range(plugins)]
+    files = {f"{name}.py": f"def dispatch_conventions(): return {{'{name}': id}}" for name in names}
+    files["app.py"] = "def handler(event, more): return event\n"
+    env = {"HANDLER_PLUGINS": ",".join(names)}
+    runtime = serve(files, handler, convention, env=env, wrapper=("strace", "-f", "-o", str(trace)))
     runtime.api.hand_out(*(event(body) for _ in range(count)))
     runtime.api.wait_for("POST", "response", count)
     calls = re.findall(r"^\d+ +(\w+)\(.*= (-?\w+)", trace.read_text(), re.MULTILINE)
@@ -67,11 +72,13 @@ STRACE = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 
 
 @STRACE
-@pytest.mark.parametrize("convention", ["standard", "json", "lambda", "expression"])
-def test_system_calls(serve: Serve, tmp_path: Path, convention: str) -> None:
+@pytest.mark.parametrize(
+    ("convention", "plugins"), [("standard", 0), ("json", 0), ("lambda", 0), ("lambda", 20), ("expression", 0)]
+)
+def test_system_calls(serve: Serve, tmp_path: Path, convention: str, plugins: int) -> None:
     """An invocation is one sending and the receiving of what came; nothing else is asked of the system."""
     handler = "lambda event, headers: event" if convention == "expression" else "app.handler"
-    took = traced(serve, tmp_path / "trace", 200, EVENT, handler=handler, convention=convention)
+    took = traced(serve, tmp_path / "trace", 200, EVENT, handler=handler, convention=convention, plugins=plugins)
     assert {("recvfrom", "sendto")} == {tuple(sorted(each)) for each in took}
     # The server may write its reply to the answer and the next event apart.
     assert [] == [each for each in took if each["sendto"] != 1 or each["recvfrom"] > 2]
@@ -100,24 +107,37 @@ def test_an_invocation_leaves_no_memory(serve: Serve) -> None:
 COPIES = {"standard": 3.5, "json": 5.5, "lambda": 5.5}
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+#: What a handler needs to tell the peak of its process's memory, in KiB.
+PEAK = """
+import re
+from pathlib import Path
+
+def peak():
+    return re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+"""
+PROC = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+
+
+@PROC
 @pytest.mark.parametrize("convention", COPIES)
 def test_large_events_are_not_copied_needlessly(serve: Serve, convention: str) -> None:
     """The peak of memory that an echoed event of 5 MB causes is a small multiple of its size."""
-    source = """
-        import re
-        from pathlib import Path
-
-        def handler(event, more):
-            if len(event) > 10:
-                return event
-            return re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
-    """
     large = b'"%s"' % (b"x" * 5_000_000)
-    runtime = serve(source, convention=convention)
+    handler = "def handler(event, more): return event if len(event) > 10 else peak()\n"
+    runtime = serve(PEAK + handler, convention=convention)
     idle, answer, peak = (runtime.invoke(body).body for body in (b'""', large, b'""'))
     assert large == answer
     assert (int(peak.strip(b'"')) - int(idle.strip(b'"'))) * 1024 < COPIES[convention] * len(large)
+
+
+@PROC
+def test_streams_take_no_memory(serve: Serve) -> None:
+    """However long a stream is, the peak of memory stays where its first chunks brought it."""
+    handler = "def handler(event, headers): return (bytes(65536) for _ in range(int(event))) if event else peak()\n"
+    runtime = serve(PEAK + handler, convention="standard")
+    _, before, streamed, after = (runtime.invoke(body).body for body in (b"10", b"", b"500", b""))
+    assert bytes(500 * 65536) == streamed
+    assert int(after) - int(before) < 1024
 
 
 class Clock:
