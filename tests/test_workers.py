@@ -40,7 +40,7 @@ def gone(process: int) -> bool:
     """Whether there is no such process any more, or it only waits to be buried."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
