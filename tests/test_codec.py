@@ -86,6 +86,32 @@ class Real(float):
     """A subclass of float."""
 
 
+class Thing:
+    """An object whose attributes lie in itself, while it lives, and not in its __dict__ (Python 3.13)."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def circle(make: type) -> list[Any]:
+    """A list that holds itself, inside of another container."""
+    ring: list[Any] = [1]
+    ring.append(make([ring]))
+    return ring
+
+
+def nested(depth: int) -> Any:
+    """Tuples inside of each other."""
+    value = None
+    for number in range(depth):
+        value = (number, value)
+    return value
+
+
+THINGS = [Thing(value) for value in (math.nan, 1e-7, uuid.UUID(int=5), Plain.A, [{"a": 1e16}])]
+TWINS: list[Any] = [1]
+TWINS += [TWINS, TWINS]
+
 SIGNALLING = struct.unpack("<d", struct.pack("<Q", 0x7FF4000000000001))[0]
 TRAPS = [
     *(2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**40),
@@ -96,6 +122,8 @@ TRAPS = [
     *(Plain.A, Plain.TUPLE, Number.ONE, Word.A, Misleading.A, Text("t"), Whole(3), Real(1.5), b"b", bytearray(b"x")),
     *({1: 2}, {None: 1, True: 2, 1.5: 3}, {Text("k"): 1}, {Number.ONE: 1}, {Word.A: 1}, {(1, 2): 3}, {b"k": 1}),
     *(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC), datetime(2026, 1, 2), date(2026, 1, 2), time(1, 2)),  # noqa: DTZ001
+    *(map(vars, THINGS)),
+    *(circle(tuple), circle(list), TWINS, nested(200), nested(300), nested(5000)),
     *(uuid.UUID(int=5), object(), 1j, {"a": {1: object()}}, [float("nan"), None], {"null": None}),
 ]
 
