@@ -111,6 +111,14 @@ def last_chunk(trailers: Mapping[str, str]) -> bytes:
 
 
 def transport_class(name: str) -> Callable[[Address, str], Transport]:
-    """The class of that name; it takes an address and a user agent, and connects when it is first used."""
-    found: Callable[[Address, str], Transport] = import_module(_MODULES[name]).TRANSPORT
+    """The class of that name; it takes an address and a user agent, and connects when it is first used.
+
+    Raises SettingError if what it needs is not installed.
+    """
+    try:
+        found: Callable[[Address, str], Transport] = import_module(_MODULES[name]).TRANSPORT
+    except ImportError as error:
+        raise SettingError(
+            f"HANDLER_TRANSPORT is {name!r}, which cannot be imported: {error}; socket needs no library"
+        ) from error
     return found

@@ -56,7 +56,9 @@ class ByRequests(Transport):
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         served, self._served = self._served, False
         try:
-            reply = self._session.request(method, self._address.url + path, headers=headers, data=body)
+            reply = self._session.request(
+                method, self._address.url + path, headers=headers, data=body, allow_redirects=False
+            )
         except requests.RequestException as error:
             raise Disconnected(f"the Runtime API at {self._address.url} cannot be used: {error}", served) from error
         if _cut_off(reply):

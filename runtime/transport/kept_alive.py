@@ -8,7 +8,7 @@ import time
 
 from dispatch.invocation import Headers
 from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
-from runtime.transport.parser import HttpParserError, HttpResponseParser
+from runtime.transport.parser import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class KeptAlive(Transport):
 
     def _head(self, path: str, headers: Mapping[str, str], framing: str) -> bytes:
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        return f"POST {self._address.prefix}{path}{self._common}{fields}{framing}".encode("latin-1")
+        return f"POST {self._address.prefix}{path}{self._common}{fields}{framing}".encode()
 
     def _send(self, data: bytes) -> None:
         """Start a request on a connection that is there, as far as one can tell."""
@@ -137,13 +137,16 @@ class KeptAlive(Transport):
                     replies.feed(self._buffer[:size])
                 elif not replies.end():
                     self._lost(EOFError("it was closed before the reply was whole"))
-            except (OSError, HttpParserError) as error:
+            except (OSError, HttpParserError, HttpParserUpgrade) as error:
                 if isinstance(error.__context__, SystemExit):  # a signal came while the parser called back
                     raise error.__context__ from None
-                self._lost(error)
+                if not replies.whole:
+                    self._lost(error)
+                replies.kept_alive = False  # a whole reply counts, whatever nonsense stands behind it
         self._last_used = time.monotonic()
         reply = replies.whole.pop(0)
-        if not replies.kept_alive:
+        # Of two that came together the first says nothing of the connection.
+        if not replies.whole and not replies.kept_alive:
             self.close()
         return reply
 
@@ -186,13 +189,14 @@ def _connected(address: Address) -> socket.socket:
 
 
 def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other side has closed the connection."""
+    """Whether the other side has closed the connection, or is about to: it says something without having been asked."""
     try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False
     except OSError:
-        return True
+        pass
+    return True
 
 
 class _Replies:
@@ -224,6 +228,8 @@ class _Replies:
         return True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:  # a trailer, which is not to be taken for a header (RFC 9110, section 6.5.1)
+            return
         known = self._names.get(name)
         if known is None:
             text = name.decode("latin-1")

@@ -1,7 +1,8 @@
 """httptools' parser of responses, without the typing module, which is a tenth of a cold start.
 
 Of typing httptools takes two names, for the benefit of type checkers. Where nobody has imported typing yet, a stand-in
-has them for as long as httptools is being imported; whatever else is asked of it comes from the real module.
+has them for as long as httptools is being imported; whatever else is asked of it comes from the real module. What
+httptools made of them is forgotten, so that user code which imports it gets its own.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from httptools import HttpParserError, HttpResponseParser
+    from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["HttpParserError", "HttpResponseParser"]
+__all__ = ["HttpParserError", "HttpParserUpgrade", "HttpResponseParser"]
+
+#: The modules of httptools that know of typing.
+_TYPED = ("httptools", "httptools.parser", "httptools.parser.protocol")
 
 
 class _Typing(ModuleType):
@@ -38,13 +42,19 @@ def _forget(stand_in: _Typing) -> None:
 
 
 def _httptools() -> Any:
-    stand_in = _Typing("typing")
-    sys.modules.setdefault("typing", stand_in)
+    # Another thread, of sitecustomize say, might import typing meanwhile.
+    if "typing" in sys.modules or len(sys._current_frames()) > 1:  # noqa: SLF001
+        return import_module("httptools")
+    sys.modules["typing"] = stand_in = _Typing("typing")
     try:
         return import_module("httptools")
     finally:
         _forget(stand_in)
+        for name in _TYPED:
+            sys.modules.pop(name, None)
 
 
 if not TYPE_CHECKING:
-    HttpParserError, HttpResponseParser = _httptools().HttpParserError, _httptools().HttpResponseParser
+    _found = _httptools()
+    HttpParserError, HttpParserUpgrade = _found.HttpParserError, _found.HttpParserUpgrade
+    HttpResponseParser = _found.HttpResponseParser
