@@ -2,7 +2,8 @@
 
 ``os.environ[...] = value`` calls the C library's setenv, and glibc never frees a value that it was given: some 140
 bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes
-see, at the moment when one is started.
+see, at the moment when one is started. Of what multiprocessing spawns nothing is heard, so where it has spawned once,
+both are written each time.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ _KEY = os.fsencode(VARIABLE)
 #: The audit events at which a child process takes over the C library's environment.
 _STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"})
 
+#: What multiprocessing imports when it starts a child for the first time that is not a fork.
+_SPAWNING = frozenset({"multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"})
+
 
 class Trace:
     """The variable; one object a process."""
 
     def __init__(self) -> None:
         self._view: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
-        self._told: bytes | None = None
         self._hooked = False
+        self._spawns = False
 
     def set(self, trace_id: str | None) -> None:
         """Make this the current value; None takes the variable away."""
@@ -32,12 +36,13 @@ class Trace:
             self._set_both(trace_id)
         elif trace_id:
             self._view[_KEY] = trace_id.encode()
-            if not self._hooked:
+            if self._spawns:
+                self._tell()
+            elif not self._hooked:
                 self._hooked = True
                 sys.addaudithook(self._audit)
         elif _KEY in self._view:
             del os.environ[VARIABLE]
-            self._told = None
 
     def _set_both(self, trace_id: str | None) -> None:
         if trace_id:
@@ -45,9 +50,14 @@ class Trace:
         else:
             os.environ.pop(VARIABLE, None)
 
-    def _audit(self, event: str, _: object) -> None:
-        if event in _STARTS and self._view is not None:
-            value = self._view.get(_KEY)
-            if value is not None and value != self._told:
-                self._told = value
-                os.putenv(_KEY, value)
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event in _STARTS:
+            self._tell()
+        elif event == "import" and arguments[0] in _SPAWNING:
+            self._spawns = True
+            self._tell()
+
+    def _tell(self) -> None:
+        value = self._view.get(_KEY) if self._view is not None else None
+        if value is not None:
+            os.putenv(_KEY, value)

@@ -27,3 +27,28 @@ def test_child_processes_see_the_current_one(serve: Serve) -> None:
     ]
     expected = [f"{trace} {trace or ''}" for trace in traces for _ in range(2)]
     assert expected == answers
+
+
+SPAWNING = """
+import multiprocessing, os
+
+def tell(pipe):
+    pipe.send(os.environ.get("_X_AMZN_TRACE_ID"))
+
+def handler(event, headers):
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=tell, args=(theirs,))
+    child.start()
+    told = ours.recv()
+    child.join()
+    return str(told)
+"""
+
+
+def test_spawned_processes_see_the_current_one(serve: Serve) -> None:
+    """Also what multiprocessing spawns, which starts its processes without a word to anybody."""
+    runtime = serve(SPAWNING)
+    traces = ["Root=1", "Root=2", None, "Root=2"]
+    answers = [runtime.invoke(b"", {"Lambda-Runtime-Trace-Id": trace} if trace else None).body for trace in traces]
+    assert [str(trace).encode() for trace in traces] == answers
