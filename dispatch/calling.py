@@ -50,7 +50,7 @@ def share() -> None:
 
 
 def close() -> None:
-    """End the event loop, and with it the tasks that are still on it."""
+    """End the event loop, and with it the tasks that are still on it, as far as they let go soon."""
     _loop.close()
 
 
@@ -96,8 +96,10 @@ class _Loop:
         if self._shared is not None:
             self.run(_cancel_all())
         if self._runner is not None:
-            self._runner.close()
-            self._runner = None
+            # Not the runner's own close(), which waits for tasks that do not want to end and for the threads of a pool.
+            runner, self._runner = self._runner, None
+            runner.run(_cancel_all())
+            runner.get_loop().close()
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
@@ -110,14 +112,14 @@ def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _cancel_all() -> None:
-    """Let every task on this loop end, so that what stands in its ``finally`` runs."""
+    """Let every task and generator on this loop end, so that what stands in its ``finally`` runs."""
     import asyncio
 
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_LEAVE)
+    tasks.add(asyncio.create_task(asyncio.get_running_loop().shutdown_asyncgens()))
+    await asyncio.wait(tasks, timeout=_LEAVE)
 
 
 def _awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:

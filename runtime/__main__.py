@@ -8,7 +8,7 @@ from importlib import import_module
 
 from dispatch import __version__, calling
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError
-from dispatch.load import Function, load
+from dispatch.load import load
 from runtime import loop
 from runtime.client import RuntimeClient
 from runtime.lifecycle import Signals, Terminated, leave
@@ -73,7 +73,11 @@ def work(settings: Settings, address: Address) -> int:
             log.warning(f"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET is {settings.log_socket!r}: {error}")
     signals = Signals()
     signals.install()
-    client = _client(address, settings, log)
+    try:
+        client = _client(address, settings, log)
+    except DispatchError as error:
+        _client(address, None, log).init_error(error)
+        return 1
     reason, status = "exit", 1
     try:
         status = _live(settings, address, client, log, signals)
@@ -84,6 +88,8 @@ def work(settings: Settings, address: Address) -> int:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except RuntimeApiError as error:
         log.warning(str(error))
+    # While the patience with which SIGTERM waits for user code still lasts.
+    calling.close()
     signals.settle()
     signals.last_resort(reason)
     client.close()
@@ -106,7 +112,7 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     except BaseException as error:  # noqa: BLE001 - whatever the user's module raises is an init error
         client.init_error(error)
         return 1
-    signals.last_resort = lambda reason: _shut_down(function, reason)
+    signals.last_resort = lambda reason: function.tell("shutdown", reason=reason)
     function.tell("startup", function=function)
     status: int = optional["snapshot"].snapshot(client, function) if settings.snap_start else 0
     if status:
@@ -125,11 +131,6 @@ def _optional(settings: Settings) -> dict[str, ModuleType]:
     extension = settings.shutdown and (settings.workers == 1 or settings.concurrency)
     wanted = {"snapshot": settings.snap_start, "concurrent": settings.concurrency, "extension": extension}
     return {name: import_module(f"runtime.{name}") for name, want in wanted.items() if want}
-
-
-def _shut_down(function: Function, reason: str) -> None:
-    calling.close()
-    function.tell("shutdown", reason=reason)
 
 
 def _address() -> Address:

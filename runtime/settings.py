@@ -87,7 +87,7 @@ def _utf8(text: str) -> str:
 
 
 def _descriptor(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and text.isdecimal() else None
 
 
 def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -100,7 +100,7 @@ def _workers(environ: Mapping[str, str]) -> int:
     for variable in ("HANDLER_WORKERS", "AWS_LAMBDA_MAX_CONCURRENCY"):
         value = environ.get(variable)
         if value:
-            if not value.isdigit() or not int(value):
+            if not value.isdecimal() or not int(value):
                 raise SettingError(f"{variable} is {value!r}; it is a whole number from 1 on")
             return int(value)
     return 1
@@ -110,7 +110,10 @@ def _encoding(name: str) -> str:
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError) as error:
-        raise SettingError(f"HANDLER_ENCODING is {name!r}, an encoding that Python does not have") from error
+        raise SettingError(
+            f"HANDLER_ENCODING is {name!r}, an encoding that Python does not have; it has utf-8, utf-16, latin-1 and "
+            "those in its documentation of codecs"
+        ) from error
     if not getattr(found, "_is_text_encoding", True):
         raise SettingError(f"HANDLER_ENCODING is {name!r}, which does not encode text; utf-8 and latin-1 do")
     return name
@@ -118,5 +121,9 @@ def _encoding(name: str) -> str:
 
 def _root(path: str) -> str:
     if not os.path.isdir(path):
-        raise SettingError(f"LAMBDA_TASK_ROOT is {path!r}, which is no folder")
+        there = "a file" if os.path.exists(path) else "not there"
+        raise SettingError(
+            f"LAMBDA_TASK_ROOT is {path!r}, which is {there}; it is the function's folder, by default the current one, "
+            f"{os.getcwd()}"
+        )
     return os.path.abspath(path)

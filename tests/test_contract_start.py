@@ -58,12 +58,13 @@ def test_long_handler_with_blanks(ask: Ask) -> None:
 INIT_ERRORS = {
     "convention": ({"HANDLER_CONVENTION": "jsn"}, "Runtime.UnknownConvention", ["jsn", "json", "standard", "script"]),
     "later convention": ({"HANDLER_CONVENTION": "nosuch"}, "Runtime.UnknownConvention", ["nosuch", "lambda", "stream"]),
-    "encoding": ({"HANDLER_ENCODING": "utf-88"}, None, ["HANDLER_ENCODING", "utf-88"]),
+    "encoding": ({"HANDLER_ENCODING": "utf-88"}, None, ["HANDLER_ENCODING", "utf-88", "utf-8,"]),
     "not a text encoding": ({"HANDLER_ENCODING": "base64"}, None, ["HANDLER_ENCODING", "base64"]),
     "transport": ({"HANDLER_TRANSPORT": "pigeon"}, None, ["HANDLER_TRANSPORT", "pigeon", "socket", "requests"]),
     "workers": ({"HANDLER_WORKERS": "many"}, None, ["HANDLER_WORKERS", "many"]),
+    "a number that is none": ({"HANDLER_WORKERS": "²"}, None, ["HANDLER_WORKERS", "²"]),
     "no workers": ({"HANDLER_WORKERS": "0"}, None, ["HANDLER_WORKERS", "0"]),
-    "task root": ({"LAMBDA_TASK_ROOT": "/no/such/folder"}, None, ["LAMBDA_TASK_ROOT", "/no/such/folder"]),
+    "task root": ({"LAMBDA_TASK_ROOT": "/no/such/folder"}, None, ["LAMBDA_TASK_ROOT", "/no/such/folder", "task"]),
     "no handler": ({"HANDLER": "", "_HANDLER": ""}, None, ["_HANDLER", "HANDLER"]),
     "plugin": ({"HANDLER_PLUGINS": "no_such_plugin"}, "Runtime.PluginError", ["no_such_plugin", "HANDLER_PLUGINS"]),
     "no module": ({"HANDLER": "ap.handler"}, "Runtime.ImportModuleError", ["ap", "app"]),
@@ -101,6 +102,14 @@ def test_init_errors(fail: Fail, env: dict[str, str], kind: str | None, words: l
         assert word in failed.report["errorMessage"]
     assert failed.report["errorMessage"].splitlines()[0] in failed.log
     assert {"errorMessage", "errorType", "requestId", "stackTrace"} == set(failed.report)
+
+
+def test_transport_that_is_not_installed(fail: Fail) -> None:
+    """A transport whose library is missing is an init error like any other wrong setting."""
+    hidden = {"sitecustomize.py": "import sys\nsys.modules['requests'] = None\n"}
+    failed = fail({**FILES, **hidden}, env={"HANDLER_TRANSPORT": "requests", "PYTHONPATH": "."})
+    assert (1, "Runtime.InvalidSetting") == (failed.status, failed.type)
+    assert "socket" in failed.report["errorMessage"]
 
 
 @pytest.mark.parametrize("value", ["", "127.0.0.1", "127.0.0.1:port", "ftp://127.0.0.1:80"])

@@ -53,6 +53,54 @@ def test_while_a_handler_is_busy(serve: Serve) -> None:
     assert [] == runtime.api.answers("one")
 
 
+STUBBORN = """
+async def {name}({arguments}):
+    while True:
+        try:
+            print("BUSY") if "BUSY" not in said else None
+            said.add("BUSY")
+            await asyncio.sleep(1000)
+        except BaseException:
+            pass
+"""
+BUSY_LOOPS = {
+    "a handler that catches all": STUBBORN.format(name="handler", arguments="event, headers"),
+    "a task that catches all": STUBBORN.format(name="task", arguments="")
+    + "async def handler(event, headers):\n    said.add(asyncio.create_task(task()))\n    await asyncio.sleep(0)\n",
+    "a handler that is slow to end": """
+async def handler(event, headers):
+    try:
+        print("BUSY")
+        await asyncio.sleep(1000)
+    finally:
+        await asyncio.sleep(1000)
+""",
+    "a handler that blocks at its end": """
+async def handler(event, headers):
+    try:
+        print("BUSY")
+        await asyncio.sleep(1000)
+    finally:
+        time.sleep(1000)
+""",
+    "a thread of the loop's pool": """
+async def handler(event, headers):
+    print("BUSY")
+    await asyncio.to_thread(time.sleep, 1000)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", BUSY_LOOPS)
+def test_while_the_event_loop_is_busy(serve: Serve, kind: str) -> None:
+    """Whatever is on the event loop and does not let go, the hooks run and the process ends."""
+    source = f"import asyncio, time\nsaid = set()\n{BUSY_LOOPS[kind]}"
+    runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY\n")
+    assert ["BUSY", "HOOK SIGTERM"] == ended(runtime)
+
+
 def test_while_it_is_loaded(serve: Serve) -> None:
     """While the function is still being loaded: no init error, and atexit all the same."""
     source = "import atexit, threading\natexit.register(print, 'AT EXIT')\nprint('BUSY')\nthreading.Event().wait()\n"
