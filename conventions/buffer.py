@@ -6,11 +6,33 @@ import io
 
 
 class Buffer(io.BytesIO):
-    """Bytes that somebody else writes and we take."""
+    """Bytes that somebody else writes and we take. What was taken counts in positions, and cannot be gone back to."""
 
     def __init__(self) -> None:
         super().__init__()
         self._left = b""
+        self._taken = 0
+
+    def tell(self) -> int:
+        """The position in all that was ever written."""
+        return self._taken + super().tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Change the position. Raises UnsupportedOperation for one in what was taken."""
+        if whence == io.SEEK_CUR:
+            offset += self.tell()
+        elif whence == io.SEEK_END:
+            offset += self._taken + len(self.getbuffer())
+        return self._taken + super().seek(self._place(offset))
+
+    def truncate(self, size: int | None = None) -> int:
+        """Cut off what stands behind this position. Raises UnsupportedOperation for one in what was taken."""
+        return self._taken + super().truncate(None if size is None else self._place(size))
+
+    def _place(self, position: int) -> int:
+        if position < self._taken:
+            raise io.UnsupportedOperation(f"what stands before byte {self._taken} has been sent")
+        return position - self._taken
 
     def close(self) -> None:
         """Close the stream; what was not taken can still be."""
@@ -24,6 +46,7 @@ class Buffer(io.BytesIO):
             taken, self._left = self._left, b""
             return taken
         taken = self.getvalue()
-        self.seek(0)
-        self.truncate()
+        super().seek(0)
+        super().truncate()
+        self._taken += len(taken)
         return taken

@@ -13,7 +13,7 @@ from queue import Queue
 
 from conventions.buffer import Buffer
 from conventions.standard import sendable
-from dispatch.response import Response, to_bytes
+from dispatch.response import Response, chunks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def _run(function: Function, invocation: Invocation, output: _Output) -> None:
     try:
         items = function(io.BytesIO(invocation.body), output, invocation.headers)
         if hasattr(items, "__next__"):
-            for item in items:
-                output.write(to_bytes(sendable(item)))
+            for chunk in chunks(items, sendable):
+                output.write(chunk)
                 output.flush()
     except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is read
         output.error = error

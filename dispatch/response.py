@@ -102,7 +102,7 @@ def respond(
     if isinstance(value, HTTPResponse):
         return Response(_with_prelude(value, item or _text_or(encode)), HTTP_INTEGRATION)
     if hasattr(value, "__next__"):
-        return Response(_chunks(value, item or _text_or(encode)))
+        return Response(chunks(value, item or _text_or(encode)))
     return Response(to_bytes(encode(value)), content_type)
 
 
@@ -131,21 +131,27 @@ def _text_or(encode: Callable[[Any], bytes | str]) -> Callable[[Any], bytes | st
     return lambda value: value if isinstance(value, str) else encode(value)
 
 
-def _chunks(items: Iterator[Any], encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
+def chunks(items: Iterator[Any], encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
     """Each item as bytes. Closing this closes what it reads from."""
+    mark = 0
     try:
         for item in items:
-            yield bytes(item) if isinstance(item, bytes | bytearray | memoryview) else to_bytes(encode(item))
+            data = bytes(item) if isinstance(item, bytes | bytearray | memoryview) else encode(item)
+            if isinstance(data, str):
+                # utf-16 and its like begin with a mark, which the text as a whole has once.
+                data = to_bytes(data)[mark:]
+                mark = len(to_bytes(""))
+            yield data
     finally:
         stop(items)
 
 
 def _with_prelude(response: HTTPResponse, encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
     body = response.body
-    chunks = _chunks(body if hasattr(body, "__next__") else iter([] if body is None else [body]), encode)
+    parts = chunks(body if hasattr(body, "__next__") else iter([] if body is None else [body]), encode)
     try:
-        first = next(chunks, b"")
+        first = next(parts, b"")
         yield response.prelude() + first
-        yield from chunks
+        yield from parts
     finally:
-        stop(chunks)
+        stop(parts)

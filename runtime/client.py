@@ -62,6 +62,7 @@ class RuntimeClient:
                     return Invocation(reply.body, reply.headers, self._encoding)
                 problem = _problem("/next", reply)
                 if reply.status == 204:
+                    failures = 0
                     continue
                 if reply.status == 500:
                     raise RuntimeApiError(f"{problem}; the execution environment cannot be used any more")
@@ -190,14 +191,16 @@ class _Chunks:
         self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        try:
-            for data in self._body:
-                if data:
-                    yield data
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a started answer must be ended properly, whatever happened
-            self.failure = error
+        while True:
+            try:
+                data = next(self._body, None)
+            except BaseException as error:  # noqa: BLE001 - a started answer must be ended properly, whatever happened
+                self.failure = error
+                return
+            if data is None:
+                return
+            if data:
+                yield data
 
 
 def _path(invocation: Invocation, what: str) -> str:

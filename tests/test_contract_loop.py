@@ -82,6 +82,13 @@ def test_204_polls_again(runtime: Any) -> None:
 
 
 @TRANSPORTS
+def test_204_ends_a_row_of_failures(runtime: Any) -> None:
+    """An answer of 204 is no failure, so failures before and after it are not in a row."""
+    runtime.api.hand_out(*[refusal(503), refusal(503), Reply(204)] * 2)
+    assert b"x" == runtime.invoke(b"x").body
+
+
+@TRANSPORTS
 def test_dropped_connection_is_opened_again(runtime: Any) -> None:
     """A poll whose connection goes, idle or in mid-answer, is sent again on another; the loop goes on."""
     api = runtime.api

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -85,6 +87,17 @@ def test_failure_after_the_first_chunk(serve: Serve, kind: str, transport: str) 
     assert [] == runtime.api.finished("POST", "/error")
 
 
+@pytest.mark.parametrize("error", ["GeneratorExit", "SystemExit(3)", "KeyboardInterrupt", "asyncio.CancelledError"])
+@pytest.mark.parametrize("kind", FAILS_LATE)
+def test_exits_after_the_first_chunk(serve: Serve, kind: str, error: str) -> None:
+    """The same for exceptions that are meant to end something: the stream is ended properly, and the next one served."""
+    convention = "standard" if kind == "async" else kind
+    source = "import asyncio\n" + FAILS_LATE[kind].replace("KeyError('läte')", error)
+    answers = [serve(source, "app.handler", convention).invoke(b"1") for _ in range(2)]
+    assert [b"one"] * 2 == [answer.body for answer in answers]
+    assert [True] * 2 == [bool(answer.request.trailers[TRAILERS[0]]) for answer in answers]
+
+
 FAILS_EARLY = {
     "generator": "def handler(event, headers):\n    if event: raise KeyError('early')\n    yield 1\n",
     "async generator": "async def handler(event, headers):\n    if event: raise KeyError('early')\n    yield 1\n",
@@ -121,6 +134,35 @@ def test_items(ask: Ask, convention: str, items: list[str], expected: list[bytes
         assert expected == [
             chunk.replace(b'": ', b'":') if convention == "json" else chunk for chunk in answer.request.chunks
         ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("convention", ["standard", "json", "stream"])
+def test_one_mark_a_stream(ask: Ask, convention: str, encoding: str) -> None:
+    """Where an encoding begins with a byte order mark, a stream of text has it once."""
+    source = "def handler(event, *more):\n    yield 'é'\n    yield b''\n    yield 'ü'\n"
+    answer = ask(source, '"x"'.encode(encoding), convention=convention, env={"HANDLER_ENCODING": encoding})
+    assert ('"é"\n"ü"\n' if convention == "json" else "éü").encode(encoding) == answer.body
+
+
+def test_files_that_go_back(ask: Ask) -> None:
+    """In the stream convention a writer may change what it has not flushed, and counts what it has."""
+    source = """
+        import io, zipfile
+        def handler(input, output, headers):
+            with zipfile.ZipFile(output, "w") as archive:
+                archive.writestr("a.txt", "A" * 100)
+                output.flush()
+                archive.writestr("b.txt", input.read())
+                output.flush()
+                try:
+                    output.seek(0)
+                except io.UnsupportedOperation:
+                    archive.writestr("refused", "")
+    """
+    answer = ask(source, b"B", convention="stream")
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert {"a.txt": b"A" * 100, "b.txt": b"B", "refused": b""} == {n: archive.read(n) for n in archive.namelist()}
 
 
 def test_item_of_a_wrong_type(ask: Ask) -> None:
