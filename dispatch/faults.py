@@ -12,7 +12,8 @@ from dispatch.errors import DispatchError, ExitError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from traceback import FrameSummary
+    from types import TracebackType
+    from typing import Any
 
     from dispatch.types import Report
 
@@ -107,38 +108,44 @@ def _trace(error: BaseException) -> list[str]:
     """The frames of an exception, then those of its causes, outermost first, each as traceback formats it."""
     lines: list[str] = []
     seen: set[int] = set()
-    while True:
+    # A list instead of a recursion: a chain may be longer than the stack is deep.
+    left = [("", error)]
+    while left:
+        headline, error = left.pop()
+        if id(error) in seen:
+            continue
         seen.add(id(error))
+        lines += [headline] if headline else []
         lines += _formatted(_frames(error, managed=False))
-        for number, member in enumerate(getattr(error, "exceptions", ()), 1):
-            lines.append(f"Exception {number} of the group: {type(member).__name__}: {_message(member, False)}\n")
-            lines += _formatted(_frames(member, managed=False))
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if cause is None or id(cause) in seen:
-            return lines
-        how = "Caused by" if error.__cause__ else "Raised while handling"
-        lines.append(f"{how} {type(cause).__name__}: {_message(cause, False)}\n")
-        error = cause
+        if cause is not None:
+            how = "Caused by" if error.__cause__ else "Raised while handling"
+            left.append((_headline(how, cause), cause))
+        members = enumerate(error.exceptions if isinstance(error, BaseExceptionGroup) else (), 1)
+        left += reversed(
+            [(_headline(f"Exception {number} of the group:", member), member) for number, member in members]
+        )
+    return lines
+
+
+def _headline(how: str, error: BaseException) -> str:
+    return f"{how} {type(error).__name__}: {_message(error, False)}\n"
 
 
 def _managed_trace(error: BaseException) -> list[str]:
     if not isinstance(error, DispatchError):
-        import traceback
-
         # Without the columns, which would have the failing part of each line underlined.
         frames = _frames(error, managed=True)
-        return traceback.format_list([(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames])
+        return _formatted([(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames])
     cause = error.__cause__
     if isinstance(cause, SyntaxError):
         return [f'  File "{cause.filename}" Line {cause.lineno}\n    {cause.text}']
     return []
 
 
-def _frames(error: BaseException, managed: bool) -> list[FrameSummary]:
+def _frames(error: BaseException, managed: bool) -> list[Any]:
     """The user's frames: ours are cut, and so is the machinery between ours and the user's first."""
-    import traceback
-
-    frames = list(traceback.extract_tb(error.__traceback__))
+    frames = _extracted(error.__traceback__)
     outer = 0
     for outer, frame in enumerate(frames):  # noqa: B007 - the index is wanted after the loop
         machinery = not managed and any(part in frame.filename for part in _MACHINERY)
@@ -149,7 +156,29 @@ def _frames(error: BaseException, managed: bool) -> list[FrameSummary]:
     return [frame for frame in frames[outer:] if not frame.filename.startswith(_OURS)]
 
 
-def _formatted(frames: list[FrameSummary]) -> list[str]:
-    import traceback
+def _extracted(trace: TracebackType | None) -> list[Any]:
+    try:
+        from traceback import extract_tb
+    except Exception:  # noqa: BLE001 - a task root may have modules named like those that traceback imports
+        frames = []
+        while trace is not None:
+            frames.append(_Frame(trace))
+            trace = trace.tb_next
+        return frames
+    return list(extract_tb(trace))
 
-    return traceback.format_list(frames)
+
+class _Frame:
+    """A frame with the attributes of traceback's FrameSummary, but no source line."""
+
+    def __init__(self, trace: TracebackType) -> None:
+        self.filename, self.name = trace.tb_frame.f_code.co_filename, trace.tb_frame.f_code.co_name
+        self.lineno, self.line = trace.tb_lineno, None
+
+
+def _formatted(frames: list[Any]) -> list[str]:
+    try:
+        from traceback import format_list
+    except Exception:  # noqa: BLE001 - as above
+        return [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n' for frame in frames]
+    return format_list(frames)

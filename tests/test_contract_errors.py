@@ -106,6 +106,28 @@ def test_nasty_exceptions(serve: Serve, convention: str, body: str) -> None:
     runtime.child.wait_log("[ERROR]")
 
 
+GROUP = """
+def handler(event, headers):
+    try:
+        try:
+            1 / 0
+        except ZeroDivisionError as inner:
+            raise KeyError("outer") from inner
+    except KeyError as outer:
+        raise ExceptionGroup("several", [ValueError("first"), ExceptionGroup("within", [outer])])
+"""
+
+
+def test_members_of_groups(ask: Ask) -> None:
+    """Of an exception group every member is told, with its causes and its own members."""
+    trace = "".join(ask(GROUP).report["stackTrace"])
+    told = ["group: ValueError: first", "group: ExceptionGroup: within", "group: KeyError: 'outer'"]
+    told += ["Caused by ZeroDivisionError: division by zero"]
+    places = [trace.find(text) for text in told]
+    assert sorted(places) == places
+    assert -1 not in places
+
+
 @pytest.mark.parametrize("kind", ["async def", "generator", "async generator"])
 @pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt", "StopIteration", "GeneratorExit"])
 def test_nasty_exceptions_of_async_handlers(serve: Serve, kind: str, error: str) -> None:
