@@ -39,7 +39,7 @@ def parsed(invocation: Invocation) -> Any:
         return codec.loads(invocation.body if invocation.encoding == UTF_8 else invocation.text)
     except UnicodeDecodeError:
         return codec.loads(invocation.text)  # whose error says how another encoding is set
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
 
 
@@ -71,7 +71,9 @@ def plainer(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return _in_order(value)
     if hasattr(type(value), "__dataclass_fields__"):
-        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+        from dataclasses import fields  # whoever made the value has imported it
+
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 

@@ -40,8 +40,13 @@ def test_round_trip(ask: Ask, convention: str, text: str) -> None:
     assert (json.loads(text), "application/json") == (json.loads(answer.body), answer.request.header("Content-Type"))
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
 @pytest.mark.parametrize("convention", ["json", "lambda"])
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"{", b"[1,]", b"{'a': 1}", b'"\xff"', b"1 2"])
+@pytest.mark.parametrize(
+    "body", [b"", b"nonsense", b"{", b"[1,]", b"{'a': 1}", b'"\xff"', b"1 2", pytest.param(DEEP, id="deep")]
+)
 def test_events_that_are_no_json(serve: Serve, convention: str, body: bytes) -> None:
     """What is no JSON is an UnmarshalError of this event; the handler is not called."""
     runtime = serve("def handler(event, context):\n    print('CALLED')\n", "app.handler", convention)
@@ -69,6 +74,7 @@ def test_values_that_are_no_json(ask: Ask, convention: str, value: str) -> None:
         ("Level.HIGH", b"3"),
         ("[P(1, None)]", b'[{"x":1,"y":null}]'),
         ("P(P(1, 2), {4})", b'{"x":{"x":1,"y":2},"y":[4]}'),
+        ("Q(1, 2)", b'{"x":1}'),
         ("(1, 'a')", b'[1,"a"]'),
         ("{'k': UUID(int=0)}", b'{"k":"00000000-0000-0000-0000-000000000000"}'),
         ("{1: 2}", b'{"1":2}'),
@@ -79,10 +85,11 @@ def test_values_that_are_no_json(ask: Ask, convention: str, value: str) -> None:
 def test_rich_values(ask: Ask, value: str, expected: bytes) -> None:
     """Json takes Decimal as a number, dates, UUID, dataclasses, sets and Enum, wherever they stand."""
     source = f"""
-    from dataclasses import dataclass
+    from dataclasses import InitVar, dataclass
     from datetime import date, datetime, timezone
     from decimal import Decimal
     from enum import Enum, IntEnum
+    from typing import ClassVar
     from uuid import UUID
     class Colour(Enum):
         RED = "red"
@@ -92,6 +99,11 @@ def test_rich_values(ask: Ask, value: str, expected: bytes) -> None:
     class P:
         x: object
         y: object
+    @dataclass
+    class Q:
+        x: object
+        y: InitVar[object]
+        z: ClassVar[int] = 3
     def handler(event, headers):
         return {value}
     """
