@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.plot import drawing
-from benchmarks.report import Report, caption, documented, machine, tables
+from benchmarks.report import Report, around_figures, caption, machine, tables
 from benchmarks.rounds import BenchError, Series, bench, can_drop_file_cache, measure
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.subjects import SUBJECTS
@@ -29,7 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("the benchmarks read /proc and count on Linux's clocks; this is " + sys.platform, file=sys.stderr)
         return 2
     try:
-        report = Report.from_json(options.read.read_text()) if options.read else _measured(options)
+        for file in filter(None, (options.json, options.page, options.svg)):
+            if not file.parent.is_dir():
+                raise BenchError(f"there is no folder {file.parent} for {file.name}")
+        around = around_figures(options.page.read_text()) if options.page else ("", "")
+        report = _read(options.read) if options.read else _measured(options)
     except BenchError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(report.to_json())
     if options.page:
-        options.page.write_text(documented(options.page.read_text(), report))
+        options.page.write_text(f"\n\n{tables(report)}\n\n".join(around))
     if options.svg:
         options.svg.write_text(drawing(report.series, caption(report)))
     return int(options.check and not all(verdict.met for verdict in report.verdicts))
@@ -52,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--subject", action="append", choices=SUBJECTS, metavar="NAME", help="run only this one; repeatable"
     )
     parser.add_argument("--quick", action="store_true", help="3 rounds at most, and a quarter of the growth")
-    parser.add_argument("--rounds", type=int, metavar="N", help="as many rounds in every scenario")
+    parser.add_argument("--rounds", type=_count, metavar="N", help="as many rounds in every scenario")
     parser.add_argument("--same-cpu", action="store_true", help="server and runtime on one processor in every scenario")
     parser.add_argument("--check", action="store_true", help="status 1 unless every budget of what was run is met")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -62,6 +66,21 @@ def _parser() -> argparse.ArgumentParser:
         "--read", type=Path, metavar="FILE", help="report on figures that --json wrote; measure nothing"
     )
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _read(file: Path) -> Report:
+    try:
+        return Report.from_json(file.read_text())
+    except OSError as error:
+        raise BenchError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{file} has no figures that --json wrote") from error
 
 
 def _measured(options: argparse.Namespace) -> Report:

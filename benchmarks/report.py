@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import environments
 from benchmarks.budgets import Verdict, judge
-from benchmarks.rounds import Series
+from benchmarks.rounds import BenchError, Series
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -126,13 +126,13 @@ def _cell(one: Series | None, baseline: Series | None) -> str:
     return f"{text} ×{one.ratio(baseline):.2f}"
 
 
-def documented(page: str, report: Report) -> str:
-    """The page with the report between its two marks. Raises ValueError if it has none."""
+def around_figures(page: str) -> tuple[str, str]:
+    """What stands before a page's figures and behind them, marks included. Raises BenchError if it has no marks."""
     before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
-        raise ValueError(f"the page has no place for figures: a line {START} and, below it, a line {END}")
-    return f"{before}{start}\n\n{tables(report)}\n\n{end}{after}"
+        raise BenchError(f"the page has no place for figures: a line {START} and, below it, a line {END}")
+    return before + start, end + after
 
 
 def budget_table(verdicts: Sequence[Verdict]) -> str:

@@ -214,15 +214,32 @@ def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
     assert written.endswith("\n\n<!-- end of figures -->\nThe end.\n")
     assert "outdated" not in written
 
-    page.write_text("no marks")
-    with pytest.raises(ValueError, match="the page has no place for figures"):
-        main(["--read", str(figures), "--page", str(page)])
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["smal"], "no scenario 'smal'; there are: cold, cold-100"),
+        (["small", "--page", "no-marks.md"], "the page has no place for figures"),
+        (["small", "--json", "missing/figures.json"], "there is no folder missing"),
+        (["--read", "missing.json"], "missing.json cannot be read: No such file"),
+        (["--read", "no-marks.md"], "no-marks.md has no figures"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_at_once(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is measured, and in words."""
+    monkeypatch.chdir(tmp_path)
+    Path("no-marks.md").write_text("{}")
+    assert 1 == main(arguments)
+    assert told in capsys.readouterr().err
 
 
-def test_unknown_scenarios_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that is no scenario is an error that lists those there are."""
-    assert 1 == main(["smal"])
-    assert "no scenario 'smal'; there are: cold, cold-100" in capsys.readouterr().err
+def test_no_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+    """No rounds are no measurement."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["small", "--rounds", "0"])
+    assert "'0' is no whole number from 1 on" in capsys.readouterr().err
 
 
 def test_scenarios_name_subjects_that_exist() -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import pytest
 from conftest import write
 from differential_support import BOTH, LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side, asking
-from peers.api import refusal
+from peers.api import FakeRuntimeApi, event, refusal
+from peers.process import Child
 from peers.wire import PATIENCE
 
 PAGE = Path(__file__).parents[1] / "docs" / "differences.md"
@@ -225,6 +226,26 @@ def test_line_end_behind_a_traceback(pair: Pair) -> None:
     """In AWS's text format a record with a traceback has no line end, so that the next runs into it; here it has one."""
     theirs, ours = both(pair(), asking("traced", do="traced"))
     assert theirs.log + "\n" == ours.log
+
+
+@row("log-stream")
+def test_standard_stream_of_the_log(tmp_path: Path) -> None:
+    """AWS's client writes records and reports to standard output, this runtime to standard error."""
+    root = write(
+        tmp_path, {"app.py": "import logging\ndef handler(event, context):\n    logging.warning('TOLD')\n    1 / 0\n"}
+    )
+    used = []
+    for command in BOTH.values():
+        with FakeRuntimeApi() as api:
+            env = {**PLAIN, "AWS_LAMBDA_RUNTIME_API": api.address, "HANDLER_CONVENTION": "lambda"}
+            child = Child([*command, "app.handler"], env, root)
+            api.hand_out(event(b"{}"))
+            child.wait_log("TOLD")
+            child.wait_log("ZeroDivisionError")
+            child.kill()
+            told = [name for name, text in child.output.items() for word in (b"TOLD", b"ZeroDivision") if word in text]
+            used.append(told)
+    assert [["stdout", "stdout"], ["stderr", "stderr"]] == used
 
 
 @row("init-content-type")
