@@ -29,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("the benchmarks read /proc and count on Linux's clocks; this is " + sys.platform, file=sys.stderr)
         return 2
     try:
-        for file in filter(None, (options.json, options.page, options.svg)):
-            if not file.parent.is_dir():
-                raise BenchError(f"there is no folder {file.parent} for {file.name}")
-        around = around_figures(options.page.read_text()) if options.page else ("", "")
+        around = _places(options)
         report = _read(options.read) if options.read else _measured(options)
     except BenchError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
@@ -72,6 +69,14 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
+
+
+def _places(options: argparse.Namespace) -> tuple[str, str]:
+    """What stands around the page's figures. Raises BenchError for a file that cannot be written once it is measured."""
+    for file in filter(None, (options.json, options.page, options.svg)):
+        if not file.parent.is_dir():
+            raise BenchError(f"there is no folder {file.parent} for {file.name}")
+    return around_figures(options.page.read_text()) if options.page else ("", "")
 
 
 def _read(file: Path) -> Report:
