@@ -72,7 +72,7 @@ def _count(text: str) -> int:
 
 
 def _places(options: argparse.Namespace) -> tuple[str, str]:
-    """What stands around the page's figures. Raises BenchError for a file that cannot be written once it is measured."""
+    """What stands around the page's figures. Raises BenchError for a file that could not be written in the end."""
     for file in filter(None, (options.json, options.page, options.svg)):
         if not file.parent.is_dir():
             raise BenchError(f"there is no folder {file.parent} for {file.name}")
