@@ -179,3 +179,38 @@ def test_check_of_no_archive(tmp_path: Path, run: Run) -> None:
     (tmp_path / "app.zip").write_text("no")
     result = run("check", tmp_path / "app.zip")
     assert (result.exit_code, result.output.startswith("Error: ")) == (1, True)
+
+
+@pytest.mark.parametrize("make", ["app.zip is not a zip archive", "Bad CRC-32", "encrypted"])
+def test_check_of_no_archive_in_json(tmp_path: Path, run: Run, make: str) -> None:
+    """Whoever asked for JSON gets JSON, whatever is wrong with the file."""
+    file = make_zip(tmp_path / "app.zip", {"app.py": "x = 1"})
+    data = bytearray(file.read_bytes())
+    if make == "Bad CRC-32":
+        data[data.index(b"app.py") + 10] ^= 1
+    elif make == "encrypted":
+        data[6] |= 1  # the general purpose flags of the local header, and of the central directory
+        data[data.index(b"PK\1\2") + 8] |= 1
+    else:
+        data[:] = b"no"
+    file.write_bytes(data)
+    result = run("check", file, "--json")
+    assert (result.exit_code, make in json.loads(result.stdout)["error"]) == (1, True)
+
+
+def test_check_of_what_cannot_be_compiled(tmp_path: Path, run: Run) -> None:
+    """Status 1, and the line."""
+    file = make_zip(tmp_path / "app.zip", {"app.py": "def handler(e,c:"})
+    result = run("check", file, "--handler", "app.handler", "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["passed"]) == (1, False)
+    expected = f"can't be compiled by Python {V}: line 1: '(' was never closed"
+    assert [expected] == [finding["message"] for finding in report["findings"]]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "nodejs20.x"])
+def test_check_for_a_runtime_that_runs_no_python(tmp_path: Path, run: Run, name: str) -> None:
+    """The runtimes that there are, are named."""
+    file = make_zip(tmp_path / "app.zip", {"app.py": "x = 1"})
+    result = run("check", file, "--runtime", name)
+    assert (result.exit_code, "'provided.al2023'" in result.stderr) == (2, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,11 +99,12 @@ def test_a_stream_is_printed_as_far_as_it_came(server: ServerProcess) -> None:
 
 
 def test_an_event_is_only_queued(server: ServerProcess, tmp_path: Path) -> None:
-    """--event prints nothing, and the function gets it."""
+    """--event has no answer; the request id is told on standard error, and the function gets the event."""
     file = tmp_path / "touched"
     done = invoke(server, "handler", "--event", "-e", json.dumps({"touch": str(file)}))
 
     assert ("", 0) == (done.stdout, done.returncode)
+    assert re.fullmatch(r"dispatch: the event is queued; its request id is [0-9a-f-]{36}\n", done.stderr)
     wait_for(file.exists)
 
 

@@ -281,6 +281,17 @@ def test_the_convention_and_the_variables_reach_the_runtime(tmp_path: Path) -> N
     assert 1 == dispatch(*arguments, "--convention", "standard").returncode
 
 
+def test_the_argument_and_the_flags_win_over_the_variables(tmp_path: Path) -> None:
+    """HANDLER and HANDLER_CONVENTION by --env change nothing that the command line says by itself."""
+    (tmp_path / "app.py").write_text(
+        "def one(event, headers):\n    return [1]\ndef two(event, headers):\n    return '2'\n"
+    )
+    variables = ("--env", "HANDLER=app.two", "--env", "HANDLER_CONVENTION=standard")
+    done = dispatch("run", "app.one", "--root", tmp_path, "--convention", "json", "-e", "{}", *variables)
+
+    assert (b"[1]", 0) == (done.stdout, done.returncode)
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

@@ -119,6 +119,14 @@ def test_options_are_variables_and_keys_too(tmp_path: Path) -> None:
     assert ["400", "x", "named"] == served(tmp_path, "named", "--memory", "400", "--env", "A=x", "--name", "named")
 
 
+def test_the_argument_and_the_flags_win_over_the_variables(tmp_path: Path) -> None:
+    """As in `dispatch run`."""
+    (tmp_path / "app.py").write_text("def handler(event, headers):\n    return ['json']\n")
+    variables = ("--env", "HANDLER=app.other", "--env", "HANDLER_CONVENTION=standard")
+
+    assert ["json"] == served(tmp_path, "function", "--convention", "json", *variables)
+
+
 def served(root: Path, name: str, *arguments: str, environment: dict[str, str] | None = None) -> Any:
     """Serve, ask once."""
     with ServerProcess(root, "app.handler", "--no-reload", *arguments, environment=environment) as server:

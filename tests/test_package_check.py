@@ -24,6 +24,8 @@ OBJECT = Path(importlib.util.find_spec("httptools.parser.parser").origin).read_b
 MACHINE = {"x86_64": b"\x3e\x00", "arm64": b"\xb7\x00"}
 LINK = stat.S_IFLNK | 0o777
 APP = {"app.py": "def handler(event, headers): ..."}
+BROKEN = "def handler(event, headers:"
+RECORD = {"one-1.dist-info/RECORD": "one/app.py,,\none-1.dist-info/RECORD,,\n"}
 
 
 def for_machine(arch: str) -> bytes:
@@ -56,6 +58,8 @@ def found(
         (APP, {"handler": "event.upper() + 'x'"}),
         ({**APP, "fast.so": for_machine("arm64")}, {"arch": "arm64"}),
         ({**APP, "requirements.txt": "# c\nOne.Two>=1\n-r x\n", "one_two-1.dist-info/METADATA": ""}, {}),
+        ({**APP, "one/app.py": BROKEN, **RECORD}, {"handler": "app.handler"}),
+        ({"app.py": "# coding: latin-1\nx = '\xe4\\d'".encode("latin-1")}, {}),
         ({"python/lib.py": "", "python/lib-1.dist-info/WHEEL": "Tag: cp313-cp313-manylinux_2_17_x86_64"}, {}),
     ],
 )
@@ -101,6 +105,15 @@ def test_nothing_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: d
         (APP, {"handler": "handler"}, "error handler handler"),
         (APP, {"handler": "event +"}, "error handler event +"),
         ({"app.pyc": b"\xcb\x0d\r\n"}, {"python": "3.13"}, "error bytecode app.pyc"),
+        ({"app.py": BROKEN}, {"handler": "app.handler"}, "error syntax app.py"),
+        ({**APP, "lib/helper.py": BROKEN}, {}, "error syntax lib/helper.py"),
+        ({"python/lib.py": BROKEN}, {}, "error syntax python/lib.py"),
+        ({"app.py": "\0"}, {}, "error syntax app.py"),
+        ({"app.py": BROKEN}, {"python": f"3.{sys.version_info.minor + 1}"}, "warning syntax app.py"),
+        ({"app.py": "def handler(event, headers):\n    x: int = 1\n    return\nreturn"}, {}, "error syntax app.py"),
+        ({"one/app.py": BROKEN, **RECORD}, {"handler": "one.app.handler"}, "error syntax one/app.py"),
+        ({"one/app.py": BROKEN, **RECORD}, {"handler": "one/app.py"}, "error syntax one/app.py"),
+        ({}, {}, "error layout "),
     ],
 )
 def test_what_is_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: dict[str, str], expected: str) -> None:
@@ -166,6 +179,14 @@ def test_messages_say_what_there_is(tmp_path: Path) -> None:
     report = checks.check(make_zip(tmp_path / "a.zip", APP), handler="app.handlr")
     expected = Finding("error", "handler", "app.handlr", "no 'handlr' in app.py; it has: handler")
     assert [expected] == report.findings
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="this Python has no syntax that an older one lacks")
+def test_syntax_that_is_too_new(tmp_path: Path) -> None:
+    """What this Python compiles, and the one that the archive is for does not."""
+    files = {"app.py": "type Event = str\n"}
+    assert found(tmp_path, files, python="3.11") == ["error syntax app.py"]
+    assert found(tmp_path, files, python="3.12") == []
 
 
 def test_user_code_is_not_run(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from runtime.package import function as functions
 from runtime.package import layer as layers
 from runtime.package.archive import Sizes, megabytes
 from runtime.package.errors import PackageError
-from runtime.package.target import MACHINES, MAX_UNZIPPED, MAX_ZIPPED, PYTHONS, Target, here
+from runtime.package.target import MACHINES, MAX_UNZIPPED, MAX_ZIPPED, PYTHONS, RUNTIMES, Target, here
 from runtime.package.work import Built
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -160,7 +160,7 @@ def bootstrap(file: Path, python: str, arch: str, as_json: bool) -> None:
 @click.option("--kind", type=click.Choice(["layer", "function"]), help="What it is; by default what it looks like.")
 @click.option("--python", type=click.Choice(PYTHONS), help="The Python it is to run on.")
 @click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor it is to run on.")
-@click.option("--runtime", metavar="NAME", help="Lambda's runtime it is to run on: python3.13, provided.al2023.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="Lambda's runtime it is to run on.")
 @click.option("--handler", metavar="HANDLER", help="The handler string to look for.")
 @options.as_json
 def check(archive: Path, as_json: bool, **told: str | None) -> None:
@@ -179,7 +179,7 @@ def check(archive: Path, as_json: bool, **told: str | None) -> None:
 
 @contextmanager
 def reported(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on standard error, and errors for people."""
+    """A progress bar on standard error, and errors for people, and for programs if they asked."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -197,6 +197,8 @@ def reported(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
         with bar:
             yield progress
     except PackageError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}))
         raise click.ClickException(str(error)) from error
 
 

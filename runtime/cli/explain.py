@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dispatch import load, locate
-from dispatch.errors import DispatchError
 from runtime.cli import options
+from runtime.cli.apart import apart
+from runtime.local.functions import Function, SettingError
+from runtime.local.variables import variables
+from runtime.settings import Settings
 
 
 @click.command(epilog="Example: dispatch explain app.handler --convention json")
@@ -35,41 +40,55 @@ def command(
     """Say what HANDLER names, which convention takes it and why.
 
     Only plugins are imported, and then the handler's own module, to see whether it can be loaded; no event is handled.
+    The status is 1 if it could not.
     """
+    environment = options.less_told(env, handler, convention)
+    if plugin_setting is not None:
+        environment["HANDLER_PLUGINS"] = plugin_setting
+    try:
+        function = Function(handler=handler, root=root, convention=convention, environment=environment)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
     if imports:
-        settings = {"HANDLER_CONVENTION": convention, "HANDLER_PLUGINS": plugin_setting or ""}
-        _show_imports(
-            handler, str(root), {**env, **{name: value for name, value in settings.items() if value}}, as_json
-        )
-        return
-    os.environ.update(env)
-    convention = convention or os.environ.get("HANDLER_CONVENTION") or load.AUTO
-    setting = os.environ.get("HANDLER_PLUGINS", "") if plugin_setting is None else plugin_setting
-    facts = explain(handler, str(root), convention, setting)
+        sys.exit(0 if _show_imports(function, as_json) else 1)
+    facts = explain(function)
     click.echo(json.dumps(facts) if as_json else _in_words(facts))
     sys.exit(0 if facts["usable"] else 1)
 
 
-def explain(handler: str, root: str, convention: str, setting: str) -> dict[str, Any]:
+def explain(function: Function) -> dict[str, Any]:
     """What there is to say, as plain values."""
-    facts: dict[str, Any] = {"handler": handler, "root": root, "asked": convention, "plugins": [], "usable": False}
-    os.chdir(root)
-    try:
-        choice = load.choose(handler, root, convention, setting)
-        facts["plugins"] = [
-            {"plugin": name, "says": claim.description if claim else None} for name, claim in choice.said
-        ]
-        facts["names"] = choice.target.description
-        facts["convention"] = choice.name
-        facts["why"] = _why(choice, convention)
-        choice.load()
-        facts["usable"] = True
-    except DispatchError as error:
-        facts.setdefault("names", locate.locate(handler, root).description)
-        facts["error"] = {"type": error.error_type, "message": str(error)}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may raise anything while it is imported
-        facts["error"] = {"type": type(error).__name__, "message": str(error)}
+    environment, root = variables(function, "", ""), str(function.root)
+    facts: dict[str, Any] = {
+        "handler": function.handler,
+        "root": root,
+        "asked": environment.get("HANDLER_CONVENTION") or load.AUTO,
+        "plugins": [],
+        "usable": False,
+        **apart(lambda: _look(function.handler, environment)),
+    }
+    facts.setdefault("names", locate.locate(function.handler, root).description)
     return facts
+
+
+def _look(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """What comes out step by step of what the runtime does too."""
+    os.environ.clear()
+    os.environ.update(environment)
+    settings = Settings(os.environ, handler)
+    concurrent = import_module("runtime.concurrent") if settings.concurrency else None
+    os.chdir(settings.root)
+    choice = load.choose(settings.handler, settings.root, settings.convention, settings.plugins)
+    yield {
+        "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.said],
+        "names": choice.target.description,
+        "convention": choice.name,
+        "why": _why(choice, settings.convention),
+    }
+    loaded = choice.load()
+    if concurrent:
+        concurrent.check(loaded)
+    yield {"usable": True}
 
 
 def _why(choice: load.Choice, asked: str) -> str:
@@ -81,10 +100,12 @@ def _why(choice: load.Choice, asked: str) -> str:
     return f"auto takes it for {_KINDS.get(choice.target.convention, choice.target.description)}"
 
 
-def _show_imports(handler: str, root: str, environment: dict[str, str], as_json: bool) -> None:
+def _show_imports(function: Function, as_json: bool) -> bool:
+    """What was imported; return whether the runtime started."""
+    from runtime.cli.run import print_error
     from runtime.local.imports import measure
 
-    imports, log = measure(handler, root, environment)
+    imports, log, failure = measure(function)
     if as_json:
         click.echo(json.dumps([entry._asdict() for entry in imports]))
     else:
@@ -94,6 +115,9 @@ def _show_imports(handler: str, root: str, environment: dict[str, str], as_json:
         click.echo(f"{sum(entry.alone for entry in imports) / 1000:8.2f} {'':14}  {len(imports)} modules in all")
     if log:
         click.echo(log, err=True)
+    if failure:
+        print_error(failure, log, function)
+    return failure is None
 
 
 _KINDS = {

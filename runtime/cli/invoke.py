@@ -112,6 +112,8 @@ def command(
         click.echo(json.dumps(as_object(got)))
     elif got.error:
         click.echo(click.style(got.error, fg="red"), err=True)
+    elif queued:
+        click.echo(f"dispatch: the event is queued; its request id is {got.request_id}", err=True)
     sys.exit(1 if got.error else 0)
 
 

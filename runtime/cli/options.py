@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,12 @@ def parse_pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[st
             raise click.BadParameter(f"it is NAME=VALUE, not {pair!r}")
         found[name] = value
     return found
+
+
+def less_told(variables: Mapping[str, str], handler: str, convention: str) -> dict[str, str]:
+    """The variables of --env without those that the argument HANDLER and --convention win over."""
+    told = {"HANDLER": handler, "HANDLER_CONVENTION": convention}
+    return {name: value for name, value in variables.items() if not told.get(name)}
 
 
 def root(function: F) -> F:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import click
 
 from dispatch import plugins
-from dispatch.errors import PluginError
 from runtime.cli import options
+from runtime.cli.apart import apart
 
 
 @click.command(epilog="Example: dispatch plugins --json")
@@ -22,18 +23,29 @@ from runtime.cli import options
 @options.as_json
 def command(root: Path, plugin_setting: str | None, as_json: bool) -> None:
     """List every plugin with its distribution, version, conventions, hooks and state."""
-    sys.path.insert(0, str(root))
     setting = os.environ.get("HANDLER_PLUGINS", "") if plugin_setting is None else plugin_setting
-    asked, blocked = plugins.requested(setting)
-    try:
-        sources = plugins.Plugins(plugins.installed(sys.path), asked, blocked).sources
-    except PluginError as error:
-        raise click.ClickException(str(error)) from error
-    rows = [_row(source) for source in sources]
+    facts = apart(lambda: _look(str(root), setting))
+    if "error" in facts:
+        raise click.ClickException("{type}: {message}".format(**facts["error"]))
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps(facts["rows"]))
     else:
-        _print(rows)
+        _print(facts["rows"])
+    if facts["missing"]:
+        raise click.ClickException("; ".join(facts["missing"]))
+
+
+def _look(root: str, setting: str) -> Iterator[dict[str, Any]]:
+    sys.path.insert(0, root)
+    asked, blocked = plugins.requested(setting)
+    # As if they were installed: a broken one is to be listed, not raised.
+    named = [plugins.Source(name, name) for name in asked]
+    sources = plugins.Plugins([*plugins.installed(sys.path), *named], (), blocked).sources
+    missing = [one for one in sources if one.reference in asked and one.state.startswith("broken")]
+    yield {
+        "rows": [_row(source) for source in sources],
+        "missing": [f"HANDLER_PLUGINS asks for {one.reference}, which is {one.state}" for one in missing],
+    }
 
 
 def _row(source: plugins.Source) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from runtime.cli import options
 from runtime.cli.build import EXISTING, reported, show_report
 from runtime.package import aws, publish
 from runtime.package import check as checks
+from runtime.package.errors import PackageError
 from runtime.package.target import MACHINES
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -103,15 +104,15 @@ def function(name: str, archive: Path, **given: Any) -> None:
 
 def checked(archive: Path, given: dict[str, Any], **told: str) -> checks.Report:
     """What is in the archive; an error if something in it would fail."""
-    with reported(as_json=True):
+    with reported(given["as_json"]):
         known = {name: value for name, value in {**told, "arch": given["arch"]}.items() if value}
         report = checks.check(archive, **known)
-    if report.passed or given["no_check"]:
-        return report
-    if not given["as_json"]:
-        show_report(report)
-    errors = [f"{finding.where}: {finding.message}" for finding in report.findings if finding.level == "error"]
-    raise click.ClickException(f"{archive.name} would fail in Lambda ({errors[0]}); --no-check publishes it anyhow")
+        if report.passed or given["no_check"]:
+            return report
+        if not given["as_json"]:
+            show_report(report)
+        errors = [f"{finding.where}: {finding.message}" for finding in report.findings if finding.level == "error"]
+        raise PackageError(f"{archive.name} would fail in Lambda ({errors[0]}); --no-check publishes it anyhow")
 
 
 def runtimes_of(report: checks.Report, archive: Path) -> list[str]:

@@ -64,7 +64,7 @@ def command(
             handler=handler,
             root=root,
             convention=convention,
-            environment=env,
+            environment=options.less_told(env, handler, convention),
             timeout=timeout,
             memory=memory,
             command=(bootstrap,) if bootstrap else (),

@@ -171,7 +171,7 @@ def defaults(handler: str, **settings: Any) -> Function:
         handler=handler,
         root=settings["root"],
         convention=settings["convention"],
-        environment=settings["env"],
+        environment=options.less_told(settings["env"], handler, settings["convention"]),
         timeout=settings["timeout"],
         memory=settings["memory"],
         concurrency=1 if debug is not None else settings["concurrency"],

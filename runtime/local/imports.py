@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import re
-import socket
-import subprocess
-import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
+
+from runtime.local import report as words
+from runtime.local.environment import LAST_WORDS, first_of
+from runtime.local.exchange import FunctionError
+from runtime.local.functions import Function
+from runtime.local.logpipe import Write
+from runtime.local.process import OWN_RUNTIME, Process
+from runtime.local.runtime_api import RuntimeApi
+from runtime.local.variables import variables
 
 #: Seconds that a start may take.
 LIMIT = 60.0
@@ -25,43 +31,38 @@ class Import(NamedTuple):
     depth: int
 
 
-def measure(handler: str, root: str, environment: Mapping[str, str]) -> tuple[list[Import], str]:
-    """The imports from the interpreter's start to the first poll, in the order of their ends, and what was logged.
+def measure(function: Function) -> tuple[list[Import], str, FunctionError | None]:
+    """The imports from the interpreter's start to the first poll, in the order of their ends.
 
-    Args:
-        handler: the handler string.
-        root: the task root.
-        environment: more variables for the runtime.
+    With them comes what was logged, and why there was no poll if there was none.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(LIMIT)
-        variables = {
-            **os.environ,
-            **environment,
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.getsockname()[1]}",
-            "LAMBDA_TASK_ROOT": root,
-        }
-        command = [sys.executable, "-X", "importtime", "-P", "-m", "runtime", handler]
-        with subprocess.Popen(  # noqa: S603 - the runtime, with the user's own handler
-            command,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                connection, _ = server.accept()
-                connection.recv(1)  # the first poll, or the report of an init error: either way, everything is imported
-                connection.close()
-            finally:
-                process.terminate()
-            _, told = process.communicate(timeout=LIMIT)
+    python, *arguments = OWN_RUNTIME
+    told: list[str] = []
+    failure = asyncio.run(_start(replace(function, command=(python, "-X", "importtime", *arguments)), told.append))
     imports, log = [], []
-    for line in told.splitlines():
-        found = _LINE.match(line)
+    for line in told:
+        found = _LINE.search(line)
         if found:
             imports.append(Import(found[4], int(found[1]), int(found[2]), len(found[3]) // 2))
-        elif not line.startswith("import time:"):
-            log.append(line)
-    return imports, "\n".join(log)
+            line = line[: found.start()]  # noqa: PLW2901 - what was printed without a line end
+        if line and not line.startswith("import time:"):
+            log.append(line.replace("\r", "\n"))
+    return imports, "\n".join(log), failure
+
+
+async def _start(function: Function, write: Write) -> FunctionError | None:
+    """Start the runtime, and end it when it polls or can't; return why it can't."""
+    api = RuntimeApi(function)
+    process = await Process.start(function, variables(function, await api.start(), words.log_stream()), write)
+    try:
+        if not await first_of(LIMIT, api.started, process.exited):
+            return FunctionError.make("Runtime.Timedout", f"the runtime asked for no event within {LIMIT:g} seconds")
+        if not api.started.done():
+            return FunctionError.make("Runtime.ExitError", process.how_it_ended())
+        failure = api.started.result()
+        if failure:
+            await first_of(LAST_WORDS, process.exited)
+        return failure
+    finally:
+        await process.stop()
+        await api.close()

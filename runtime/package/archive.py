@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,24 +110,27 @@ def unpack(file: Path, into: Path) -> None:
 
     Raises:
         LeavesFolder: a member would be written elsewhere.
-        PackageError: it is no zip archive.
+        PackageError: it is no zip archive, or a damaged one.
     """
     try:
-        archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise PackageError(f"{file} is not a zip archive: {error}") from None
-    with archive:
-        for member in archive.infolist():
-            path = into / member.filename
-            if not path.resolve().is_relative_to(into.resolve()):
-                raise LeavesFolder(file, member.filename)
-            mode = member.external_attr >> 16
-            if member.is_dir():
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if stat.S_ISLNK(mode):
-                path.symlink_to(archive.read(member).decode())
-                continue
-            path.write_bytes(archive.read(member))
-            path.chmod(stat.S_IMODE(mode) or FILE)
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                _unpack(archive, member, file, into)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last one if it is encrypted
+        raise PackageError(f"{file} is not a zip archive that can be unpacked: {error}") from None
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, into: Path) -> None:
+    path = into / member.filename
+    if not path.resolve().is_relative_to(into.resolve()):
+        raise LeavesFolder(file, member.filename)
+    mode = member.external_attr >> 16
+    if member.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if stat.S_ISLNK(mode):
+        path.symlink_to(archive.read(member).decode())
+        return
+    path.write_bytes(archive.read(member))
+    path.chmod(stat.S_IMODE(mode) or FILE)

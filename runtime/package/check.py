@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.package import archive, check_binaries, check_files, check_python
+from runtime.package import archive, check_binaries, check_files, check_python, check_syntax
 from runtime.package.errors import PackageError
 from runtime.package.inspected import Finding, Inspected, look
 
@@ -109,5 +109,6 @@ CHECKS: tuple[Check, ...] = (
     check_python.wheels,
     check_python.names,
     check_python.bytecode,
+    check_syntax.syntax,
     check_python.handler,
 )

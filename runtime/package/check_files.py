@@ -71,6 +71,9 @@ def _program(inspected: Inspected) -> str:
 def layout(inspected: Inspected) -> Iterator[Finding]:
     """Modules where nothing would look for them."""
     names = [member.filename for member in inspected.members if not member.is_dir()]
+    if not names:
+        yield Finding("error", "layout", "", "there is no file in it")
+        return
     at_top = [name for name in names if "/" not in name and name.endswith((".py", ".pyc", ".so"))]
     if inspected.kind == "layer" and at_top:
         message = f"a layer's modules are imported from its folder python/, and {', '.join(at_top[:5])} lies at its top"

@@ -11,10 +11,11 @@ from runtime.package.errors import PackageError
 # What Lambda calls an architecture, and what the ELF header, wheels and `uname` call it.
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+RUNTIMES = (*(f"python{version}" for version in PYTHONS), "provided.al2", "provided.al2023")
 
 # glibc 2.x of the operating system under a runtime: Amazon Linux 2 has 2.26, Amazon Linux 2023 has 2.34.
-# AWS's python3.11 runtime is the last on Amazon Linux 2 (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html).
-GLIBC_OF_RUNTIME = {"python3.11": 26}
+# python3.11 is the last Python runtime on Amazon Linux 2 (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html).
+GLIBC_OF_RUNTIME = {"python3.11": 26, "provided.al2": 26}
 GLIBC = 34
 OLDEST_MANYLINUX = 17  # manylinux2014; older tags are implied by it.
 

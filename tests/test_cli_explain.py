@@ -1,0 +1,171 @@
+"""`dispatch explain` and `dispatch plugins` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import write
+
+FILES = {
+    "app.py": "def one(event, headers): ...\ndef two(event, headers): ...\n",
+    "noisy.py": "import colorsys\nimport os\nprint('noise')\nos.write(1, b'more noise')\ndef handler(event, headers): ...\n",
+    "ends.py": "import os\nos._exit(0)\n",
+    "killed.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+    "raises.py": "class Own(BaseException): ...\nraise Own('mine')\n",
+    "interrupts.py": "raise KeyboardInterrupt\n",
+    "noisy_plugin.py": "print('noise')\ndef dispatch_shutdown(reason): ...\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with modules that behave, and some that do not."""
+    return write(tmp_path, FILES)
+
+
+def dispatch(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "runtime.cli", *arguments, "--root", str(root)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+
+
+def explained(root: Path, *arguments: str) -> tuple[Any, int]:
+    """The facts, and the status."""
+    done = dispatch(root, "explain", *arguments, "--json")
+    return json.loads(done.stdout), done.returncode
+
+
+def test_what_a_string_names(root: Path) -> None:
+    """In words: what it is, the convention and why, and that it can be used."""
+    done = dispatch(root, "explain", "app.one")
+
+    assert [
+        f"'app.one' in {root}",
+        "  names       one in the module app",
+        "  convention  standard, because auto takes it for a dotted name",
+        "  usable      yes",
+    ] == done.stdout.splitlines()
+    assert ("", 0) == (done.stderr, done.returncode)
+
+
+def test_what_modules_print_is_no_answer(root: Path) -> None:
+    """By print() or to the file descriptor, from the handler's module or a plugin: it goes to standard error."""
+    done = dispatch(root, "explain", "noisy.handler", "--plugins", "noisy_plugin", "--json")
+    assert (True, 0) == (json.loads(done.stdout)["usable"], done.returncode)
+    assert {"noise", "more noise"} <= set(done.stderr.splitlines())
+
+    done = dispatch(root, "plugins", "--plugins", "noisy_plugin", "--json")
+    assert ("noisy_plugin", "ok") == (json.loads(done.stdout)[-1]["name"], json.loads(done.stdout)[-1]["state"])
+    assert "noise\n" == done.stderr
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        ("ends.handler", {"type": "Runtime.ExitError", "message": "what was loaded ended the process, with status 0"}),
+        (
+            "killed.handler",
+            {"type": "Runtime.ExitError", "message": "what was loaded ended the process, with status -9"},
+        ),
+        ("raises.handler", {"type": "Own", "message": "mine"}),
+        ("interrupts.handler", {"type": "KeyboardInterrupt", "message": ""}),
+    ],
+)
+def test_a_module_that_ends_everything(root: Path, handler: str, error: dict[str, str]) -> None:
+    """It is not usable, and what it names is said all the same."""
+    facts, status = explained(root, handler)
+
+    assert (error, False, 1) == (facts["error"], facts["usable"], status)
+    assert ("standard", f"handler in the module {handler.partition('.')[0]}") == (facts["convention"], facts["names"])
+
+
+def test_the_argument_and_the_flags_win_over_the_variables(root: Path) -> None:
+    """As in `dispatch run`: --env says what they leave open."""
+    variables = ("--env", "HANDLER=app.two", "--env", "HANDLER_CONVENTION=lambda", "--env", "HANDLER_PLUGINS=no_such")
+
+    facts, _ = explained(root, "app.one", *variables, "--convention", "json", "--plugins", "")
+    assert ("one in the module app", "json") == (facts["names"], facts["convention"])
+    facts, _ = explained(root, "app.one", *variables, "--plugins", "")
+    assert "lambda" == facts["convention"]
+    facts, status = explained(root, "app.one", *variables)
+    assert ("Runtime.PluginError", 1) == (facts["error"]["type"], status)
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("HANDLER_ENCODING=nope", "HANDLER_ENCODING is 'nope'"),
+        ("HANDLER_WORKERS=0", "HANDLER_WORKERS is '0'"),
+        ("HANDLER_CONCURRENCY=async", "async def"),
+    ],
+)
+def test_a_variable_that_the_runtime_would_refuse(root: Path, variable: str, words: str) -> None:
+    """A handler that could not be started is not usable."""
+    facts, status = explained(root, "app.one", "--env", variable)
+
+    assert ("Runtime.InvalidSetting", False, 1) == (facts["error"]["type"], facts["usable"], status)
+    assert words in facts["error"]["message"]
+
+
+def test_a_reserved_variable(root: Path) -> None:
+    """It is a usage error, as in `dispatch run`."""
+    done = dispatch(root, "explain", "app.one", "--env", "_HANDLER=app.two")
+
+    assert (2, True) == (done.returncode, "_HANDLER is reserved" in done.stderr)
+
+
+def test_imports(root: Path) -> None:
+    """What a start costs, module by module; what is printed meanwhile is no answer."""
+    done = dispatch(root, "explain", "noisy.handler", "--imports", "--json")
+
+    found = {entry["module"] for entry in json.loads(done.stdout)}
+    assert ({"dispatch.load", "colorsys"}, 0) == (found & {"dispatch.load", "colorsys"}, done.returncode)
+    assert {"noise", "more noise"} <= set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch.std"], "Runtime.ImportModuleError"),
+        (["app.one", "--convention", "nope"], "Runtime.UnknownConvention"),
+        (["app.one", "--env", "HANDLER_PLUGINS=nosuch"], "Runtime.PluginError"),
+        (["app.one", "--plugins", "nosuch"], "Runtime.PluginError"),
+        (["ends.handler"], "Runtime.ExitError"),
+        (["raises.handler"], "Own"),
+    ],
+)
+def test_imports_of_what_does_not_start(root: Path, arguments: list[str], words: str) -> None:
+    """The imports until then, why it did not start, and status 1; and nobody waits."""
+    done = dispatch(root, "explain", *arguments, "--imports", "--json")
+
+    assert "dispatch.load" in {entry["module"] for entry in json.loads(done.stdout)}
+    assert 1 == done.returncode
+    assert words in done.stderr
+    assert not {"Traceback", "\r"} & {done.stderr[:9], *done.stderr}
+
+
+def test_a_broken_plugin_is_listed(root: Path) -> None:
+    """One that was asked for has its row and its state, and the status is 1; a blocked one too, and the status is 0."""
+    done = dispatch(root, "plugins", "--plugins", "no_such", "--json")
+    rows = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert ("ok", "broken", 1) == (rows["standard"], rows["no_such"].partition(":")[0], done.returncode)
+    assert "HANDLER_PLUGINS asks for no_such, which is broken" in done.stderr
+
+    done = dispatch(root, "plugins", "--plugins", "no_such")
+    assert (True, 1) == ("no_such" in done.stdout, done.returncode)
+
+    done = dispatch(root, "plugins", "--plugins=-json", "--json")
+    rows = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert ("blocked", 0) == (rows["json"], done.returncode)
+
+
+def test_a_plugin_that_ends_everything(root: Path) -> None:
+    """It is an error in one line."""
+    done = dispatch(root, "plugins", "--plugins", "interrupts")
+
+    assert ("", "Error: KeyboardInterrupt: \n", 1) == (done.stdout, done.stderr, done.returncode)
