@@ -6,10 +6,13 @@ the first large text is met, because its import takes as long as simplejson's.
 
 from __future__ import annotations
 
+import sys
 from gc import get_referents
 from itertools import chain
 
 import simplejson
+
+from dispatch.names import shadowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,13 +53,17 @@ class _Fast:
 
     def seek(self) -> None:
         self.sought = True
+        # With another module in place of one of Python's own, importing orjson can end the process.
+        if shadowed(sys.path):
+            return
         try:
             import orjson
-        except ImportError:
+
+            self.passed_on = (
+                orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+            )
+        except (ImportError, AttributeError):  # or a module of the user's own has its name
             return
-        self.passed_on = (
-            orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-        )
         self.module = orjson
 
     def seek_blanks(self) -> None:

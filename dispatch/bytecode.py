@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EXTENDED_ARG = "EXTENDED_ARG"
+_ON_NAMES = ("STORE_NAME", "STORE_GLOBAL", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT")
 
 
 def binds(code: CodeType, name: str) -> bool:
@@ -17,14 +18,24 @@ def binds(code: CodeType, name: str) -> bool:
     return any(op == "STORE_NAME" and used == name for op, used in _name_operations(code))
 
 
-def reads_global(code: CodeType, names: frozenset[str]) -> bool:
-    """Whether the code, or a function or class in it, reads one of the names as a global."""
-    if any(
-        op.startswith(("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT")) and used in names
-        for op, used in _name_operations(code)
-    ):
-        return True
-    return any(reads_global(inner, names) for inner in code.co_consts if isinstance(inner, CodeType))
+def bound(code: CodeType) -> set[str]:
+    """The names that running a module's code binds, not counting those that only calling a function in it would."""
+    return {used for op, used in _name_operations(code) if op in {"STORE_NAME", "STORE_GLOBAL"}}
+
+
+def read(code: CodeType) -> set[str]:
+    """The names that the code, or a function or class in it, reads as globals."""
+    return _used(code, ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT"))
+
+
+def rebound(code: CodeType) -> set[str]:
+    """The names that the code, or a function or class in it, declares ``global`` and binds."""
+    return _used(code, ("STORE_GLOBAL",))
+
+
+def _used(code: CodeType, operations: tuple[str, ...]) -> set[str]:
+    used = {name for operation, name in _name_operations(code) if operation.startswith(operations)}
+    return used.union(*[_used(inner, operations) for inner in code.co_consts if isinstance(inner, CodeType)])
 
 
 def _name_operations(code: CodeType) -> Iterator[tuple[str, str]]:
@@ -38,6 +49,6 @@ def _name_operations(code: CodeType) -> Iterator[tuple[str, str]]:
             continue
         # The lowest bit of LOAD_GLOBAL's argument says whether a call follows (dis, "LOAD_GLOBAL").
         index = argument >> 1 if operation.startswith("LOAD_GLOBAL") else argument
-        if operation.startswith(("STORE_NAME", "LOAD_NAME", "LOAD_GLOBAL")) and index < len(names):
+        if operation.startswith(_ON_NAMES) and index < len(names):
             yield operation, names[index]
         argument = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dispatch.bytecode import reads_global
+from dispatch.bytecode import bound, read, rebound
 from dispatch.errors import HandlerNotFound, MalformedHandlerName
 from dispatch.found import described, syntax_error
 
@@ -25,7 +25,8 @@ def expression(source: str) -> Callable[..., Any]:
     """Python source as a callable of ``(event, headers)``.
 
     Statements that use neither ``event`` nor ``headers`` run once, now. From the first that does, everything runs for
-    each event, and the last one, an expression, is the answer. If none does, the last one must give a callable.
+    each event, and the last one, an expression, is the answer. If none does, the last one must give a callable. A
+    function uses the event, too, if it uses a name that a later statement makes of it.
     """
     try:
         tree = compile(source.strip(), "<handler>", "exec", _ONLY_AST, dont_inherit=True)
@@ -39,11 +40,11 @@ def expression(source: str) -> Callable[..., Any]:
             f"the handler {source!r}, read as Python source, does not end in an expression, which would be the answer"
         )
     statements, answer = [_code(tree, [node]) for node in body[:-1]], _code(tree, body[-1])
-    first = next((index for index, code in enumerate(statements) if reads_global(code, _FREE)), len(statements))
+    first = _first_for_each_event([*statements, answer])
     space = _expression_module().__dict__
     for code in statements[:first]:
         exec(code, space)  # noqa: S102 - the handler is the user's code
-    if first == len(statements) and not reads_global(answer, _FREE):
+    if first > len(statements):
         value = eval(answer, space)  # noqa: S307 - the handler is the user's code
         if not callable(value):
             raise HandlerNotFound(
@@ -59,6 +60,28 @@ def expression(source: str) -> Callable[..., Any]:
         return eval(answer, scope)  # noqa: S307 - the handler is the user's code
 
     return evaluate
+
+
+def uses_only_the_event(source: str) -> bool:
+    """Whether it is an expression of ``event`` and ``headers`` that names nothing else."""
+    try:
+        names = read(compile(source, "<handler>", "eval", dont_inherit=True))
+    except (SyntaxError, ValueError):
+        return False
+    return bool(names) and names <= _FREE
+
+
+def _first_for_each_event(parts: list[CodeType]) -> int:
+    """The index of the first part that uses the event, itself or by a name that is bound for each event."""
+    first = next((index for index, code in enumerate(parts) if _FREE & (read(code) | bound(code))), len(parts))
+    while True:
+        reads = {name for code in parts[first:] for name in read(code)}
+        binds = {name for code in parts[first:] for name in bound(code) | rebound(code)}
+        before = enumerate(parts[:first])
+        sooner = next((index for index, code in before if read(code) & binds or rebound(code) & reads), first)
+        if sooner == first:
+            return first
+        first = sooner
 
 
 def _code(tree: Any, nodes: Any) -> CodeType:

@@ -11,7 +11,7 @@ from dispatch.errors import DispatchError, ExitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -159,13 +159,14 @@ def _frames(error: BaseException, managed: bool) -> list[Any]:
 def _extracted(trace: TracebackType | None) -> list[Any]:
     try:
         from traceback import extract_tb
+
+        return list(extract_tb(trace))
     except Exception:  # noqa: BLE001 - a task root may have modules named like those that traceback imports
         frames = []
         while trace is not None:
             frames.append(_Frame(trace))
             trace = trace.tb_next
         return frames
-    return list(extract_tb(trace))
 
 
 class _Frame:
@@ -175,10 +176,14 @@ class _Frame:
         self.filename, self.name = trace.tb_frame.f_code.co_filename, trace.tb_frame.f_code.co_name
         self.lineno, self.line = trace.tb_lineno, None
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.filename, self.lineno, self.name, self.line))
+
 
 def _formatted(frames: list[Any]) -> list[str]:
     try:
         from traceback import format_list
+
+        return format_list(frames)
     except Exception:  # noqa: BLE001 - as above
-        return [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n' for frame in frames]
-    return format_list(frames)
+        return [f'  File "{file}", line {line}, in {name}\n' for file, line, name, _ in frames]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+#: Endings of handler strings that are meant for a file, which no function is likely to be called.
+_FILES = frozenset({"py", "pyc", "pyz"})
+
 
 def function(name: str, attribute: str, root: str, written: str | None = None) -> Callable[..., Any]:
     """A function of a module in the task root, or of one that is installed.
@@ -27,28 +30,34 @@ def function(name: str, attribute: str, root: str, written: str | None = None) -
     Args:
         name: the module's dotted name.
         attribute: the function's name.
-        root: the task root.
+        root: the task root, or an archive.
         written: the module as the handler string wrote it, with its slashes.
     """
-    top = name.partition(".")[0]
+    top, written = name.partition(".")[0], written or name
     if top in sys.builtin_module_names:
         raise BuiltInModuleConflict(
             f"the module {top} is compiled into Python, so no file can have its name; rename {top}.py",
-            managed=f"Cannot use built-in module {written or name} as a handler module",
+            managed=f"Cannot use built-in module {written} as a handler module",
         )
     names.claim(root, [top])
-    if attribute in {"py", "pyc"} and not names.offered(root, top):
+    file = f"{written}.{attribute}"
+    if attribute in _FILES and not names.offered(root, name):
+        missing = name if names.offered(root, top) else top
         raise ImportModuleError(
-            f"no script {name}.{attribute} in {root}; {listing(root)}",
-            managed=f"Unable to import module '{written or name}': No module named '{top}'",
+            no_file(file, root), managed=f"Unable to import module '{written}': No module named '{missing}'"
         )
-    return attribute_of(_imported(name, root, written or name), name, attribute, written or name)
+    try:
+        return attribute_of(_imported(name, root, written), name, attribute, written)
+    except (HandlerNotFound, ImportModuleError) as error:
+        if attribute in _FILES or os.path.isfile(os.path.join(root, file)):
+            error.args = (f"{no_file(file, root)}; as a function: {error}",)
+        raise
 
 
-def archive_function(path: str, name: str, attribute: str) -> Callable[..., Any]:
+def archive_function(path: str, name: str, attribute: str, written: str) -> Callable[..., Any]:
     """A function of a module inside a zip archive, whose libraries can be imported as well."""
     add_to_path(path)
-    return attribute_of(_imported(name, path, name), name, attribute, name)
+    return function(name, attribute, path, written)
 
 
 def _imported(name: str, root: str, written: str) -> ModuleType:
@@ -63,15 +72,16 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
         missing = getattr(error, "name", None)
         # An import that fails further down names another module: then the user's module is there, what it needs is not.
         if isinstance(error, ModuleNotFoundError) and missing and (name + ".").startswith(missing + "."):
+            where = f"{root} or on Python's path{'' if missing == name else f', not even {missing}'}"
             raise ImportModuleError(
-                f"no module {missing} in {root} or on Python's path; {listing(root)}", managed
+                f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}", managed
             ) from error
         raise ImportModuleError(f"the module {name} cannot be imported: {error}", managed) from error
 
 
 def attribute_of(module: ModuleType, name: str, attribute: str, written: str) -> Callable[..., Any]:
     """The callable of that name in a module. Raises HandlerNotFound, which lists what the module has."""
-    where = os.path.basename(getattr(module, "__file__", None) or name)
+    where = _below_the_root(getattr(module, "__file__", None) or name)
     try:
         value = getattr(module, attribute)
     except AttributeError:
@@ -85,6 +95,12 @@ def attribute_of(module: ModuleType, name: str, attribute: str, written: str) ->
     return value  # type: ignore[no-any-return]
 
 
+def _below_the_root(file: str) -> str:
+    """A module's file as seen from the task root, which is the outermost of the folders on Python's path."""
+    prefixes = [os.path.join(entry, "") for entry in sys.path if entry]
+    return max((file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix)), key=len, default=file)
+
+
 def syntax_error(what: str, error: SyntaxError, managed: str | None = None) -> DispatchError:
     """What is reported of source that cannot be compiled: where, and the line."""
     line = (error.text or "").strip()
@@ -93,9 +109,20 @@ def syntax_error(what: str, error: SyntaxError, managed: str | None = None) -> D
 
 
 def add_to_path(entry: str) -> None:
-    """Puts an entry right behind the task root."""
-    if entry not in sys.path:
-        sys.path.insert(1, entry)
+    """Puts a folder right behind the task root, and an archive before it: an archive brings its own libraries along."""
+    if os.path.isdir(entry):
+        if entry not in sys.path:
+            sys.path.insert(1, entry)
+        return
+    if sys.path[0] == entry:
+        return
+    try:
+        names.claim(entry)
+    except ImportError as error:
+        raise ImportModuleError(f"{entry} is not a zip archive: {error}") from error
+    if entry in sys.path:
+        sys.path.remove(entry)
+    sys.path.insert(0, entry)
 
 
 def described(value: object) -> str:
@@ -103,12 +130,40 @@ def described(value: object) -> str:
     return f"{type(value).__name__} {value!r:.60}"
 
 
-def listing(root: str) -> str:
-    """What a folder has that a handler string could name, for error messages."""
+def no_file(spec: str, root: str) -> str:
+    """Why a handler string names no file that can be used, for error messages."""
+    if os.path.isfile(os.path.join(root, spec)):
+        kinds = "neither Python (.py, .pyc, .pyz) nor executable"
+        return f"the file {spec} in {root} is {kinds}; chmod +x makes it a program"
+    return f"no file {spec} in {root}; {listing(root, spec)}"
+
+
+def listing(root: str, path: str = "") -> str:
+    """What there is that a handler string could name, for error messages.
+
+    Args:
+        root: the task root, or an archive.
+        path: what was looked for below it; the nearest folder to it is listed.
+    """
+    folder = os.path.dirname(os.path.normpath(path))
     try:
-        entries = sorted(entry for entry in os.listdir(root) if not entry.startswith((".", "__")))
+        entries = _entries(root, folder)
     except OSError as error:
-        return f"the folder cannot be read: {error.strerror}"
-    names = [entry + "/" if os.path.isdir(os.path.join(root, entry)) else entry for entry in entries]
-    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return f"it has: {shown}" if names else "it is empty"
+        return listing(root, folder) if folder else f"the folder cannot be read: {error.strerror}"
+    what = f"{folder}/" if folder else "it"
+    shown = ", ".join(entries[:12]) + (f" and {len(entries) - 12} more" if len(entries) > 12 else "")
+    return f"{what} has: {shown}" if entries else f"{what} is empty"
+
+
+def _entries(root: str, folder: str) -> list[str]:
+    """What is in a folder of the task root or of an archive, folders with a slash. Raises OSError if it is none."""
+    if os.path.isfile(root):
+        start = os.path.join(folder, "")
+        below = [member.removeprefix(start) for member in names.members(root) if member.startswith(start)]
+        if folder and not below:
+            raise FileNotFoundError
+        entries = {"".join(member.partition("/")[:2]) for member in below if member}
+    else:
+        path = os.path.join(root, folder)
+        entries = {entry + "/" * os.path.isdir(os.path.join(path, entry)) for entry in os.listdir(path)}
+    return sorted(entry for entry in entries if not entry.startswith((".", "__")))

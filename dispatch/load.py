@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
+    from dispatch.locate import Target
     from dispatch.plugins import Plugins
     from dispatch.response import Response
     from dispatch.types import Convention, Handler
@@ -104,7 +105,7 @@ class Choice:
         if asked_for == AUTO and not self.target.convention:
             self.target.find()
         self.name = self.target.convention if asked_for == AUTO else asked_for
-        self.convention = _convention(self.name, manager)
+        self.convention = _convention(self.name, manager, self.target if asked_for == AUTO else None)
 
     def load(self) -> Function:
         """Fetch the callable, which runs the user's module, and make a handler of it."""
@@ -140,11 +141,13 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
     root = os.path.abspath(root)
     asked, blocked = plugins.requested(plugin_setting)
     sources = plugins.installed([root, *sys.path])
+    # First, so that what we import is not looked for in the task root.
     if not (sources or asked or blocked):
-        # First, so that what a built-in convention imports is not looked for in the task root.
         choice = Choice(spec, root, convention, None)
         _put_first(root)
         return choice
+    for name in ("pluggy", *plugins.BUILT_IN.values()):
+        import_module(name)
     _put_first(root)
     return Choice(spec, root, convention, plugins.Plugins(sources, asked, blocked))
 
@@ -163,7 +166,7 @@ def _asked(manager: Plugins | None, spec: str, root: str) -> Any:
             return
 
 
-def _convention(name: str, manager: Plugins | None) -> Convention:
+def _convention(name: str, manager: Plugins | None, target: Target | None) -> Convention:
     known = sorted(plugins.BUILT_IN) if manager is None else manager.known()
     if manager is not None:
         found_one = manager.convention(name)
@@ -174,4 +177,5 @@ def _convention(name: str, manager: Plugins | None) -> Convention:
         offer: Callable[[], dict[str, Convention]] = import_module(plugins.BUILT_IN[name]).dispatch_conventions
         return offer()[name]
     left_out = "".join(f"; left out: {source}, {source.state}" for source in (manager.broken() if manager else ()))
-    raise UnknownConvention(f"no convention {name!r}; there are: {', '.join(known)}, and auto{left_out}")
+    wanted = f" for {target.description}" if target else ""
+    raise UnknownConvention(f"no convention {name!r}{wanted}; there are: {', '.join(known)}, and auto{left_out}")

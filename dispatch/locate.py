@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from dispatch import found
-from dispatch.errors import DispatchError, HandlerNotFound, MalformedHandlerName
+from dispatch import found, names
+from dispatch.errors import DispatchError, HandlerNotFound, ImportModuleError, MalformedHandlerName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,13 +89,18 @@ def _file(spec: str, root: str) -> Target | None:
         from dispatch import scripts
 
         if spec.endswith(_ARCHIVES):
-            return Target("script", f"the archive {spec}", lambda: scripts.archive_script(path, spec), path)
+            return Target("script", f"the archive {spec}", lambda: _archive(path, spec, scripts.archive_script), path)
         return Target("script", f"the script {spec}", lambda: scripts.script(path, spec, root), path)
     if os.access(path, os.X_OK):
         return Target("process", f"the program {spec}", lambda: _program(path), path)
-    raise HandlerNotFound(
-        f"the file {spec} in {root} is neither Python (.py, .pyc, .pyz) nor executable; chmod +x makes it a program"
-    )
+    return None
+
+
+def _archive(path: str, spec: str, script: Callable[[str, str], Callable[..., Any]]) -> Callable[..., Any]:
+    found.add_to_path(path)
+    if not names.offered(path, "__main__"):
+        raise ImportModuleError(f"no __main__.py in the archive {spec}; {found.listing(path)}")
+    return script(path, spec)
 
 
 def _program(path: str) -> Callable[..., Any]:
@@ -108,50 +113,73 @@ def _archived(spec: str, root: str) -> Target | None:
     if suffix is None or not _is_path(spec):
         return None
     stem, _, name = spec.partition(suffix + "/")
-    archive, (module, _, attribute) = stem + suffix, name.replace("/", ".").rpartition(".")
+    archive, (written, _, attribute) = stem + suffix, name.rpartition(".")
     path = _inside(archive, root)
     if path is None or not os.path.isfile(path):
-        raise HandlerNotFound(f"no archive {archive} in {root}; {found.listing(root)}")
-    if not module:
+        raise HandlerNotFound(f"no archive {archive} in {root}; {found.listing(root, archive)}")
+    module = _dotted(written)
+    if not module or not attribute.isidentifier():
         raise MalformedHandlerName(f"{spec} names no function: the form is {archive}/module.function")
     return Target(
         "standard",
         f"{attribute} in the module {module} of the archive {archive}",
-        lambda: found.archive_function(path, module, attribute),
+        lambda: found.archive_function(path, module, attribute, written),
         path,
     )
 
 
 def _function(spec: str, root: str) -> Target | None:
-    if not _is_path(spec):
+    if not _is_path(spec) or _is_arithmetic(spec, root):
         return None
     module, _, attribute = spec.rpartition(".")
-    if not module or not attribute.isidentifier() or not all(module.replace("/", ".").split(".")):
+    name = _dotted(module)
+    if not name or not attribute.isidentifier():
         if "/" in spec:
-            raise HandlerNotFound(f"no file {spec} in {root}; {found.listing(root)}")
+            raise HandlerNotFound(found.no_file(spec, root))
         return None
-    name = os.path.normpath(module).replace("/", ".") if "/" in module else module
     if name[0].isdigit():
         return None
     for candidate in _candidates(name):
-        _inside(candidate, root)
+        if os.path.islink(os.path.join(root, candidate)):
+            _inside(candidate, root)
     return Target(
         "standard", f"{attribute} in the module {name}", lambda: found.function(name, attribute, root, module)
     )
 
 
+def _dotted(path: str) -> str:
+    """The name of a module that is written as a path, ``./folder/module``; empty if it is none."""
+    name = ".".join(part for part in path.split("/") if part != ".")
+    return name if all(name.split(".")) else ""
+
+
+def _is_arithmetic(spec: str, root: str) -> bool:
+    """Whether it is an expression like ``event/2`` or ``-event.real`` and, as a path, names nothing that is there."""
+    if ("event" not in spec and "headers" not in spec) or all(part.isidentifier() for part in spec.split(".")):
+        return False
+    folder, slash, _ = spec.partition("/")
+    if os.path.lexists(os.path.join(root, folder)) if slash else names.offered(root, spec.rpartition(".")[0]):
+        return False
+    from dispatch import expressions  # as for scripts
+
+    return expressions.uses_only_the_event(spec)
+
+
 def _expression(spec: str, root: str) -> Target:
     target = _source(spec)
-    if not spec.isidentifier():
+    is_file = os.path.isfile(os.path.join(root, spec))
+    if not is_file and not _is_path(spec):
         return target
 
     def find() -> Callable[..., Any]:
         try:
             return target.find()
-        except NameError as error:
+        except (NameError, DispatchError) as error:
+            if not is_file and isinstance(error, DispatchError):
+                raise
             raise MalformedHandlerName(
-                f"{spec!r} names nothing: no file of that name in {root}, no module.function, "
-                f"and as an expression: {error}; {found.listing(root)}",
+                f"{spec!r} names nothing: it is no module.function, and as an expression it fails: {error}; "
+                f"{found.no_file(spec, root)}",
                 managed=f"Bad handler '{spec}': not enough values to unpack (expected 2, got 1)",
             ) from error
 
@@ -161,7 +189,8 @@ def _expression(spec: str, root: str) -> Target:
 def _candidates(module: str) -> list[str]:
     """The paths below the task root from which the module, or a package around it, would be loaded."""
     parts = module.split(".")
-    return ["/".join(parts[: count + 1]) + suffix for count in range(len(parts)) for suffix in ("", *_SCRIPTS, ".so")]
+    paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    return paths + [path + kind + suffix for path in paths for kind in ("", "/__init__") for suffix in names.SUFFIXES]
 
 
 def _is_path(spec: str) -> bool:

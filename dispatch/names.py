@@ -2,13 +2,14 @@
 
 The runtime imports what it needs before any user code. If the task root has a module of the same name (its own
 ``runtime.py``, its own release of a library that we use), ours leaves ``sys.modules``: the references that we hold stay
-good, and the user's ``import`` finds the user's.
+good, and the user's ``import`` finds the user's. The same goes for an archive that the handler string names.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from _imp import extension_suffixes  # as importlib.machinery has them, without its import
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +23,16 @@ CLAIMABLE = (
     "pluggy", "simplejson", "orjson", "msgspec", "httptools", "requests", "urllib3",
 )  # fmt: skip
 
+#: A module of each package of ours, by which a copy of this project is told from a package of the user's own.
+_MARKS = {"dispatch": "hookspecs", "conventions": "codec", "runtime": "lifecycle"}
+
+#: How a file's name goes on behind its module's.
+SUFFIXES = (".py", ".pyc", *extension_suffixes())
+
 
 def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
-    """Drop from ``sys.modules`` what the task root has too; returns the names it got."""
-    claimed = [name for name in names if offered(root, name) and not _loaded_from(root, name)]
+    """Drop from ``sys.modules`` what the task root (or the archive) has too; returns the names it got."""
+    claimed = [name for name in names if offered(root, name) and not _ours(root, name)]
     for name in claimed:
         for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
             del sys.modules[loaded]
@@ -35,15 +42,58 @@ def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
 
 
 def offered(root: str, name: str) -> bool:
-    """Whether the task root has a module or package of that name; a folder without Python in it is none."""
-    base = os.path.join(root, name)
+    """Whether the task root (or the archive) has that module or package; a folder without Python in it is none."""
+    base = os.path.join(root, name.replace(".", "/"))
+    if any(os.path.isfile(base + suffix) for suffix in SUFFIXES):
+        return True
     if os.path.isdir(base):
-        return any(entry.endswith((".py", ".pyc", ".so")) for entry in os.listdir(base))
-    return any(os.path.isfile(base + suffix) for suffix in (".py", ".pyc", ".so"))
+        walk = os.walk(base)
+        return any(file.endswith(SUFFIXES) for folder, _, files in walk if not _cache(folder) for file in files)
+    if not os.path.isfile(root):
+        return False
+    inside = [os.path.join(root, member) for member in members(root) if member.endswith((".py", ".pyc"))]
+    return any(file.startswith((base + "/", base + ".py")) for file in inside)
 
 
-def _loaded_from(root: str, name: str) -> bool:
-    """Whether the module, if it is loaded, came from the task root (as ours do when a checkout is the task root)."""
+def _cache(folder: str) -> bool:
+    return folder.endswith("__pycache__")
+
+
+def members(archive: str) -> list[str]:
+    """The paths of what is in a zip archive. Raises ImportError if it is none."""
+    import zipimport
+
+    # Where pkgutil looks, too: zipfile takes milliseconds to import, and the task root may have a module of its name.
+    directory: dict[str, dict[str, object]] = zipimport._zip_directory_cache  # type: ignore[attr-defined] # noqa: SLF001
+    return [*directory[zipimport.zipimporter(archive).archive]]
+
+
+def shadowed(paths: Iterable[str]) -> bool:
+    """Whether a folder or an archive that comes before Python's own library has modules named like some of that."""
+    library = os.path.dirname(os.__file__)
+    for path in paths:
+        if path == library:
+            return False
+        try:
+            entries = os.listdir(path) if os.path.isdir(path) else members(path)
+        except (OSError, ImportError):
+            continue
+        names = {entry.partition("/")[0].partition(".")[0] for entry in entries} & sys.stdlib_module_names
+        if any(_regular(path, name, entries) for name in names):
+            return True
+    return False
+
+
+def _regular(path: str, name: str, entries: Sequence[str]) -> bool:
+    """Whether it is a module or a package with an ``__init__``; others lose to a module further behind (PEP 420)."""
+    files = [stem + suffix for stem in (name, f"{name}/__init__") for suffix in SUFFIXES]
+    return any(file in entries or os.path.isfile(os.path.join(path, file)) for file in files)
+
+
+def _ours(root: str, name: str) -> bool:
+    """Whether it is the module that is loaded (a checkout is the task root, say), or a copy of this project."""
+    if name in _MARKS and offered(root, f"{name}.{_MARKS[name]}"):
+        return True
     module = sys.modules.get(name)
     if module is None:
         return False

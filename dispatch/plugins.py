@@ -10,6 +10,7 @@ import os
 import sys
 
 from dispatch.errors import PluginError
+from dispatch.found import listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ class Plugins:
         self.sources += [Source(name, name) for name in asked]
         for source in self.sources:
             self._add(source)
+        for name in sorted(self._blocked):
+            if not any(source.answers_to(name) for source in self.sources):
+                there = ", ".join(source.name for source in self.sources)
+                warn(f"HANDLER_PLUGINS blocks {name}, which is no plugin; there are: {there}")
         for source in self.sources:
             if source.reference in asked and source.state.startswith("broken"):
                 raise PluginError(f"HANDLER_PLUGINS asks for {source.reference}, which is {source.state}")
@@ -148,7 +153,7 @@ class Plugins:
             plugin = _loaded(source.reference)
             if self._manager.is_registered(plugin):
                 return
-            source.hooks = self._register(plugin, source.name)
+            source.hooks = self._register(plugin, source)
             offers = self._conventions(plugin)
         except BaseException as error:
             if not _harmless(error):
@@ -160,15 +165,17 @@ class Plugins:
         for name, convention in offers.items():
             self._offers.setdefault(name, []).append((source, convention))
 
-    def _register(self, plugin: ModuleType, name: str) -> list[str]:
+    def _register(self, plugin: ModuleType, source: Source) -> list[str]:
         """Register a plugin as a whole or not at all; returns the names of its hooks."""
         hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
+        if not hooks and not source.distribution:
+            raise PluginError(f"it has no hook; the hooks are: {', '.join(sorted(known))}")
         for hook in hooks:
             if hook not in known:
                 raise PluginError(f"there is no hook {hook!r}; the hooks are: {', '.join(sorted(known))}")
         try:
-            self._manager.register(plugin, f"{name}:{id(plugin)}")
+            self._manager.register(plugin, f"{source.name}:{id(plugin)}")
         except Exception:
             # Up to 1.6 pluggy leaves a plugin that failed validation half registered.
             if self._manager.is_registered(plugin):
@@ -247,7 +254,13 @@ def _loaded(reference: str) -> Any:
     from importlib import import_module
 
     module, _, attribute = reference.partition(":")
-    plugin: Any = import_module(module)
+    try:
+        plugin: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise
+        where = f"{sys.path[0]} or on Python's path; {listing(sys.path[0], module.replace('.', '/'))}"
+        raise PluginError(f"no module {error.name} in {where}") from error
     for part in attribute.split(".") if attribute else ():
         plugin = getattr(plugin, part)
     return plugin

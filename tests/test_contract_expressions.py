@@ -31,6 +31,12 @@ FREE = [
     ("from app import double; double(event)", "abab"),
     ("match event:\n    case 'ab':\n        out = 'matched'\nout", "matched"),
     ("[n := event, n][1]", "ab"),
+    ("def f():\n    return 'hi ' + name\nname = event\nf()", "hi ab"),
+    ("class C:\n    def f(self):\n        return name\nc = C()\nname = event\nc.f()", "ab"),
+    ("def g():\n    return name\ndef f():\n    return g()\nfor name in event: pass\nf()", "b"),
+    ("def f():\n    return n\n[n := event, f()][1]", "ab"),
+    ("size = 0\ndef add(text):\n    global size\n    size += len(text)\nadd(event)\nstr(size)", "2"),
+    ("event = 'own'\nevent", "own"),
 ]
 CALLED = [
     ("lambda event, headers: event[::-1]", "ba"),
@@ -74,6 +80,13 @@ def test_setup_runs_once(serve: Serve) -> None:
     """A value that can be called is made once; its statements run at the start."""
     runtime = serve({}, "calls = []\nlambda event, headers: str(len(calls.append(event) or calls))")
     assert [b"1", b"2"] == [runtime.invoke(b"x").body for _ in range(2)]
+
+
+def test_statements_without_the_event_run_once(serve: Serve) -> None:
+    """What uses neither the event nor what is made of it runs at the start, though functions between use it."""
+    setup = "calls = []\ncalls.append(1)\ndef f():\n    return name\n"
+    runtime = serve({}, setup + "name = event\nf() + str(len(calls))")
+    assert [b"x1", b"y1"] == [runtime.invoke(body).body for body in (b"x", b"y")]
 
 
 def test_free_names_are_fresh(serve: Serve) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Ask, Files, write
+from test_contract_strings import archive
 
 NAMES = ("dispatch", "conventions", "runtime")
 KINDS = {
@@ -80,6 +81,33 @@ def test_handler_in_a_package_of_our_name(ask: Ask, name: str) -> None:
     source = "def handler(event, headers):\n    return f'{__name__} {event}'\n"
     files = {f"{name}/part.py": source}
     assert f"{name}.part x" == ask(files, b"x", f"{name}/part.handler").body.decode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("handler", ["{name}/deep/part.handler", "{name}.deep.part.handler", "app.handler"])
+def test_package_whose_modules_are_further_down(ask: Ask, name: str, handler: str) -> None:
+    """A package is the user's as well if only folders in it have modules."""
+    source = "def handler(event, headers):\n    return f'{__name__} {event}'\n"
+    task = {f"{name}/deep/part.py": source, f"{name}/data.json": "{}", "app.py": f"from {name}.deep.part import *\n"}
+    assert f"{name}.deep.part x" == ask(task, b"x", handler.format(name=name)).body.decode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folder_without_modules(ask: Ask, name: str) -> None:
+    """A folder of that name that holds only data does not stand in the way of ours."""
+    task = {f"{name}/deep/data.json": "", "app.py": f"import {name}\ndef handler(*_):\n    return {name}.__file__\n"}
+    assert ask(task).body.decode().endswith(f"{name}/__init__.py")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("handler", ["a.pyz", "a.pyz/{name}.handler", "a.pyz/app.handler"])
+def test_archive_with_our_names(ask: Ask, name: str, handler: str) -> None:
+    """A module of our name in an archive is what the archive's code imports, and so is a handler in it."""
+    source = "OWN = 'own'\ndef handler(event, headers):\n    return f'{OWN} {__name__}'\n"
+    main = f"import {name}\nprint({name}.OWN, {name}.__name__, end='')\n"
+    task = {"a.pyz": archive(**{name: source, "app": f"from {name} import handler\n", "__main__": main})}
+    for files in (task, {**task, f"{name}.py": "OWN = 'the root'\n"}):
+        assert f"own {name}" == ask(files, b"x", handler.format(name=name)).body.decode()
 
 
 def test_failure_among_our_names(ask: Ask) -> None:

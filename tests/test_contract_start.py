@@ -66,11 +66,42 @@ INIT_ERRORS = {
     "no workers": ({"HANDLER_WORKERS": "0"}, None, ["HANDLER_WORKERS", "0"]),
     "task root": ({"LAMBDA_TASK_ROOT": "/no/such/folder"}, None, ["LAMBDA_TASK_ROOT", "/no/such/folder", "task"]),
     "no handler": ({"HANDLER": "", "_HANDLER": ""}, None, ["_HANDLER", "HANDLER"]),
-    "plugin": ({"HANDLER_PLUGINS": "no_such_plugin"}, "Runtime.PluginError", ["no_such_plugin", "HANDLER_PLUGINS"]),
+    "plugin": (
+        {"HANDLER_PLUGINS": "no_such_plugin"},
+        "Runtime.PluginError",
+        ["no_such_plugin", "HANDLER_PLUGINS", "Python's path", "app.py"],
+    ),
+    "no plugin": ({"HANDLER_PLUGINS": "app"}, "Runtime.PluginError", ["asks for app", "no hook", "dispatch_startup"]),
+    "no plugin of ours": ({"HANDLER_PLUGINS": "os"}, "Runtime.PluginError", ["asks for os", "no hook"]),
     "no module": ({"HANDLER": "ap.handler"}, "Runtime.ImportModuleError", ["ap", "app"]),
     "no function": ({"HANDLER": "app.handlr"}, "Runtime.HandlerNotFound", ["handlr", "app.py", "handler", "helper"]),
     "not callable": ({"HANDLER": "app.number"}, "Runtime.HandlerNotFound", ["number", "int"]),
     "no script": ({"HANDLER": "tol.py"}, None, ["tol.py", "tool.py"]),
+    "no script in a package": ({"HANDLER": "pkg/tool.py"}, None, ["no file pkg/tool.py", "pkg/ has: part.py"]),
+    "no script, but a package": ({"HANDLER": "pkg.py"}, None, ["no file pkg.py", "pkg/", "'py'", "pkg/__init__.py"]),
+    "no archive": ({"HANDLER": "tool.pyz"}, None, ["no file tool.pyz", "tool.py"]),
+    "no function in a package": (
+        {"HANDLER": "pkg.nope"},
+        "Runtime.HandlerNotFound",
+        ["nope", "pkg/__init__.py", "yes"],
+    ),
+    "no module in a package": (
+        {"HANDLER": "pkg.nope.f"},
+        "Runtime.ImportModuleError",
+        ["no module pkg.nope", "pkg/ has: part.py"],
+    ),
+    "no module in a folder": ({"HANDLER": "data/nope.f"}, None, ["no module data", "data/ has: numbers.csv"]),
+    "up and down": ({"HANDLER": "pkg/../app.handler"}, None, ["pkg/../app.handler", "app.py"]),
+    "a name": ({"HANDLER": "my-handler"}, "Runtime.MalformedHandlerName", ["my-handler", "app.py"]),
+    "neither Python nor executable": ({"HANDLER": "program"}, None, ["the file program", "chmod +x"]),
+    "neither, in a folder": ({"HANDLER": "data/program"}, None, ["the file data/program", "chmod +x"]),
+    "neither, with blanks": ({"HANDLER": "run me.sh"}, None, ["the file run me.sh", "chmod +x"]),
+    "neither, nor a module": ({"HANDLER": "run.sh"}, None, ["the file run.sh", "chmod +x", "no module run"]),
+    "neither, nor a function": (
+        {"HANDLER": "app.sh"},
+        None,
+        ["the file app.sh", "chmod +x", "'sh'", "app.py", "helper"],
+    ),
     "bad expression": ({"HANDLER": "event +"}, "Runtime.UserCodeSyntaxError", ["event +"]),
     "bad syntax": ({"HANDLER": "broken.handler"}, "Runtime.UserCodeSyntaxError", ["broken.py", "line 2"]),
     "bad syntax in script": ({"HANDLER": "broken.py"}, "Runtime.UserCodeSyntaxError", ["broken.py"]),
@@ -86,6 +117,10 @@ FILES = {
     "needs.py": "import no_such_library\ndef handler(event, headers):\n    return event\n",
     "raises.py": "1 / 0\n",
     "leaves.py": "import sys\nsys.exit(0)\n",
+    "pkg/__init__.py": "def yes(event, headers):\n    return event\n",
+    "pkg/part.py": "",
+    "data/numbers.csv": "",
+    **dict.fromkeys(["program", "data/program", "run me.sh", "run.sh", "app.sh"], "#!/bin/sh\n"),
 }
 
 
@@ -125,6 +160,21 @@ def test_runtime_api_address_is_required(tmp_path: Path, value: str) -> None:
         assert (1, False) == (status, "Traceback" in child.log)
     finally:
         child.kill()
+
+
+def test_program(fail: Fail, tmp_path: Path) -> None:
+    """An executable file is named in the init error, as long as no convention is there that runs it."""
+    root = write(tmp_path, {"program": "#!/bin/sh\n"})
+    (root / "program").chmod(0o755)
+    failed = fail({}, "program", root=root)
+    assert ("Runtime.UnknownConvention", True) == (failed.type, "the program program" in failed.report["errorMessage"])
+
+
+def test_blocking_what_is_no_plugin(serve: Serve) -> None:
+    """Blocking a plugin that is not there is said on standard error, and does no harm."""
+    runtime = serve(FILES, env={"HANDLER_PLUGINS": "-nope"})
+    assert b"x" == runtime.invoke(b"x").body
+    assert [True] * 2 == [word in runtime.child.log for word in ("blocks nope", "there are: standard")]
 
 
 def test_init_error_that_nobody_takes(serve: Serve) -> None:

@@ -40,6 +40,8 @@ TREE: Files = {
         ("tool.py", "tool x ['tool.py']"),
         ("folder/tool.py", "tool x ['folder/tool.py']"),
         ("./tool.py", None),
+        ("./app.handler", "app x"),
+        ("./package/./module.handler", "package.module x"),
         ("with space.py", "spaced"),
     ],
 )
@@ -93,12 +95,14 @@ ARCHIVE = archive(
         ("app.pyz/pack.part.func", b"pack.part"),
         ("app.pyz/pack/part.func", b"pack.part"),
         ("sub/app.pyz/module.func", b"brought along x"),
+        ("./sub/app.pyz/./module.func", b"brought along x"),
         ("sub/app.pyz", b"brought along x __main__"),
     ],
 )
-def test_archives(serve: Serve, handler: str, expected: bytes) -> None:
-    """An archive is a script by its __main__.py, or holds functions, with its libraries inside."""
-    runtime = serve({"app.pyz": ARCHIVE, "sub/app.pyz": ARCHIVE}, handler)
+@pytest.mark.parametrize("beside", [{}, {"module.py": "func = None\n", "library.py": "NAME = 'the root'\n"}])
+def test_archives(serve: Serve, handler: str, expected: bytes, beside: Files) -> None:
+    """An archive is a script by its __main__.py, or holds functions, with its libraries inside, whatever is beside it."""
+    runtime = serve({"app.pyz": ARCHIVE, "sub/app.pyz": ARCHIVE, **beside}, handler)
     assert [expected] * 2 == [runtime.invoke(b"x").body for _ in range(2)]
 
 
@@ -112,12 +116,22 @@ def test_archive_with_shebang(ask: Ask) -> None:
     [
         ("a.pyz/module.fun", ["fun", "func"]),
         ("a.pyz/modul.func", ["modul", "module"]),
-        ("b.pyz", ["b.pyz", "__main__"]),
+        ("a.pyz/pack.prt.func", ["pack.prt", "a.pyz", "pack/ has: part.py"]),
+        ("a.pyz/pack.func", ["a.pyz/pack/__init__.py"]),
+        ("a.pyz/tool.py", ["no file tool.py", "a.pyz", "library.py"]),
+        ("a.pyz/sys.func", ["sys"]),
+        ("a.pyz/../app.func", ["a.pyz/module.function"]),
+        ("b.pyz", ["b.pyz", "__main__", "module.py"]),
+        ("c.pyz", ["c.pyz is not a zip archive"]),
+        ("c.pyz/module.func", ["c.pyz is not a zip archive"]),
+        ("c.pzy/module.func", ["c.pzy", "c.pyz"]),
+        ("sub/d.pyz/module.func", ["sub/d.pyz", "sub/ has: e.pyz"]),
     ],
 )
 def test_archives_that_lack_it(fail: Fail, handler: str, words: list[str]) -> None:
     """What is not in the archive is an init error that names what is."""
-    failed = fail({"a.pyz": ARCHIVE, "b.pyz": archive(module="")}, handler)
+    failed = fail({"a.pyz": ARCHIVE, "b.pyz": archive(module=""), "c.pyz": "no zip", "sub/e.pyz": ARCHIVE}, handler)
+    assert failed.type.startswith("Runtime.")
     for word in words:
         assert word in failed.report["errorMessage"]
 
@@ -140,6 +154,8 @@ ESCAPES = [
     "linked_folder/outside.handler",
     "linked_folder.outside.handler",
     "linked_package.handler",
+    "package.handler",
+    "package.inside.handler",
     "linked_folder/other.pyz/module.func",
     "..outside.handler",
 ]
@@ -153,12 +169,13 @@ def test_no_way_out_of_the_task_root(fail: Fail, tmp_path: Path, handler: str) -
         tmp_path,
         {"outside.py": escape, "other.pyz": archive(__main__=escape, module=escape), "pack/__init__.py": escape},
     )
-    root = write(tmp_path / "task", {"folder/inside.py": ECHO})
+    root = write(tmp_path / "task", {"folder/inside.py": ECHO, "package/inside.py": ECHO})
     for link, target in {
         "linked.py": "outside.py",
         "linked.pyz": "other.pyz",
         "linked_folder": ".",
         "linked_package": "pack",
+        "package/__init__.py": "outside.py",
     }.items():
         (root / link).symlink_to(tmp_path / target)
     failed = fail({}, handler.format(parent=tmp_path.resolve()), root=root)
@@ -182,9 +199,48 @@ def test_links_inside_the_task_root(ask: Ask, tmp_path: Path) -> None:
         ("event", b"12"),
         ("event[0]", b"1"),
         ("len(event) and event", b"12"),
+        ("app.json", b"function"),
     ],
 )
-def test_auto(ask: Ask, handler: str, expected: bytes) -> None:
-    """auto: an existing script file, then a dotted name, then an expression."""
-    files = {"app.py": "import sys\nsys.stdout.write('script')\ndef handler(event, headers):\n    return 'function'\n"}
+@pytest.mark.parametrize("data", [{}, {"app.json": "{}", "event": "", "event[0]": ""}])
+def test_auto(ask: Ask, handler: str, expected: bytes, data: Files) -> None:
+    """auto: an existing script file, then a dotted name, then an expression, whatever data files are there."""
+    files = {
+        **data,
+        "app.py": "import sys\nsys.stdout.write('script')\ndef handler(*_):\n    return 'function'\njson = handler\n",
+    }
     assert expected == ask(files, b"12", handler).body
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        ("event/4", b"2.5"),
+        ("100//event", b"10"),
+        ("event/2.5", b"4.0"),
+        ("event.real/4-event.imag", b"2.5"),
+        ("-event.real", b"-10"),
+        ("1/event/event", b"0.01"),
+    ],
+)
+def test_arithmetic(ask: Ask, handler: str, expected: bytes) -> None:
+    """What looks like a path, names nothing that is there, and uses the event is an expression."""
+    assert expected == ask({"app.py": ECHO}, b"10", handler, "json").body
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        ("event/4", ["no file event/4", "event/ has: inside.py"]),
+        ("event/modul.handler", ["event.modul", "event/ has: inside.py"]),
+        ("events/inside.handler", ["events", "event/"]),
+        ("headers/inside.handler", ["headers", "event/"]),
+        ("-event.handlr", ["handlr", "-event.py"]),
+        ("my-event.handler", ["my-event", "-event.py"]),
+        ("event.handler", ["no 'handler' in event"]),
+    ],
+)
+def test_paths_that_look_like_arithmetic(fail: Fail, handler: str, words: list[str]) -> None:
+    """A path with a slip stays one: the message says what was looked for, and what there is."""
+    failed = fail({"event/inside.py": ECHO, "-event.py": ECHO}, handler)
+    assert [] == [word for word in words if word not in failed.report["errorMessage"]]
