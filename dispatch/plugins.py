@@ -10,7 +10,9 @@ import os
 import sys
 
 from dispatch.errors import PluginError
+from dispatch.faults import text
 from dispatch.found import listing
+from dispatch.locate import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ class Source:
 
     def answers_to(self, name: str) -> bool:
         """Whether ``-name`` means this plugin."""
-        return name in {self.name, self.reference, self.reference.partition(":")[0], self.distribution}
+        names = {self.name, self.reference, self.reference.partition(":")[0]}
+        return name in names or (bool(self.distribution) and _plain(name) == _plain(self.distribution))
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}" if self.distribution else self.reference
@@ -86,7 +89,7 @@ def installed(paths: Iterable[str]) -> list[Source]:
 def _declared(folder: str) -> Iterator[tuple[str, str]]:
     """The entry points of our group that a distribution declares, as name and reference."""
     try:
-        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8") as file:
+        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8", errors="replace") as file:
             text = file.read()
     except OSError:
         return
@@ -107,7 +110,11 @@ def requested(setting: str) -> tuple[list[str], list[str]]:
 
 def warn(message: str) -> None:
     """Tell the log of a plugin that was left out or a hook that failed."""
-    sys.stderr.write(f"dispatch: {message}\n")
+    line = f"dispatch: {message}\n"
+    try:
+        sys.stderr.write(line)
+    except (AttributeError, ValueError):  # a plugin may have closed it
+        os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
 class Plugins:
@@ -135,7 +142,7 @@ class Plugins:
         self.sources = [Source(name, reference, "handler-dispatch") for name, reference in BUILT_IN.items()]
         self.sources += sources
         self.sources += [Source(name, name) for name in asked]
-        for source in self.sources:
+        for source in [*self.sources]:
             self._add(source)
         for name in sorted(self._blocked):
             if not any(source.answers_to(name) for source in self.sources):
@@ -151,15 +158,17 @@ class Plugins:
             return
         try:
             plugin = _loaded(source.reference)
-            if self._manager.is_registered(plugin):
+            if self._manager.is_registered(plugin):  # installed, and asked for as well
+                self.sources.remove(source)
                 return
             source.hooks = self._register(plugin, source)
             offers = self._conventions(plugin)
         except BaseException as error:
             if not _harmless(error):
                 raise
-            source.state = f"broken: {type(error).__name__}: {error}"
-            warn(f"the plugin {source} is left out: {type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {text(error)}"
+            source.state = f"broken: {reason}"
+            warn(f"the plugin {source} is left out: {reason}")
             return
         source.conventions = sorted(offers)
         for name, convention in offers.items():
@@ -174,6 +183,7 @@ class Plugins:
         for hook in hooks:
             if hook not in known:
                 raise PluginError(f"there is no hook {hook!r}; the hooks are: {', '.join(sorted(known))}")
+            _check(plugin, hook)
         try:
             self._manager.register(plugin, f"{source.name}:{id(plugin)}")
         except Exception:
@@ -187,10 +197,10 @@ class Plugins:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
         try:
             results = self._manager.subset_hook_caller("dispatch_conventions", others)()
-        except Exception:
+            return dict(_named(item) for result in results for item in dict(result).items())
+        except BaseException:
             self._manager.unregister(plugin)
             raise
-        return {name: convention for result in results for name, convention in dict(result).items()}
 
     def known(self) -> list[str]:
         """The names of all conventions that can be asked for."""
@@ -214,7 +224,11 @@ class Plugins:
         """What each plugin that has a say makes of a handler string, first come first."""
         for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
             name = implementation.plugin_name.partition(":")[0]
-            yield name, _guarded(implementation, {"spec": spec, "root": root})
+            claim = _guarded(implementation, {"spec": spec, "root": root})
+            if not isinstance(claim, Target | None):
+                warn(f"dispatch_locate of the plugin {name} gave {type(claim).__name__}, neither a Target nor None")
+                claim = None
+            yield name, claim
 
     def hook(self, name: str) -> Callable[..., None] | None:
         """A function that tells every plugin that has the hook; None if none has it, so that nobody is called."""
@@ -237,13 +251,37 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
         if not _harmless(error):
             raise
         name = implementation.plugin_name.partition(":")[0]
-        warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {error}")
+        warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {text(error)}")
         return None
 
 
 def _harmless(error: BaseException) -> bool:
     """Whether it is a fault of the plugin's. The runtime ends itself by a subclass of SystemExit, which has to pass."""
-    return isinstance(error, Exception) or type(error) is SystemExit
+    return not isinstance(error, SystemExit) or type(error) is SystemExit
+
+
+def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
+    name, convention = item
+    if not isinstance(name, str) or not callable(convention):
+        raise PluginError(f"dispatch_conventions gives {name!r}: {convention!r}, which is not a name and a function")
+    return name, convention
+
+
+def _check(plugin: ModuleType, hook: str) -> None:
+    """Raise PluginError for a hook that would never run."""
+    from inspect import iscoroutinefunction  # which pluggy has imported
+
+    function = getattr(plugin, hook)
+    options = getattr(function, f"{GROUP}_impl", {})
+    if options.get("wrapper") or options.get("hookwrapper"):
+        raise PluginError(f"{hook} is a wrapper: hooks observe, and a convention is what changes answers")
+    if iscoroutinefunction(function):
+        raise PluginError(f"{hook} is an async def, and hooks are called as plain functions")
+
+
+def _plain(distribution: str) -> str:
+    """A distribution's name as names are compared (packaging.python.org, name normalization)."""
+    return "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))
 
 
 def _is_hook(plugin: object, name: str) -> bool:

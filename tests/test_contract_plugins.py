@@ -90,6 +90,22 @@ BROKEN = {
     "misspelled": ("def dispatch_statup(function):\n    pass\n", "dispatch_statup"),
     "conventions raise": ("def dispatch_conventions():\n    raise KeyError('own')\n", "own"),
     "conventions are no mapping": ("def dispatch_conventions():\n    return 5\n", "broken"),
+    "conventions without a name": ("def dispatch_conventions():\n    return {1: id, None: id}\n", "not a name"),
+    "conventions without a function": ("def dispatch_conventions():\n    return {'x': 5}\n", "not a name"),
+    "unprintable": (
+        "class E(Exception):\n    def __str__(self): raise KeyError\nraise E\n",
+        "E, whose text cannot be had",
+    ),
+    "interrupted": ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+    "base exception": ("class Own(BaseException): pass\nraise Own('own')\n", "own"),
+    "closes standard error": ("import sys\nsys.stderr.close()\n1 / 0\n", "division by zero"),
+    "wrapper": (
+        "import pluggy\n@pluggy.HookimplMarker('dispatch')(wrapper=True)\ndef dispatch_startup(function):\n    yield\n",
+        "wrapper",
+    ),
+    "async hook": ("async def dispatch_startup(function):\n    pass\n", "async def"),
+    "startup is interrupted": ("def dispatch_startup(function):\n    raise KeyboardInterrupt\n", "Interrupt"),
+    "locate gives no target": ("def dispatch_locate(spec, root):\n    return 'nonsense'\n", "gave str"),
     "startup raises": ("def dispatch_startup(function):\n    raise KeyError('own')\n", "own"),
     "locate raises": ("def dispatch_locate(spec, root):\n    raise KeyError('own')\n", "own"),
 }
@@ -126,6 +142,22 @@ def test_broken_plugin_that_is_asked_for(fail: Fail, name: str) -> None:
         "broken" in failed.report["errorMessage"],
         words in failed.report["errorMessage"] + failed.log,
     )
+
+
+@pytest.mark.parametrize("name", ["Acme.Weird_Name", "acme-weird-name", "acme_shout", "ACME__weird.name"])
+def test_blocking_a_distribution(fail: Fail, installed: dict[str, str], name: str) -> None:
+    """-name takes a distribution's name in every way in which it is written, an entry point's and a module's."""
+    files = distribution("acme_shout", SHOUT.format(mark="!"))
+    renamed = {file.replace("acme_shout-1.0", "Acme.Weird_Name-1.0"): text for file, text in files.items()}
+    install(installed, renamed)
+    failed = fail(APP, convention="shout", env={**installed, "HANDLER_PLUGINS": f"-{name}"})
+    assert "Runtime.UnknownConvention" == failed.type
+
+
+def test_entry_points_that_are_no_text(ask: Ask, installed: dict[str, str]) -> None:
+    """Another distribution's broken entry points are none of our business."""
+    install(installed, {"other-1.0.dist-info/entry_points.txt": b"[other]\n\xff = x\n"})
+    assert b"hey" == ask(APP, b"hey", env=installed).body
 
 
 def test_convention_of_a_broken_plugin(fail: Fail, installed: dict[str, str]) -> None:
