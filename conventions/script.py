@@ -1,117 +1,133 @@
 """A script as a function: the event on standard input, the answer on standard output.
 
-Each event gets streams of its own, so whatever a script does to them (closes, detaches, replaces or reconfigures them)
-ends with the event. What a thread prints that an earlier event left behind goes to the log.
+What is printed by something that an earlier event left behind goes to the log.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from _thread import _count as count_threads
 from _thread import get_ident
 
 from conventions.buffer import Buffer
 from conventions.standard import sendable
-from dispatch.errors import ExitError
-from dispatch.response import Response, stop, to_bytes
+from dispatch.invocation import handled
+from dispatch.response import OCTETS, HTTPResponse, Response, chunks, respond, stop
+from dispatch.scripts import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
     from typing import Any
 
     from dispatch.invocation import Invocation
     from dispatch.types import Conventions, Function, Handler
 
-_END = object()
+#: The functions in which a pool's worker waits for jobs and does them.
+_WORKERS = {("concurrent.futures.thread", "_worker"), ("multiprocessing.pool", "worker")}
 
 
 def script(function: Function) -> Handler:
     """main() -> None, which reads sys.stdin and writes sys.stdout; a generator's items are sent as they come."""
+    loaded = _under_way()
 
     def handle(invocation: Invocation) -> Response:
-        streams = _Streams(invocation)
-        items: Any = None
+        answer = _Answer(invocation, _under_way() - loaded)
+        streams = Streams(
+            "stdout",
+            "stderr",
+            stdin=io.TextIOWrapper(io.BufferedReader(_Event(invocation.body)), invocation.encoding),
+            stdout=io.TextIOWrapper(answer, invocation.encoding, newline="\n", write_through=True),
+        )
+        result: Any = None
         with streams:
-            items = function()
-        if hasattr(items, "__next__"):
-            return Response(_streamed(streams, items))
-        return Response(streams.answer.finish())
+            result = function()
+        if isinstance(result, HTTPResponse):
+            body = result.body if hasattr(result.body, "__next__") else iter([result.body])
+            result.body = _streamed(answer, streams.over(body))
+            return respond(result, sendable, OCTETS)
+        if hasattr(result, "__next__"):
+            return Response(_streamed(answer, streams.over(result)))
+        return Response(answer.finish())
 
     return handle
 
 
-def _streamed(streams: _Streams, items: Iterator[Any]) -> Iterator[bytes]:
-    """What a generator prints and yields, item by item."""
+def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
+    """What is printed and what is yielded, item by item."""
+    parts = chunks(items, sendable)
     try:
-        while True:
-            item: Any = _END
-            with streams:
-                item = next(items, _END)
-            if item is _END:
-                yield streams.answer.finish()
-                return
-            yield streams.answer.take() + to_bytes(sendable(item))
+        for part in parts:
+            yield answer.take() + part
+        yield answer.finish()
     finally:
-        streams.answer.finish()
-        stop(items)
+        answer.finish()
+        stop(parts)
+
+
+class _Event(io.BytesIO):
+    """The bytes of standard input."""
+
+    name = "<stdin>"
 
 
 class _Answer(Buffer):
-    """The bytes of standard output; what is written when the event is over goes to the log."""
+    """The bytes of standard output; what is written when the event is over, or by a stranger, goes to the log."""
 
-    def __init__(self) -> None:
+    name = "<stdout>"
+
+    def __init__(self, invocation: Invocation, strangers: frozenset[FrameType]) -> None:
         super().__init__()
+        self._invocation = invocation
+        self._strangers = strangers
         self._over = False
-        self._strangers = _other_threads()
-        self._log = sys.stdout
+        self._log: Any = getattr(sys, "stdout", None)
 
     def write(self, data: Any, /) -> int:
-        if self._over or (self._strangers and get_ident() in self._strangers):
-            return self._log.buffer.write(data)
+        if self._over or self._is_strange():
+            return self._log.buffer.write(data)  # type: ignore[no-any-return]
         return super().write(data)
+
+    def _is_strange(self) -> bool:
+        """Whether who writes was left behind by an earlier event.
+
+        Its context tells, where it has one. A thread without is a stranger if an earlier event started it; in a pool, a
+        job is one if it began before this event. By whose order anything else works cannot be told: what a thread of
+        import time prints, or a job that a pool begins now, counts as this event's, even if an earlier one asked for
+        it; what an earlier event's own thread prints never does, even if this one asks for it.
+        """
+        invocation = handled.get()
+        if invocation is not None:
+            return invocation is not self._invocation
+        return bool(self._strangers) and _activity(sys._getframe()) in self._strangers  # noqa: SLF001 - see inspect
 
     def finish(self) -> bytes:
         """What was written since it was last taken; whatever comes later is no answer."""
         self._over = True
+        self._strangers = frozenset()  # frames keep alive what is in them
         return self.take()
 
 
-class _Streams:
-    """Puts ``sys.stdin`` and ``sys.stdout`` of one event in place while the script runs, and keeps ``sys.argv``."""
-
-    def __init__(self, invocation: Invocation) -> None:
-        self.answer = _Answer()
-        self._stdin = io.TextIOWrapper(io.BytesIO(invocation.body), invocation.encoding)
-        self._stdout = io.TextIOWrapper(self.answer, invocation.encoding, newline="\n", write_through=True)
-
-    def __enter__(self) -> None:
-        self._before = sys.stdin, sys.stdout, sys.argv
-        sys.stdin, sys.stdout = self._stdin, self._stdout
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        streams: tuple[Any, ...] = (getattr(sys, "stdout", None), self._stdout)
-        for stream in streams:
-            try:
-                stream.flush()
-            except (ValueError, AttributeError):  # the script closed, detached, replaced or removed it
-                continue
-        sys.stdin, sys.stdout, sys.argv = self._before
-        # Not a subclass: the runtime ends itself by one.
-        if type(error) is not SystemExit:
-            return False
-        if error.code is None or (isinstance(error.code, int) and not error.code):
-            return True
-        reason = error.code if isinstance(error.code, str) else f"the script exited with status {error.code}"
-        raise ExitError(reason) from error
-
-
-def _other_threads() -> frozenset[int | None]:
-    """The threads that are alive before the event, but for this one: none of them is the event's own."""
-    threading = sys.modules.get("threading")
-    if threading is None or threading.active_count() == 1:
+def _under_way() -> frozenset[FrameType]:
+    """What other threads are doing now, each thing by its outermost frame."""
+    if not count_threads():
         return frozenset()
-    return frozenset(thread.ident for thread in threading.enumerate()) - {get_ident()}
+    tops = sys._current_frames()  # noqa: SLF001 - threads that were started by _thread are in no other list
+    del tops[get_ident()]
+    return frozenset(frame for frame in map(_activity, tops.values()) if frame)
+
+
+def _activity(frame: FrameType) -> FrameType | None:
+    """The outermost frame of what a thread does; in a pool's worker that of its job, None while it has none."""
+    inner: FrameType | None = None
+    outer: FrameType | None = frame
+    while outer is not None:
+        if (outer.f_globals.get("__name__"), outer.f_code.co_name) in _WORKERS:
+            return inner
+        inner, outer = outer, outer.f_back
+    return inner
 
 
 def dispatch_conventions() -> Conventions:
