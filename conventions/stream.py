@@ -13,7 +13,8 @@ from queue import Queue
 
 from conventions.buffer import Buffer
 from conventions.standard import sendable
-from dispatch.response import Response, chunks
+from dispatch.errors import MarshalError
+from dispatch.response import HTTPResponse, Response, chunks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def _run(function: Function, invocation: Invocation, output: _Output) -> None:
             for chunk in chunks(items, sendable):
                 output.write(chunk)
                 output.flush()
+        elif isinstance(items, HTTPResponse):
+            output.error = MarshalError("the function returned an HTTPResponse; this convention sends what is written")
     except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is read
         output.error = error
     finally:

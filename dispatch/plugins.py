@@ -179,7 +179,7 @@ class Plugins:
         hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
         if not hooks and not source.distribution:
-            raise PluginError(f"it has no hook; the hooks are: {', '.join(sorted(known))}")
+            warn(f"the plugin {source} has no hook; the hooks are: {', '.join(sorted(known))}")
         for hook in hooks:
             if hook not in known:
                 raise PluginError(f"there is no hook {hook!r}; the hooks are: {', '.join(sorted(known))}")

@@ -144,6 +144,14 @@ def test_broken_plugin_that_is_asked_for(fail: Fail, name: str) -> None:
     )
 
 
+def test_module_without_hooks(serve: Serve) -> None:
+    """A module that HANDLER_PLUGINS names and that has no hook is imported, and the log says what it may have meant."""
+    runtime = serve({"app.py": APP, "own.py": "print('IMPORTED')\n"}, env={"HANDLER_PLUGINS": "own"})
+    assert b"hey" == runtime.invoke(b"hey").body
+    runtime.child.wait_log("IMPORTED")
+    runtime.child.wait_log("the plugin own (own) has no hook; the hooks are: dispatch_after_invoke")
+
+
 @pytest.mark.parametrize("name", ["Acme.Weird_Name", "acme-weird-name", "acme_shout", "ACME__weird.name"])
 def test_blocking_a_distribution(fail: Fail, installed: dict[str, str], name: str) -> None:
     """-name takes a distribution's name in every way in which it is written, an entry point's and a module's."""

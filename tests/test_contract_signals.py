@@ -25,7 +25,9 @@ HANDLERS = {
     "            threading.Event().wait(60)\n        except BaseException: yield 'caught'",
     "async": "",
     "thread": "threading.Thread(target=threading.Event().wait, args=(60,)).start()\n    print('BUSY', flush=True)\n    threading.Event().wait(60)",
-    "subprocess": "import subprocess\n    subprocess.run(['sh', '-c', 'echo BUSY; exec sleep 60'])",
+    # Not with our output: whoever is started at that very moment is left behind, and would keep it open.
+    "subprocess": "print('BUSY', flush=True)\n    import subprocess\n"
+    "    subprocess.run(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)",
 }
 
 

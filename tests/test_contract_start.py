@@ -71,8 +71,6 @@ INIT_ERRORS = {
         "Runtime.PluginError",
         ["no_such_plugin", "HANDLER_PLUGINS", "Python's path", "app.py"],
     ),
-    "no plugin": ({"HANDLER_PLUGINS": "app"}, "Runtime.PluginError", ["asks for app", "no hook", "dispatch_startup"]),
-    "no plugin of ours": ({"HANDLER_PLUGINS": "os"}, "Runtime.PluginError", ["asks for os", "no hook"]),
     "no module": ({"HANDLER": "ap.handler"}, "Runtime.ImportModuleError", ["ap", "app"]),
     "no function": ({"HANDLER": "app.handlr"}, "Runtime.HandlerNotFound", ["handlr", "app.py", "handler", "helper"]),
     "not callable": ({"HANDLER": "app.number"}, "Runtime.HandlerNotFound", ["number", "int"]),

@@ -145,6 +145,12 @@ def test_one_mark_a_stream(ask: Ask, convention: str, encoding: str) -> None:
     assert ('"é"\n"ü"\n' if convention == "json" else "éü").encode(encoding) == answer.body
 
 
+def test_stream_that_returns_a_response(ask: Ask) -> None:
+    """An HTTPResponse that a function of the stream convention returns is an error, not lost."""
+    source = "import dispatch\ndef handler(input, output, headers):\n    return dispatch.HTTPResponse(404)\n"
+    assert "Runtime.MarshalError" == ask(source, convention="stream").report["errorType"]
+
+
 def test_files_that_go_back(ask: Ask) -> None:
     """In the stream convention a writer may change what it has not flushed, and counts what it has."""
     source = """

@@ -49,9 +49,9 @@ class KeptAlive(Transport):
         bytes(PIPELINED)
         self._last_used = 0.0
         self._asked: str | None = None
-        self._awake_until = 0.0
-        self._unwatched = 1
-        self._watch_in = 0
+        self._awake_until = 0.0  # 0 while nothing is looked for
+        self._unwatched = 1  # answers from one look to the next
+        self._watch_in = 0  # answers until the next look
 
     def get(self, path: str) -> Reply:
         if self._asked != path:
