@@ -43,7 +43,7 @@ BUDGETS = (
     Budget("the same, server and runtime on one processor", "small-one-cpu", "time", _LAMBDA, 0.60, _RIC),
     Budget("processor time per invocation", "small", "CPU", _LAMBDA, 0.50, _RIC),
     Budget("time per invocation, 120 KB of JSON in and out", "json", "time", _LAMBDA, 0.70, _RIC),
-    # orjson writes no blanks, and the managed runtime does: in the lambda convention it only reads.
+    # In the convention that is for JSON. The lambda convention writes the blanks of the managed runtime, too.
     Budget("the same in the json convention with the fast extra", "json", "time", "dispatch-json-fast", 0.35, _RIC),
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
     Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),

@@ -143,4 +143,4 @@ def test_an_answer_is_not_redirected(serving: Callable[..., Any], module: Any) -
     moved = reply(b"", "Location: /elsewhere", status="307 Temporary Redirect")
     transport, server = serving([moved], module=module)
     assert 307 == transport.post(ANSWER, {}, b"answer").status
-    assert 1 == len(server.heard[0])
+    assert 1 == b"".join(server.heard[0]).count(b"POST ")
