@@ -76,6 +76,8 @@ def _places(options: argparse.Namespace) -> tuple[str, str]:
     for file in filter(None, (options.json, options.page, options.svg)):
         if not file.parent.is_dir():
             raise BenchError(f"there is no folder {file.parent} for {file.name}")
+        if file.is_dir() or (file is options.page and not file.exists()):
+            raise BenchError(f"there is no file {file}")
     return around_figures(options.page.read_text()) if options.page else ("", "")
 
 

@@ -22,7 +22,7 @@ class Buffer(io.BytesIO):
         if whence == io.SEEK_CUR:
             offset += self.tell()
         elif whence == io.SEEK_END:
-            offset += self._taken + len(self.getbuffer())
+            offset += self._taken + super().seek(0, io.SEEK_END)
         return self._taken + super().seek(self._place(offset))
 
     def truncate(self, size: int | None = None) -> int:
@@ -30,7 +30,7 @@ class Buffer(io.BytesIO):
         return self._taken + super().truncate(None if size is None else self._place(size))
 
     def _place(self, position: int) -> int:
-        if position < self._taken:
+        if 0 <= position < self._taken:
             raise io.UnsupportedOperation(f"what stands before byte {self._taken} has been sent")
         return position - self._taken
 

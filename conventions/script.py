@@ -6,6 +6,7 @@ What is printed by something that an earlier event left behind goes to the log.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from _thread import _count as count_threads
 from _thread import get_ident
@@ -32,6 +33,7 @@ _WORKERS = {("concurrent.futures.thread", "_worker"), ("multiprocessing.pool", "
 def script(function: Function) -> Handler:
     """main() -> None, which reads sys.stdin and writes sys.stdout; a generator's items are sent as they come."""
     loaded = _under_way()
+    os.register_at_fork(after_in_child=_Answer.give_up)
 
     def handle(invocation: Invocation) -> Response:
         answer = _Answer(invocation, _under_way() - loaded)
@@ -42,8 +44,12 @@ def script(function: Function) -> Handler:
             stdout=io.TextIOWrapper(answer, invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
-        with streams:
-            result = function()
+        try:
+            with streams:
+                result = function()
+        except BaseException:
+            answer.finish()
+            raise
         if isinstance(result, HTTPResponse):
             body = result.body if hasattr(result.body, "__next__") else iter([result.body])
             result.body = _streamed(answer, streams.over(body))
@@ -77,16 +83,22 @@ class _Answer(Buffer):
     """The bytes of standard output; what is written when the event is over, or by a stranger, goes to the log."""
 
     name = "<stdout>"
+    _out_of_reach = False
+
+    @classmethod
+    def give_up(cls) -> None:
+        """This is a child process of the script's own, whose parent sends the answer."""
+        cls._out_of_reach = True
 
     def __init__(self, invocation: Invocation, strangers: frozenset[FrameType]) -> None:
         super().__init__()
         self._invocation = invocation
         self._strangers = strangers
         self._over = False
-        self._log: Any = getattr(sys, "stdout", None)
+        self._log: Any = sys.__stdout__
 
     def write(self, data: Any, /) -> int:
-        if self._over or self._is_strange():
+        if self._over or self._out_of_reach or (handled.get() is not self._invocation and self._is_strange()):
             return self._log.buffer.write(data)  # type: ignore[no-any-return]
         return super().write(data)
 
@@ -98,9 +110,8 @@ class _Answer(Buffer):
         import time prints, or a job that a pool begins now, counts as this event's, even if an earlier one asked for
         it; what an earlier event's own thread prints never does, even if this one asks for it.
         """
-        invocation = handled.get()
-        if invocation is not None:
-            return invocation is not self._invocation
+        if handled.get() is not None:
+            return True
         return bool(self._strangers) and _activity(sys._getframe()) in self._strangers  # noqa: SLF001 - see inspect
 
     def finish(self) -> bytes:

@@ -28,6 +28,11 @@ def read(code: CodeType) -> set[str]:
     return _used(code, ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT"))
 
 
+def deferred(code: CodeType) -> set[str]:
+    """The names that functions and classes in the code read as globals: later, if they are called later."""
+    return set().union(*[read(inner) for inner in code.co_consts if isinstance(inner, CodeType)])
+
+
 def rebound(code: CodeType) -> set[str]:
     """The names that the code, or a function or class in it, declares ``global`` and binds."""
     return _used(code, ("STORE_GLOBAL",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dispatch.bytecode import bound, read, rebound
+from dispatch.bytecode import bound, deferred, read, rebound
 from dispatch.errors import HandlerNotFound, MalformedHandlerName
 from dispatch.found import described, syntax_error
 
@@ -75,13 +75,24 @@ def _first_for_each_event(parts: list[CodeType]) -> int:
     """The index of the first part that uses the event, itself or by a name that is bound for each event."""
     first = next((index for index, code in enumerate(parts) if _FREE & (read(code) | bound(code))), len(parts))
     while True:
-        reads = {name for code in parts[first:] for name in read(code)}
         binds = {name for code in parts[first:] for name in bound(code) | rebound(code)}
-        before = enumerate(parts[:first])
-        sooner = next((index for index, code in before if read(code) & binds or rebound(code) & reads), first)
-        if sooner == first:
+        reads = _reached(parts[:first], {name for code in parts[first:] for name in read(code)})
+        for index, code in enumerate(parts[:first]):
+            # A function that looks up what is bound for each event, or binds what is read for each event.
+            if deferred(code) & binds or (rebound(code) & reads and bound(code) & reads):
+                first = index
+                break
+        else:
             return first
-        first = sooner
+
+
+def _reached(parts: list[CodeType], reads: set[str]) -> set[str]:
+    """These names, and those that functions of these names read in their turn."""
+    while True:
+        more = reads.union(*[deferred(code) for code in parts if bound(code) & reads])
+        if more == reads:
+            return reads
+        reads = more
 
 
 def _code(tree: Any, nodes: Any) -> CodeType:

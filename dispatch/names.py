@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from _imp import extension_suffixes  # as importlib.machinery has them, without its import
+from itertools import islice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,15 @@ CLAIMABLE = (
     "pluggy", "simplejson", "orjson", "msgspec", "httptools", "requests", "urllib3",
 )  # fmt: skip
 
-#: A module of each package of ours, by which a copy of this project is told from a package of the user's own.
-_MARKS = {"dispatch": "hookspecs", "conventions": "codec", "runtime": "lifecycle"}
+#: Modules of each package of ours, by which a copy of this project is told from a package of the user's own.
+_MARKS = {
+    "dispatch": ("faults", "hookspecs"),
+    "conventions": ("codec", "lambda_"),
+    "runtime": ("lifecycle", "transport.kept_alive"),
+}
+
+#: Files of a folder that are looked at for Python.
+_LOOKED_AT = 1000
 
 #: How a file's name goes on behind its module's.
 SUFFIXES = (".py", ".pyc", *extension_suffixes())
@@ -48,15 +56,12 @@ def offered(root: str, name: str) -> bool:
         return True
     if os.path.isdir(base):
         walk = os.walk(base)
-        return any(file.endswith(SUFFIXES) for folder, _, files in walk if not _cache(folder) for file in files)
+        files = (file for folder, _, files in walk if not folder.endswith("__pycache__") for file in files)
+        return any(file.endswith(SUFFIXES) for file in islice(files, _LOOKED_AT))
     if not os.path.isfile(root):
         return False
     inside = [os.path.join(root, member) for member in members(root) if member.endswith((".py", ".pyc"))]
     return any(file.startswith((base + "/", base + ".py")) for file in inside)
-
-
-def _cache(folder: str) -> bool:
-    return folder.endswith("__pycache__")
 
 
 def members(archive: str) -> list[str]:
@@ -92,7 +97,7 @@ def _regular(path: str, name: str, entries: Sequence[str]) -> bool:
 
 def _ours(root: str, name: str) -> bool:
     """Whether it is the module that is loaded (a checkout is the task root, say), or a copy of this project."""
-    if name in _MARKS and offered(root, f"{name}.{_MARKS[name]}"):
+    if name in _MARKS and all(offered(root, f"{name}.{mark}") for mark in _MARKS[name]):
         return True
     module = sys.modules.get(name)
     if module is None:

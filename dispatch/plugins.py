@@ -256,8 +256,8 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _harmless(error: BaseException) -> bool:
-    """Whether it is a fault of the plugin's. The runtime ends itself by a subclass of SystemExit, which has to pass."""
-    return not isinstance(error, SystemExit) or type(error) is SystemExit
+    """Whether it is a fault of the plugin's. Ctrl-C, and what the runtime ends itself by, have to pass."""
+    return type(error) is SystemExit or not isinstance(error, (KeyboardInterrupt, SystemExit))
 
 
 def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:

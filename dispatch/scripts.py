@@ -90,7 +90,9 @@ class Streams:
 
 
 def _lent(stream: Any, name: str) -> Any:
-    """A stream on top of another, which stays whole; that one itself where it has no bytes below, or none any more."""
+    """A stream on top of another, which stays whole; that one itself if it is not one of Python's own, or closed."""
+    if type(stream) is not io.TextIOWrapper or "write" in vars(stream):
+        return stream
     lent = _streams.get(name)
     if lent is None or lent.top_of is not stream or not lent.is_untouched():
         try:
@@ -240,14 +242,10 @@ def _script_name(spec: str) -> str:
 
 
 def archive_script(path: str, spec: str) -> Script:
-    """The ``__main__.py`` of a zip archive as a script."""
+    """The ``__main__.py`` of a zip archive, which is on ``sys.path``, as a script."""
     from zipimport import zipimporter
 
-    add_to_path(path)
-    try:
-        loader = zipimporter(path)
-    except ImportError as error:
-        raise ImportModuleError(f"{spec} is not a zip archive: {error}") from error
+    loader = zipimporter(path)
     # Not the archive's own name: a package inside may have that.
     name = f"{os.path.basename(spec).partition('.')[0]}__script"
     return Script(spec, os.path.join(path, "__main__.py"), name, _compiled(spec, loader, "__main__"), loader)

@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch import __version__, calling
+from dispatch import __version__, calling, faults
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError
 from dispatch.load import load
 from runtime import loop
@@ -89,7 +89,10 @@ def work(settings: Settings, address: Address) -> int:
     except RuntimeApiError as error:
         log.warning(str(error))
     # While the patience with which SIGTERM waits for user code still lasts.
-    calling.close()
+    try:
+        calling.close()
+    except BaseException as error:  # noqa: BLE001 - a second signal, or a task's own: the hooks run all the same
+        log.warning(f"the event loop did not end in order: {faults.text(error)}")
     signals.settle()
     signals.last_resort(reason)
     client.close()

@@ -2,14 +2,17 @@
 
 ``os.environ[...] = value`` calls the C library's setenv, and glibc never frees a value that it was given: some 140
 bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes
-see, at the moment when one is started. Of what multiprocessing spawns nothing is heard, so where it has spawned once,
-both are written each time.
+see, at the moment when one is started. Multiprocessing spawns without a word, so its function for that is wrapped.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VARIABLE = "_X_AMZN_TRACE_ID"
 
@@ -28,7 +31,7 @@ class Trace:
     def __init__(self) -> None:
         self._view: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
         self._hooked = False
-        self._spawns = False
+        self._wrapped = False
 
     def set(self, trace_id: str | None) -> None:
         """Make this the current value; None takes the variable away."""
@@ -36,11 +39,11 @@ class Trace:
             self._set_both(trace_id)
         elif trace_id:
             self._view[_KEY] = trace_id.encode()
-            if self._spawns:
-                self._tell()
-            elif not self._hooked:
+            if not self._hooked:
                 self._hooked = True
                 sys.addaudithook(self._audit)
+                if not _SPAWNING.isdisjoint(sys.modules):
+                    self._wrap()
         elif _KEY in self._view:
             del os.environ[VARIABLE]
 
@@ -54,8 +57,22 @@ class Trace:
         if event in _STARTS:
             self._tell()
         elif event == "import" and arguments[0] in _SPAWNING:
-            self._spawns = True
+            self._wrap()
+
+    def _wrap(self) -> None:
+        if self._wrapped:
+            return
+        self._wrapped = True
+        from multiprocessing import util as module
+
+        util: Any = module
+        spawn = util.spawnv_passfds
+
+        def tell_first(*arguments: object) -> object:
             self._tell()
+            return spawn(*arguments)
+
+        util.spawnv_passfds = tell_first
 
     def _tell(self) -> None:
         value = self._view.get(_KEY) if self._view is not None else None

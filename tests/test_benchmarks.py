@@ -221,6 +221,8 @@ def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
         (["smal"], "no scenario 'smal'; there are: cold, cold-100"),
         (["small", "--page", "no-marks.md"], "the page has no place for figures"),
         (["small", "--json", "missing/figures.json"], "there is no folder missing"),
+        (["small", "--json", "."], "there is no file ."),
+        (["small", "--page", "missing.md"], "there is no file missing.md"),
         (["--read", "missing.json"], "missing.json cannot be read: No such file"),
         (["--read", "no-marks.md"], "no-marks.md has no figures"),
     ],

@@ -89,6 +89,33 @@ def test_statements_without_the_event_run_once(serve: Serve) -> None:
     assert [b"x1", b"y1"] == [runtime.invoke(body).body for body in (b"x", b"y")]
 
 
+CONNECTED = """
+calls = []
+client = None
+def connect():
+    global client
+    calls.append(1)
+    client = str
+connect()
+client(event) + str(len(calls))
+"""
+LOOPED = """
+calls = []
+for i in range(1):
+    calls.append(i)
+for i in event:
+    pass
+event + str(len(calls))
+"""
+
+
+@pytest.mark.parametrize("source", [CONNECTED, LOOPED], ids=["global", "loop variable"])
+def test_setup_whose_names_are_used_again(serve: Serve, source: str) -> None:
+    """Setup stays setup where the event's part binds a name anew, or reads one that a function of the setup bound."""
+    runtime = serve({}, source)
+    assert [b"x1", b"y1"] == [runtime.invoke(body).body for body in (b"x", b"y")]
+
+
 def test_free_names_are_fresh(serve: Serve) -> None:
     """An expression with free names is evaluated for each event, each with its own."""
     runtime = serve({}, "event + headers['X-Own']")

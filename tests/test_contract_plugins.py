@@ -96,7 +96,6 @@ BROKEN = {
         "class E(Exception):\n    def __str__(self): raise KeyError\nraise E\n",
         "E, whose text cannot be had",
     ),
-    "interrupted": ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
     "base exception": ("class Own(BaseException): pass\nraise Own('own')\n", "own"),
     "closes standard error": ("import sys\nsys.stderr.close()\n1 / 0\n", "division by zero"),
     "wrapper": (
@@ -104,7 +103,6 @@ BROKEN = {
         "wrapper",
     ),
     "async hook": ("async def dispatch_startup(function):\n    pass\n", "async def"),
-    "startup is interrupted": ("def dispatch_startup(function):\n    raise KeyboardInterrupt\n", "Interrupt"),
     "locate gives no target": ("def dispatch_locate(spec, root):\n    return 'nonsense'\n", "gave str"),
     "startup raises": ("def dispatch_startup(function):\n    raise KeyError('own')\n", "own"),
     "locate raises": ("def dispatch_locate(spec, root):\n    raise KeyError('own')\n", "own"),

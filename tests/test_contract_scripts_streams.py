@@ -196,6 +196,59 @@ def test_threads_that_work_for_an_event(serve: Serve, source: str) -> None:
     assert [b"said\n"] * 4 == [runtime.invoke().body for _ in range(4)]
 
 
+@pytest.mark.parametrize(
+    "replace", ["sys.stderr = Tee(sys.stderr)", "write = sys.stderr.write\nsys.stderr.write = masked"]
+)
+def test_stderr_of_the_scripts_own(serve: Serve, replace: str) -> None:
+    """What a script puts in place of standard error while it is loaded stays in place for its events."""
+    source = """
+import sys
+def masked(text):
+    return write(text.replace("secret", "***"))
+class Tee:
+    def __init__(self, stream):
+        global write
+        write, self.stream = stream.write, stream
+    def write(self, text):
+        return masked(text)
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+{}
+def main():
+    print("the secret", file=sys.stderr)
+"""
+    runtime = serve({"s.py": source.format(replace)}, "s.py")
+    runtime.invoke()
+    runtime.child.wait_log("the ***\n")
+
+
+def test_child_process(serve: Serve) -> None:
+    """What a forked child prints goes to the log, the parent's output is the answer, now and later."""
+    source = "import os\ndef main():\n    child = os.fork()\n    if not child:\n        print('the child')\n        os._exit(0)\n"
+    runtime = serve({"s.py": source + "    os.waitpid(child, 0)\n    print('the parent')\n"}, "s.py")
+    assert [b"the parent\n"] * 2 == [runtime.invoke().body for _ in range(2)]
+    runtime.child.wait_log("the child\n")
+
+
+def test_thread_of_a_failed_event(serve: Serve) -> None:
+    """Who keeps the standard output of an event that failed writes to the log."""
+    source = """
+    import sys, threading
+    go = threading.Event()
+    def late(out):
+        go.wait(20)
+        out.write("late\\n")
+    def main():
+        if sys.stdin.read() == "fail":
+            threading.Thread(target=late, args=(sys.stdout,), daemon=True).start()
+            raise ValueError
+        go.set()
+    """
+    runtime = serve({"s.py": source}, "s.py")
+    assert ["error", "response"] == [runtime.invoke(event).kind for event in (b"fail", b"")]
+    runtime.child.wait_log("late\n")
+
+
 LEFT_BEHIND = {
     "thread": ("import threading", "threading.Thread(target=late, daemon=True).start()"),
     "thread without threading": ("import _thread", "_thread.start_new_thread(late, ())"),

@@ -42,6 +42,15 @@ def test_whatever_the_task_root_has(serve: Serve, name: str, convention: str, pl
     assert [large, large] == [runtime.invoke(large).body for _ in range(2)]
 
 
+@pytest.mark.parametrize("module", ["runtime.lifecycle", "conventions.codec", "dispatch.faults"])
+def test_a_module_named_like_one_of_ours(serve: Serve, module: str) -> None:
+    """One module of the same name does not make a package a copy of ours."""
+    name, _, part = module.partition(".")
+    source = f"from {module} import OWN\ndef handler(event, headers):\n    return OWN\n"
+    files = {f"{name}/__init__.py": "", f"{name}/{part}.py": "OWN = 'own'\n", "app.py": source}
+    assert b"own" == serve(files).invoke(b"").body
+
+
 def test_a_copy_of_this_project(serve: Serve, tmp_path: Path) -> None:
     """A task root that brings this project along, as an archive of all that a function needs does, has no module of its own."""
     task = tmp_path / "task"

@@ -51,9 +51,8 @@ def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
     """What stands in for typing while httptools is imported is gone before anybody else imports either."""
     (tmp_path / "app.py").write_text(
         "import atexit, httptools, typing\n"
-        "class Own(httptools.HTTPProtocol, typing.Protocol): pass\n"
         "def main(*args): pass\n"
-        "atexit.register(lambda: print('AT THE END', typing.Protocol, typing.Optional[int], Own.on_body))\n"
+        "atexit.register(lambda: print('AT THE END', typing.Protocol, typing.Optional[int], httptools.HTTPProtocol.on_body))\n"
     )
     assert "<class 'typing.Protocol'> typing.Optional[int] <function HTTPProtocol.on_body" in _started(
         tmp_path, "app.main"

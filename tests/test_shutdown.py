@@ -102,6 +102,25 @@ def test_while_the_event_loop_is_busy(serve: Serve, kind: str) -> None:
     assert ["BUSY", "HOOK SIGTERM"] == ended(runtime)
 
 
+def test_a_task_that_exits_when_it_is_cancelled(serve: Serve) -> None:
+    """What a task raises at its end keeps the hooks from nothing, and is not the status."""
+    source = """
+    import asyncio
+    async def task():
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            raise SystemExit(3)
+    async def handler(event, headers):
+        kept.append(asyncio.create_task(task()))
+        await asyncio.sleep(0)
+    kept = []
+    """
+    runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
+    runtime.invoke()
+    assert "HOOK SIGTERM" in ended(runtime)
+
+
 def test_while_it_is_loaded(serve: Serve) -> None:
     """While the function is still being loaded: no init error, and atexit all the same."""
     source = "import atexit, threading\natexit.register(print, 'AT EXIT')\nprint('BUSY')\nthreading.Event().wait()\n"

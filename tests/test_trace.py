@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import Serve
 
 APP = """
@@ -31,6 +32,7 @@ def test_child_processes_see_the_current_one(serve: Serve) -> None:
 
 SPAWNING = """
 import multiprocessing, os
+{first}
 
 def tell(pipe):
     pipe.send(os.environ.get("_X_AMZN_TRACE_ID"))
@@ -46,9 +48,10 @@ def handler(event, headers):
 """
 
 
-def test_spawned_processes_see_the_current_one(serve: Serve) -> None:
+@pytest.mark.parametrize("first", ["", "import multiprocessing.popen_spawn_posix"])
+def test_spawned_processes_see_the_current_one(serve: Serve, first: str) -> None:
     """Also what multiprocessing spawns, which starts its processes without a word to anybody."""
-    runtime = serve(SPAWNING)
+    runtime = serve(SPAWNING.format(first=first))
     traces = ["Root=1", "Root=2", None, "Root=2"]
     answers = [runtime.invoke(b"", {"Lambda-Runtime-Trace-Id": trace} if trace else None).body for trace in traces]
     assert [str(trace).encode() for trace in traces] == answers

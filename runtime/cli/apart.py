@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, NoReturn
 
 from dispatch import faults
-from dispatch.errors import DispatchError
 from runtime.lifecycle import leave
 
 Work = Callable[[], Iterable[Mapping[str, Any]]]
@@ -48,8 +47,7 @@ def _tell(work: Work, told: IO[str]) -> NoReturn:
             for facts in work():
                 write(facts)
         except BaseException as raised:  # noqa: BLE001 - other people's code may raise anything
-            kind = raised.error_type if isinstance(raised, DispatchError) else type(raised).__name__
-            error = {"type": kind, "message": faults.text(raised)}
+            error = {"type": faults.error_type(raised), "message": faults.text(raised)}
         write({"error": error})
     finally:
         leave(0)

@@ -1,4 +1,7 @@
-"""Checks that what is Python can be compiled; nothing of it is run."""
+"""Checks that what is Python can be compiled; nothing of it is run.
+
+The handler's own module has to be, and whatever lies in the root or in a package; any other file may be a template.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _OURS = "dispatch-runtime/"
 
 
 def syntax(inspected: Inspected) -> Iterator[Finding]:
-    """A module that can't be compiled; of libraries, which may bring templates of modules, only the handler's."""
+    """Modules that can't be compiled; of libraries, only the handler's."""
     here, wanted = sys.version_info.minor, int(inspected.python.rpartition(".")[2] or sys.version_info.minor)
     libraries, handler = _installed(inspected.root), _handlers(inspected)
     for path in sorted(inspected.modules.rglob("*.py")):
@@ -29,7 +32,13 @@ def syntax(inspected: Inspected) -> Iterator[Finding]:
             message = f"can't be compiled by Python 3.{here}, and perhaps not by {inspected.python}: {reason}"
             yield Finding("warning", "syntax", name, message)
         elif reason:
-            yield Finding("error", "syntax", name, f"can't be compiled by Python 3.{wanted}: {reason}")
+            level = "error" if name in handler or _is_importable(path, inspected.modules) else "warning"
+            yield Finding(level, "syntax", name, f"can't be compiled by Python 3.{wanted}: {reason}")
+
+
+def _is_importable(path: Path, root: Path) -> bool:
+    folders = path.relative_to(root).parents
+    return all((root / folder / "__init__.py").exists() for folder in folders if folder.name)
 
 
 def _installed(root: Path) -> set[str]:

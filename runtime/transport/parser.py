@@ -1,8 +1,7 @@
 """httptools' parser of responses, without the typing module, which is a tenth of a cold start.
 
 Of typing httptools takes two names, for the benefit of type checkers. Where nobody has imported typing yet, a stand-in
-has them for as long as httptools is being imported; whatever else is asked of it comes from the real module. What
-httptools made of them is forgotten, so that user code which imports it gets its own.
+has them for as long as httptools is being imported; whatever else is asked of it comes from the real module.
 """
 
 from __future__ import annotations
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 __all__ = ["HttpParserError", "HttpParserUpgrade", "HttpResponseParser"]
-
-#: The modules of httptools that know of typing.
-_TYPED = ("httptools", "httptools.parser", "httptools.parser.protocol")
 
 
 class _Typing(ModuleType):
@@ -50,8 +46,6 @@ def _httptools() -> Any:
         return import_module("httptools")
     finally:
         _forget(stand_in)
-        for name in _TYPED:
-            sys.modules.pop(name, None)
 
 
 if not TYPE_CHECKING:
