@@ -201,9 +201,9 @@ def _written_alike(value: Any) -> bool:
 
 def _held(level: list[Any], kinds: set[type]) -> list[Any]:
     """What the containers of a level hold, gathered in C; of keys orjson takes no other than text."""
-    if dict not in kinds:
+    # From 3.13 on get_referents tells nothing of an object's __dict__ while the object lives.
+    if dict not in kinds or sys.version_info < (3, 13):
         return get_referents(*level)
-    # Of an object's __dict__ get_referents tells nothing while the object lives (Python 3.13).
     dicts = level if len(kinds) == 1 else [item for item in level if type(item) is dict]
     held = [*chain.from_iterable(map(dict.values, dicts))]
     if list in kinds or tuple in kinds:
