@@ -13,14 +13,21 @@ _EXTENDED_ARG = "EXTENDED_ARG"
 _ON_NAMES = ("STORE_NAME", "STORE_GLOBAL", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT")
 
 
+#: What stands before the binding of a name that is no function: a constant, a module.
+_NO_FUNCTION = frozenset({"LOAD_CONST", "LOAD_SMALL_INT", "IMPORT_NAME"})
+
+
 def binds(code: CodeType, name: str) -> bool:
-    """Whether running a module's code binds the name: by def, class, import or assignment, not in a function."""
-    return any(op == "STORE_NAME" and used == name for op, used in _name_operations(code))
+    """Whether running a module's code binds the name to what may be a function: by def, class, import or assignment."""
+    return any(
+        op == "STORE_NAME" and used == name and before not in _NO_FUNCTION
+        for before, op, used in _name_operations(code)
+    )
 
 
 def bound(code: CodeType) -> set[str]:
     """The names that running a module's code binds, not counting those that only calling a function in it would."""
-    return {used for op, used in _name_operations(code) if op in {"STORE_NAME", "STORE_GLOBAL"}}
+    return {used for _, op, used in _name_operations(code) if op in {"STORE_NAME", "STORE_GLOBAL"}}
 
 
 def read(code: CodeType) -> set[str]:
@@ -39,15 +46,17 @@ def rebound(code: CodeType) -> set[str]:
 
 
 def _used(code: CodeType, operations: tuple[str, ...]) -> set[str]:
-    used = {name for operation, name in _name_operations(code) if operation.startswith(operations)}
+    used = {name for _, operation, name in _name_operations(code) if operation.startswith(operations)}
     return used.union(*[_used(inner, operations) for inner in code.co_consts if isinstance(inner, CodeType)])
 
 
-def _name_operations(code: CodeType) -> Iterator[tuple[str, str]]:
-    """The operations on names, each with its name."""
-    names, argument = code.co_names, 0
+def _name_operations(code: CodeType) -> Iterator[tuple[str, str, str]]:
+    """The operations on names: what stands before each, itself, its name."""
+    names, argument, before, operation = code.co_names, 0, "", ""
     units = code.co_code
     for position in range(0, len(units), 2):
+        if operation != _EXTENDED_ARG:
+            before = operation
         operation = opname[units[position]]
         argument = argument << 8 | units[position + 1]
         if operation == _EXTENDED_ARG:
@@ -55,5 +64,5 @@ def _name_operations(code: CodeType) -> Iterator[tuple[str, str]]:
         # The lowest bit of LOAD_GLOBAL's argument says whether a call follows (dis, "LOAD_GLOBAL").
         index = argument >> 1 if operation.startswith("LOAD_GLOBAL") else argument
         if operation.startswith(_ON_NAMES) and index < len(names):
-            yield operation, names[index]
+            yield before, operation, names[index]
         argument = 0

@@ -59,6 +59,14 @@ def test_main_is_loaded_once(serve: Serve) -> None:
     assert [b"1 True True", b"2 True True"] == [runtime.invoke(event).body for event in (b"a", b"b")]
 
 
+@pytest.mark.parametrize("main", ["main = 'x'", "main = 5", "main = None", "import main"])
+def test_a_main_that_is_no_function(serve: Serve, main: str) -> None:
+    """A script whose main is a constant or a module has none: it runs from top to bottom for each event."""
+    files = {"main.py": "NAME = 'main'\n", "s.py": f"{main}\nimport sys\nprint(sys.stdin.read(), end='')\n"}
+    runtime = serve(files, "s.py")
+    assert [b"one", b"two"] == [runtime.invoke(body).body for body in (b"one", b"two")]
+
+
 def test_guarded_call_is_not_run_twice(ask: Ask) -> None:
     """The usual last lines, a call of main() under __main__, do not run main() a second time."""
     source = "def main():\n    print('once', end='')\nif __name__ == '__main__':\n    main()\n"
