@@ -29,17 +29,11 @@ def expression(source: str) -> Callable[..., Any]:
     function uses the event, too, if it uses a name that a later statement makes of it.
     """
     try:
-        tree = compile(source.strip(), "<handler>", "exec", _ONLY_AST, dont_inherit=True)
+        statements, answer = _parts(source)
     except SyntaxError as error:
         raise syntax_error("the handler, read as Python source,", error) from error
     except ValueError as error:
         raise MalformedHandlerName(f"the handler cannot be read as Python source: {error}") from error
-    body = tree.body
-    if not body or type(body[-1]).__name__ != "Expr":
-        raise MalformedHandlerName(
-            f"the handler {source!r}, read as Python source, does not end in an expression, which would be the answer"
-        )
-    statements, answer = [_code(tree, [node]) for node in body[:-1]], _code(tree, body[-1])
     first = _first_for_each_event([*statements, answer])
     space = _expression_module().__dict__
     for code in statements[:first]:
@@ -93,6 +87,17 @@ def _reached(parts: list[CodeType], reads: set[str]) -> set[str]:
         if more == reads:
             return reads
         reads = more
+
+
+def _parts(source: str) -> tuple[list[CodeType], CodeType]:
+    """The statements, each compiled alone, and the expression that ends the source. Raises SyntaxError, ValueError."""
+    tree = compile(source.strip(), "<handler>", "exec", _ONLY_AST, dont_inherit=True)
+    body = tree.body
+    if not body or type(body[-1]).__name__ != "Expr":
+        raise MalformedHandlerName(
+            f"the handler {source!r}, read as Python source, does not end in an expression, which would be the answer"
+        )
+    return [_code(tree, [node]) for node in body[:-1]], _code(tree, body[-1])
 
 
 def _code(tree: Any, nodes: Any) -> CodeType:

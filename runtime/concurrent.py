@@ -34,7 +34,7 @@ def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, 
         client = connect()
         try:
             while True:
-                loop.handle(client, function, log, client.next())
+                loop.handle(client, function, log, client.next(), signals)
                 signals.check()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
             ended.put(error)

@@ -43,12 +43,38 @@ class Signals:
     def __init__(self) -> None:
         self.pending: Terminated | None = None
         self.last_resort: Callable[[str], None] = nothing
+        self.in_child = False
 
     def install(self) -> None:
         """From now on a signal ends the process in order."""
         signal.signal(signal.SIGTERM, self._terminate)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._terminate)
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def _let_go(self) -> None:
+        """This is a process that user code forked: it is no execution environment, and signals do what they do."""
+        self.in_child = True
+        self.pending, self.last_resort = None, nothing
+        ours = {
+            signal.SIGTERM: signal.SIG_DFL,
+            signal.SIGINT: signal.default_int_handler,
+            signal.SIGALRM: signal.SIG_DFL,
+        }
+        for number, default in ours.items():
+            if signal.getsignal(number) in (self._terminate, self._insist):
+                signal.signal(number, default)
+
+    def end_child(self, error: BaseException | None) -> None:
+        """In a process that user code forked, in which its handler has come to an end: end it as a program ends."""
+        if not self.in_child:
+            return
+        if error is not None and not isinstance(error, SystemExit):
+            sys.excepthook(type(error), error, error.__traceback__)
+        code = error.code if isinstance(error, SystemExit) else int(error is not None)
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)  # noqa: T201 - as Python itself does
+        leave(code if isinstance(code, int) else int(code is not None))
 
     def check(self) -> None:
         """Raise Terminated if user code swallowed it."""

@@ -12,6 +12,7 @@ from runtime.trace import Trace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from dispatch.invocation import Invocation
     from dispatch.load import Function
@@ -30,20 +31,20 @@ def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals)
         invocation = client.next()
         log.latest = invocation
         trace.set(invocation.trace_id)
-        handle(client, function, log, invocation)
+        handle(client, function, log, invocation, signals)
         signals.check()
 
 
-def handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation) -> None:
+def handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation, signals: Signals) -> None:
     """One invocation, from the event to what was put off until after the answer."""
     token = handled.set(invocation)
     try:
-        _handle(client, function, log, invocation)
+        _handle(client, function, log, invocation, signals)
     finally:
         handled.reset(token)
 
 
-def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation) -> None:
+def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation, signals: Signals) -> None:
     if function.before_invoke:
         function.before_invoke(invocation=invocation)
     response: Response | None = None
@@ -54,8 +55,10 @@ def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Inv
         raise
     except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
         error = failure
+        signals.end_child(error)
         client.fail(invocation, error)
     else:
+        signals.end_child(None)
         # Where nothing has to run in between, the answer and the next poll go out together.
         error = client.respond(invocation, response, not (function.after_invoke or invocation.afterwards))
     if isinstance(error, Terminated):
@@ -71,8 +74,10 @@ def _answered(function: Function, invocation: Invocation) -> Response:
     response = function.handler(invocation)
     if not isinstance(response, Response):
         raise MarshalError(f"the {function.convention} convention gave {type(response).__name__}, not a Response")
+    if isinstance(response.body, bytearray | memoryview):
+        response.body = bytes(response.body)
     if not isinstance(response.body, bytes):
-        response.body = _begun(response.body)
+        response.body = _begun(_chunks(response.body))
     elif len(response.body) > RESPONSE_LIMIT:
         raise ResponseTooLarge(
             f"Response payload size ({len(response.body)} bytes) exceeded maximum allowed payload size "
@@ -81,15 +86,29 @@ def _answered(function: Function, invocation: Invocation) -> Response:
     return response
 
 
+def _chunks(body: Any) -> Iterator[bytes]:
+    """The body of a streamed answer, as far as it is one. Raises MarshalError."""
+    if isinstance(body, str) or not hasattr(body, "__iter__"):
+        raise MarshalError(f"the body of a Response is bytes, or an iterator of bytes, not {type(body).__name__}")
+    return iter(body)
+
+
 def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    first = next(filter(None, chunks), b"")
+    first = _bytes(next(filter(None, chunks), b""))
     return _from(first, chunks)
+
+
+def _bytes(chunk: Any) -> bytes:
+    if not isinstance(chunk, bytes):
+        raise MarshalError(f"each chunk of a Response is bytes, not {type(chunk).__name__}")
+    return chunk
 
 
 def _from(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield first
-        yield from chunks
+        for chunk in chunks:
+            yield _bytes(chunk)
     finally:
         stop(chunks)
 

@@ -89,6 +89,12 @@ def test_statements_without_the_event_run_once(serve: Serve) -> None:
     assert [b"x1", b"y1"] == [runtime.invoke(body).body for body in (b"x", b"y")]
 
 
+@pytest.mark.parametrize("source", ["x = 1\nreturn event\nx", "(yield event)", "break\nevent", "await f(event)"])
+def test_sources_that_fail_late(fail: Fail, source: str) -> None:
+    """What only the compiler finds wrong is a syntax error as well."""
+    assert "Runtime.UserCodeSyntaxError" == fail({}, handler=source).type
+
+
 CONNECTED = """
 calls = []
 client = None

@@ -249,6 +249,38 @@ def test_no_poll_before_the_hook_ran(serve: Serve, tmp_path: Path) -> None:
     assert not any(request.pipelined for request in runtime.api.requests)
 
 
+WRONG_BODIES = {
+    "text": ("'text'", "Runtime.MarshalError"),
+    "number": ("5", "Runtime.MarshalError"),
+    "text by text": ("iter(['a', 'b'])", "Runtime.MarshalError"),
+    "bytearray": ("bytearray(b'xy')", b"xy"),
+    "memoryview": ("memoryview(b'xy')", b"xy"),
+    "list": ("[b'x', b'y']", b"xy"),
+    "iterator": ("iter([b'x', b'y'])", b"xy"),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), WRONG_BODIES.values(), ids=WRONG_BODIES)
+def test_bodies_of_a_response(serve: Serve, body: str, expected: str | bytes) -> None:
+    """What a convention answers is sent if it comes to bytes, and else an error of that invocation alone."""
+    convention = f"lambda function: lambda invocation: dispatch.Response({body})"
+    source = f"import dispatch\ndef dispatch_conventions():\n    return {{'own': {convention}}}\n"
+    runtime = serve({"app.py": APP, "own.py": source}, convention="own", env={"HANDLER_PLUGINS": "own"})
+    answers = [runtime.invoke(b"") for _ in range(2)]
+    assert [expected] * 2 == [
+        answer.report["errorType"] if answer.kind == "error" else answer.body for answer in answers
+    ]
+
+
+def test_chunk_of_a_wrong_type(ask: Ask) -> None:
+    """Behind the first chunk it is told in the trailers."""
+    convention = "lambda function: lambda invocation: dispatch.Response(iter([b'x', 'y']))"
+    source = f"import dispatch\ndef dispatch_conventions():\n    return {{'own': {convention}}}\n"
+    answer = ask({"app.py": APP, "own.py": source}, convention="own", env={"HANDLER_PLUGINS": "own"})
+    assert b"x" == answer.body
+    assert "Runtime.MarshalError" == answer.request.trailers["lambda-runtime-function-error-type"]
+
+
 def test_locate_hook(ask: Ask) -> None:
     """A plugin may claim a handler string before the built-in rules."""
     source = """

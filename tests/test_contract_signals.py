@@ -110,3 +110,32 @@ def test_no_stray_answer(serve: Serve) -> None:
     runtime.child.wait_log("BUSY")
     stop(runtime)
     assert [] == runtime.api.answers("one")
+
+
+FORKED = {
+    "returns": ("return 'the child'", "0"),
+    "exits": ("sys.exit(3)", "3"),
+    "exits with words": ("sys.exit('words')", "1"),
+    "raises": ("1 / 0", "1"),
+    "is terminated": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", "-15"),
+}
+
+
+@pytest.mark.parametrize("child", FORKED.values(), ids=FORKED)
+@pytest.mark.parametrize("convention", ["standard", "lambda"])
+def test_process_that_the_handler_forks(serve: Serve, convention: str, child: tuple[str, str]) -> None:
+    """It is a process of the user's own: it answers no event, takes no other, and signals end it as they end any."""
+    does, status = child
+    source = f"""
+    import os, signal, sys, time
+    def handler(event, more):
+        child = os.fork()
+        if not child:
+            {does}
+        return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    runtime = serve({"app.py": source, "own.py": HOOK}, convention=convention, env={"HANDLER_PLUGINS": "own"})
+    assert [status] * 2 == [runtime.invoke(b'"x"').body.decode().strip('"') for _ in range(2)]
+    assert (2, []) == (len(runtime.api.finished("POST")), runtime.api.finished("POST", "/error"))
+    assert "SHUTDOWN HOOK" not in runtime.child.log
+    assert (0, True, True) == stop(runtime)
