@@ -40,7 +40,7 @@ def script(function: Function) -> Handler:
         streams = Streams(
             "stdout",
             "stderr",
-            stdin=io.TextIOWrapper(io.BufferedReader(_Event(invocation.body)), invocation.encoding),
+            stdin=io.TextIOWrapper(io.BufferedReader(_Event(invocation)), invocation.encoding),
             stdout=io.TextIOWrapper(answer, invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
@@ -73,16 +73,47 @@ def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
         stop(parts)
 
 
-class _Event(io.BytesIO):
-    """The bytes of standard input."""
+class _Event(io.RawIOBase):
+    """The bytes of standard input; for who keeps it and works for a later event, those of that one."""
 
     name = "<stdin>"
+    _live: _Event
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._bytes = io.BytesIO(invocation.body)
+        _Event._live = self
+
+    def _source(self) -> io.BytesIO:
+        return self._live._bytes if handled.get() is self._live._invocation else self._bytes  # noqa: SLF001
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        return self._source().readinto(buffer)
+
+    def readall(self) -> bytes:
+        return self._source().read()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._source().seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._source().tell()
 
 
 class _Answer(Buffer):
-    """The bytes of standard output; what is written when the event is over, or by a stranger, goes to the log."""
+    """The bytes of standard output; what is written when the event is over, or by a stranger, goes to the log.
+
+    Who keeps it and works for a later event, as a log handler does, writes to the answer of that one.
+    """
 
     name = "<stdout>"
+    _live: _Answer | None = None
     _out_of_reach = False
 
     @classmethod
@@ -96,11 +127,16 @@ class _Answer(Buffer):
         self._strangers = strangers
         self._over = False
         self._log: Any = sys.__stdout__
+        _Answer._live = self
 
     def write(self, data: Any, /) -> int:
-        if self._over or self._out_of_reach or (handled.get() is not self._invocation and self._is_strange()):
-            return self._log.buffer.write(data)  # type: ignore[no-any-return]
-        return super().write(data)
+        invocation = handled.get()
+        if not (self._over or self._out_of_reach) and (invocation is self._invocation or not self._is_strange()):
+            return super().write(data)
+        live = self._live
+        if live is not None and live is not self and live._invocation is invocation:  # noqa: SLF001
+            return live.write(data)
+        return self._log.buffer.write(data)  # type: ignore[no-any-return]
 
     def _is_strange(self) -> bool:
         """Whether who writes was left behind by an earlier event.
@@ -117,6 +153,8 @@ class _Answer(Buffer):
     def finish(self) -> bytes:
         """What was written since it was last taken; whatever comes later is no answer."""
         self._over = True
+        if self._live is self:
+            _Answer._live = None
         self._strangers = frozenset()  # frames keep alive what is in them
         return self.take()
 

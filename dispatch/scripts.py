@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, ModuleType
-    from typing import Any
+    from typing import Any, Self
 
 _END = object()
 
@@ -29,7 +29,12 @@ class Streams:
     """The standard streams of one event, in place while its script runs; what was there before comes back.
 
     So does ``sys.argv``. A script that ends itself with status 0 has succeeded; with any other it raises ExitError.
+
+    Attributes:
+        in_place: the streams that an event has of its own now, by name.
     """
+
+    in_place: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
 
     def __init__(self, *lent: str, **given: Any) -> None:
         """Make the streams.
@@ -46,9 +51,11 @@ class Streams:
             own[hidden] = _lent(there.get(hidden), hidden)
             own[name] = own[hidden] if stream is there.get(hidden) else _lent(stream, name)
         self._own: dict[str, Any] = {**own, **given}
+        self._given = given
 
     def __enter__(self) -> None:
         there = vars(sys)
+        Streams.in_place = self._given
         self._before = {name: there.get(name) for name in self._own}
         there.update(self._own)
 
@@ -57,6 +64,7 @@ class Streams:
         written: tuple[Any, ...] = (there.get("stdout"), there.get("stderr"), self._own["stdout"])
         self._own["argv"] = there.get("argv")
         there.update(self._before)
+        Streams.in_place = {}
         for stream in written:
             try:
                 stream.flush()
@@ -151,6 +159,41 @@ class _Lent(io.RawIOBase):
         return self._stream.write(data)  # type: ignore[no-any-return]
 
 
+def _forwarded(name: str) -> Any:
+    def method(self: _Loaded, *arguments: Any, **options: Any) -> Any:
+        return getattr(self.now, name)(*arguments, **options)
+
+    return method
+
+
+class _Loaded:
+    """A standard stream while a script is loaded: for who keeps it, as a default say, that of the event under way."""
+
+    write, writelines, flush = map(_forwarded, ("write", "writelines", "flush"))
+    read, readline, readlines = map(_forwarded, ("read", "readline", "readlines"))
+    __iter__, __next__ = map(_forwarded, ("__iter__", "__next__"))
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._there = getattr(sys, name)
+
+    @property
+    def now(self) -> Any:
+        """The stream that is meant at this moment."""
+        return Streams.in_place.get(self._name, self._there)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self.now, attribute)
+
+    def __enter__(self) -> Self:
+        setattr(sys, self._name, self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if getattr(sys, self._name, None) is self:  # a script may put another one in its place
+            setattr(sys, self._name, self._there)
+
+
 #: The streams that are lent, by their names in ``sys``.
 _streams: dict[str, _Stream] = {}
 
@@ -199,7 +242,8 @@ class Script:
         assert module_spec is not None  # noqa: S101 - only without a loader is there none
         module = sys.modules[name] = module_from_spec(module_spec)
         sys.argv = [self.spec]
-        exec(self._code, module.__dict__)  # noqa: S102 - running the user's script is the job
+        with _Loaded("stdin"), _Loaded("stdout"):
+            exec(self._code, module.__dict__)  # noqa: S102 - running the user's script is the job
         return attribute_of(module, name, "main", name)
 
     def _run(self) -> None:

@@ -222,6 +222,44 @@ def main():
     runtime.child.wait_log("the ***\n")
 
 
+KEPT = {
+    "a log handler": """
+import logging, sys
+log = logging.getLogger("x")
+log.propagate = False
+log.setLevel("INFO")
+if not log.handlers:
+    log.addHandler(logging.StreamHandler(sys.stdout))
+log.info(sys.stdin.read())
+""",
+    "the root log handler": """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, level="INFO", format="%(message)s", force=True)
+logging.info(sys.stdin.read())
+""",
+    "a module's own": "import lib\nlib.copy()\n",
+    "a log handler of import time": """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, level="INFO", format="%(message)s", force=True)
+def main():
+    logging.info(sys.stdin.read())
+""",
+    "names": "from sys import stdin, stdout\ndef main():\n    stdout.write(stdin.read() + '\\n')\n",
+    "a method": "import sys\ninput = sys.stdin.readline\ndef main():\n    print(input())\n",
+    "defaults": "import sys\ndef main(inp=sys.stdin, out=sys.stdout):\n    print(*inp, file=out)\n",
+    "async": "from sys import stdin, stdout\nasync def main():\n    print(stdin.readline(), file=stdout)\n",
+}
+
+
+@pytest.mark.parametrize("source", KEPT.values(), ids=KEPT)
+def test_streams_that_are_kept(serve: Serve, source: str) -> None:
+    """Who keeps the streams of an earlier event, or of import time, uses those of the event it works for."""
+    lib = "from sys import stdin, stdout\ndef copy():\n    stdout.write(stdin.read() + '\\n')\n"
+    runtime = serve({"s.py": source, "lib.py": lib}, "s.py")
+    answers = [runtime.invoke(body).body for body in (b"one", b"two", "drei größer".encode())]
+    assert [b"one\n", b"two\n", "drei größer\n".encode()] == answers
+
+
 def test_child_process(serve: Serve) -> None:
     """What a forked child prints goes to the log, the parent's output is the answer, now and later."""
     source = "import os\ndef main():\n    child = os.fork()\n    if not child:\n        print('the child')\n        os._exit(0)\n"

@@ -228,6 +228,15 @@ def test_line_end_behind_a_traceback(pair: Pair) -> None:
     assert theirs.log + "\n" == ours.log
 
 
+@row("log-call")
+def test_record_that_cannot_be_formatted(pair: Pair) -> None:
+    """AWS's client lets the error of a log call out; here it is noted, as everywhere in Python."""
+    source = "import logging\ndef handler(event, context):\n    logging.warning('%d', 'x')\n    return event\n"
+    theirs, ours = both(pair(source), EVENT)
+    assert ("TypeError", b'{"a": 1}') == (failed(theirs)[0], answered(ours))
+    assert "--- Logging error ---" in ours.log
+
+
 @row("log-stream")
 def test_standard_stream_of_the_log(tmp_path: Path) -> None:
     """AWS's client writes records and reports to standard output, this runtime to standard error."""
