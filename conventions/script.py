@@ -15,7 +15,7 @@ from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.invocation import handled
 from dispatch.response import OCTETS, HTTPResponse, Response, chunks, respond, stop
-from dispatch.scripts import Streams
+from dispatch.streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 _EXTENDED_ARG = "EXTENDED_ARG"
 _ON_NAMES = ("STORE_NAME", "STORE_GLOBAL", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT")
 
-
 #: What stands before the binding of a name that is no function: a constant, a module.
 _NO_FUNCTION = frozenset({"LOAD_CONST", "LOAD_SMALL_INT", "IMPORT_NAME"})
 

@@ -56,7 +56,7 @@ def function(name: str, attribute: str, root: str, written: str | None = None) -
 
 def archive_function(path: str, name: str, attribute: str, written: str) -> Callable[..., Any]:
     """A function of a module inside a zip archive, whose libraries can be imported as well."""
-    add_to_path(path)
+    add_archive(path)
     return function(name, attribute, path, written)
 
 
@@ -108,21 +108,23 @@ def syntax_error(what: str, error: SyntaxError, managed: str | None = None) -> D
     return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg} ({where}: {line})", managed)
 
 
-def add_to_path(entry: str) -> None:
-    """Puts a folder right behind the task root, and an archive before it: an archive brings its own libraries along."""
-    if os.path.isdir(entry):
-        if entry not in sys.path:
-            sys.path.insert(1, entry)
-        return
-    if sys.path[0] == entry:
+def add_folder(folder: str) -> None:
+    """Puts a folder on ``sys.path``, right behind the task root."""
+    if folder not in sys.path:
+        sys.path.insert(1, folder)
+
+
+def add_archive(path: str) -> None:
+    """Puts an archive on ``sys.path``, before the task root: it brings its own libraries along."""
+    if sys.path[0] == path:
         return
     try:
-        names.claim(entry)
+        names.claim(path)
     except ImportError as error:
-        raise ImportModuleError(f"{entry} is not a zip archive: {error}") from error
-    if entry in sys.path:
-        sys.path.remove(entry)
-    sys.path.insert(0, entry)
+        raise ImportModuleError(f"{path} is not a zip archive: {error}") from error
+    if path in sys.path:
+        sys.path.remove(path)
+    sys.path.insert(0, path)
 
 
 def described(value: object) -> str:

@@ -97,7 +97,7 @@ def _file(spec: str, root: str) -> Target | None:
 
 
 def _archive(path: str, spec: str, script: Callable[[str, str], Callable[..., Any]]) -> Callable[..., Any]:
-    found.add_to_path(path)
+    found.add_archive(path)
     if not names.offered(path, "__main__"):
         raise ImportModuleError(f"no __main__.py in the archive {spec}; {found.listing(path)}")
     return script(path, spec)

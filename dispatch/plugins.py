@@ -224,7 +224,7 @@ class Plugins:
         for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
             name = implementation.plugin_name.partition(":")[0]
             claim = _guarded(implementation, {"spec": spec, "root": root})
-            if claim is not None and not all(hasattr(claim, name) for name in ("convention", "description", "find")):
+            if claim is not None and not all(hasattr(claim, part) for part in ("convention", "description", "find")):
                 warn(f"dispatch_locate of the plugin {name} gave {type(claim).__name__}, neither a Target nor None")
                 claim = None
             yield name, claim
