@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import select
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,30 +123,31 @@ def test_an_extension_that_fails(caller: Client, path: str, state: str) -> None:
 
 def test_events() -> None:
     """Who asked for INVOKE gets every event, also one from before the poll; who did not waits until all ends."""
-    with ThreadPoolExecutor(1) as pool:
-        with runtime_api() as api, client(api.address) as caller:
-            silent = Client(api.address)
-            told = register(caller, "keen", b'{"events": ["INVOKE"]}')
-            assert {"functionName": "function", "functionVersion": "$LATEST", "handler": ""} == told.json
-            waiting = pool.submit(call, silent, "GET", "event/next", identify(register(caller, "quiet")))
-            for number in "12":
-                api.offer(b"{}", number, arn="arn:f", trace_id="Root=1")
-                assert number == caller.next().headers["lambda-runtime-aws-request-id"]
-                event = call(caller, "GET", "event/next", identify(told)).json
-                assert event.pop("deadlineMs") > 0
-                expected = {
-                    "eventType": "INVOKE",
-                    "requestId": number,
-                    "invokedFunctionArn": "arn:f",
-                    "tracing": {"type": "X-Amzn-Trace-Id", "value": "Root=1"},
-                }
-                assert expected == event
-                caller.runtime("POST", f"runtime/invocation/{number}/response", b"x")
-            late = register(caller, "late")
-            assert refusal("RegistrationClosed", "Extension registration closed already") == (late.status, late.body)
-            assert not waiting.done()
-        assert isinstance(waiting.exception(PATIENCE), http.client.RemoteDisconnected)
-        silent.connection.close()
+    with runtime_api() as api, client(api.address) as caller:
+        silent = Client(api.address).connection
+        told = register(caller, "keen", b'{"events": ["INVOKE"]}')
+        assert {"functionName": "function", "functionVersion": "$LATEST", "handler": ""} == told.json
+        quiet = identify(register(caller, "quiet"))
+        silent.request("GET", "/2020-01-01/extension/event/next", headers=quiet)
+        for number in "12":
+            api.offer(b"{}", number, arn="arn:f", trace_id="Root=1")
+            assert number == caller.next().headers["lambda-runtime-aws-request-id"]
+            event = call(caller, "GET", "event/next", identify(told)).json
+            assert event.pop("deadlineMs") > 0
+            expected = {
+                "eventType": "INVOKE",
+                "requestId": number,
+                "invokedFunctionArn": "arn:f",
+                "tracing": {"type": "X-Amzn-Trace-Id", "value": "Root=1"},
+            }
+            assert expected == event
+            caller.runtime("POST", f"runtime/invocation/{number}/response", b"x")
+        late = register(caller, "late")
+        assert refusal("RegistrationClosed", "Extension registration closed already") == (late.status, late.body)
+        assert ([], [], []) == select.select([silent.sock], [], [], 0)
+    with pytest.raises(http.client.RemoteDisconnected):
+        silent.getresponse()
+    silent.close()
 
 
 SOURCE = """
