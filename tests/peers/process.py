@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -60,22 +61,40 @@ class Child:
             start_new_session=True,
         )
         self.heard = threading.Condition()
-        self.output = {"stdout": b"", "stderr": b""}
-        self.pumps = [threading.Thread(target=self._pump, args=(name,), daemon=True) for name in self.output]
+        self._output = {"stdout": b"", "stderr": b""}
+        self.pumps = [threading.Thread(target=self._pump, args=(name,), daemon=True) for name in self._output]
         for pump in self.pumps:
             pump.start()
 
     def _pump(self, name: str) -> None:
         pipe: IO[bytes] = getattr(self.process, name)
-        while data := os.read(pipe.fileno(), 65536):
-            with self.heard:
-                self.output[name] += data
+        while self._collect(name):
+            select.select([pipe], [], [])
+
+    def _collect(self, name: str) -> bool:
+        """Take what the pipe holds; whether more can come."""
+        pipe: IO[bytes] = getattr(self.process, name)
+        with self.heard:
+            while not pipe.closed and select.select([pipe], [], [], 0)[0]:
+                data = os.read(pipe.fileno(), 65536)
+                if not data:
+                    return False
+                self._output[name] += data
                 self.heard.notify_all()
+        return not pipe.closed
+
+    @property
+    def output(self) -> Mapping[str, bytes]:
+        """What it has written so far on each stream, to the last byte."""
+        for name in self._output:
+            self._collect(name)
+        return self._output
 
     @property
     def log(self) -> str:
         """Both streams, standard output first: where the log goes is the format's business, not every test's."""
-        return (self.output["stdout"] + self.output["stderr"]).decode(errors="replace")
+        output = self.output
+        return (output["stdout"] + output["stderr"]).decode(errors="replace")
 
     def wait_log(self, text: str) -> None:
         """Wait until the child has said this."""
@@ -98,7 +117,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
-        for name in self.output:
+        for name in self._output:
             getattr(self.process, name).close()
 
 
