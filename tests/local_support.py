@@ -166,8 +166,7 @@ class ServerProcess:
         assert self.process.stdout is not None
         first = self.process.stdout.readline()
         if not first.startswith("Serving on "):
-            self.process.wait(PATIENCE)
-            self._reader.join(PATIENCE)
+            self.wait()
             raise AssertionError(f"it did not start: {self.lines}")
         port = int(first.rsplit(":", 1)[1])
         self.host = f"127.0.0.1:{port}"
@@ -179,12 +178,18 @@ class ServerProcess:
         assert self.process.stderr is not None
         self.process.terminate()
         try:
-            self.process.wait(PATIENCE)
+            self.wait()
         finally:
             self.process.kill()
             self._reader.join(PATIENCE)
             self.process.stdout.close()
             self.process.stderr.close()
+
+    def wait(self) -> int:
+        """The exit status, once the process and its standard error have ended."""
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return status
 
     def line(self, words: str, count: int = 1) -> str:
         """Wait for the line with these words, the n-th of them; the line."""

@@ -218,7 +218,7 @@ def test_a_signal_ends_it_all(tmp_path: Path, number: signal.Signals) -> None:
     with ServerProcess(tmp_path, "app.handler", "--convention", "lambda") as server:
         pid = ask(server)
         server.process.send_signal(number)
-        assert 0 == server.process.wait(PATIENCE)
+        assert 0 == server.wait()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert not any("Traceback" in line for line in server.lines)
@@ -260,7 +260,7 @@ def test_events_under_way_finish_after_sigterm(tmp_path: Path) -> None:
             assert None is server.process.poll()
             (tmp_path / "go").touch()
             assert "done" == running.result(PATIENCE)
-            assert 0 == server.process.wait(PATIENCE)
+            assert 0 == server.wait()
             page.close()
         assert (tmp_path / "left").exists()
         ends = [line for line in server.lines if line.startswith("REPORT") and "Status" not in line]
@@ -280,7 +280,7 @@ def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[
             if number is signal.SIGTERM:
                 server.line("ending once")
         assert "the platform was stopped" in running.result(PATIENCE)["errorMessage"]
-        assert 0 == server.process.wait(PATIENCE)
+        assert 0 == server.wait()
         said = [line for line in server.lines if "is broken off" in line]
         assert (signals == [signal.SIGTERM], False) == (bool(said), any("Traceback" in line for line in server.lines))
 

@@ -432,7 +432,7 @@ def test_the_queue_survives_a_restart(tmp_path: Path) -> None:
         aws_client(first.address).invoke(FunctionName="function", InvocationType="Event", Payload=payload)
         wait_for(count.exists)
         first.process.kill()
-        first.process.wait()
+        first.wait()
     with ServerProcess(tmp_path, *arguments):
         wait_for(lambda: 2 == len(count.read_text().splitlines()))
 
