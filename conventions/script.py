@@ -74,7 +74,7 @@ def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
 
 
 class _Event(io.RawIOBase):
-    """The bytes of standard input; for who keeps it and works for a later event, those of that one."""
+    """Standard input of one event. What kept it from an earlier event reads the bytes of the one under way."""
 
     name = "<stdin>"
     _live: _Event
@@ -139,12 +139,10 @@ class _Answer(Buffer):
         return self._log.buffer.write(data)  # type: ignore[no-any-return]
 
     def _is_strange(self) -> bool:
-        """Whether who writes was left behind by an earlier event.
+        """Whether the writer was left behind by an earlier event.
 
-        Its context tells, where it has one. A thread without is a stranger if an earlier event started it; in a pool, a
-        job is one if it began before this event. By whose order anything else works cannot be told: what a thread of
-        import time prints, or a job that a pool begins now, counts as this event's, even if an earlier one asked for
-        it; what an earlier event's own thread prints never does, even if this one asks for it.
+        Where it has a context, that tells. Without one it was if its thread, or its job in a pool, was already running
+        when this event began. Anything else counts as this event's: whose order it works by cannot be told.
         """
         if handled.get() is not None:
             return True

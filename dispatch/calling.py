@@ -170,18 +170,22 @@ class _Pump:
 
     async def _drive(self) -> None:
         try:
+            await self._hand_over()
+        except BaseException as error:  # noqa: BLE001 - raised by a task, SystemExit would end the loop
+            self._failure = error
+        self._ready.put_nowait(None)
+
+    async def _hand_over(self) -> None:
+        try:
             await self._wanted.wait()
             async for item in self._source:
                 self._wanted.clear()
                 self._ready.put_nowait((item,))
                 await self._wanted.wait()
-        except BaseException as error:  # noqa: BLE001 - raised by a task, SystemExit would end the loop
-            self._failure = error
         finally:
             close = getattr(self._source, "aclose", None)
             if close is not None:
                 await close()
-            self._ready.put_nowait(None)
 
     async def _next(self) -> tuple[Any] | None:
         self._wanted.set()

@@ -26,7 +26,7 @@ def expression(source: str) -> Callable[..., Any]:
 
     Statements that use neither ``event`` nor ``headers`` run once, now. From the first that does, everything runs for
     each event, and the last one, an expression, is the answer. If none does, the last one must give a callable. A
-    function uses the event, too, if it uses a name that a later statement makes of it.
+    function uses the event, too, if it reads a global that a later statement makes of it.
     """
     try:
         statements, answer = _parts(source)

@@ -21,7 +21,8 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(_HERE, package, "") for package in ("dispatch", "conventions", "runtime"))
 
 #: Frames between ours and the user's: of the import system, and of the event loop that runs a coroutine.
-_MACHINERY = ("<frozen ", os.path.join("", "asyncio", ""), os.path.join("", "importlib", "__init__.py"))
+_LIBRARY = os.path.dirname(os.__file__)
+_MACHINERY = ("<frozen ", os.path.join(_LIBRARY, "asyncio", ""), os.path.join(_LIBRARY, "importlib", "__init__.py"))
 
 #: AWS's client leaves the X-Ray cause out from this size on (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024
@@ -48,7 +49,7 @@ def error_type(error: BaseException) -> str:
 
 
 def to_json(report: Report, limit: int | None = None) -> bytes:
-    """A report as JSON; with a limit in bytes, in ASCII and without as many of the outer frames as it takes."""
+    """A report as JSON. With a limit in bytes it is ASCII; outer frames, then the message, are cut until it fits."""
     # Not json: a task root may have a json.py of its own, and a failure must be told all the same.
     from _json import encode_basestring, encode_basestring_ascii
 
@@ -67,7 +68,8 @@ def _joined(report: Report, quoted: Callable[[str], str], limit: int | None = No
         while trace and len(head) + sum(map(len, trace)) + 2 * len(trace) + 20 > limit:
             del trace[0]
         if len(head) > limit:
-            return _joined({**report, "errorMessage": report["errorMessage"][: limit // 12]}, quoted)
+            # A character takes up to twelve bytes in ASCII.
+            return _joined({**report, "errorMessage": report["errorMessage"][: limit // 12], "stackTrace": []}, quoted)
     return f'{{{head}, "stackTrace": [{", ".join(trace)}]}}'
 
 
@@ -84,15 +86,23 @@ def xray_cause(error: BaseException, managed: bool = False) -> str | None:
     paths = ", ".join(quoted(path) for path in dict.fromkeys(frame.filename for frame in frames))
     kind = "LambdaValidationError" if known else error_type(error)
     exception = f'{{"message": {quoted(_message(error, managed))}, "type": {quoted(kind)}, "stack": [{stack}]}}'
-    cause = f'{{"working_directory": {quoted(os.getcwd())}, "exceptions": [{exception}], "paths": [{paths}]}}'
+    cause = f'{{"working_directory": {quoted(_folder())}, "exceptions": [{exception}], "paths": [{paths}]}}'
     return cause if len(cause) < XRAY_LIMIT else None
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # the handler has removed the folder that it changed into
+        return ""
 
 
 def _message(error: BaseException, managed: bool) -> str:
     if managed and isinstance(error, DispatchError) and error.managed is not None:
         return error.managed
     if type(error) is SystemExit:
-        return error.code if isinstance(error.code, str) else f"the handler called sys.exit({error.code or ''})"
+        code = "" if error.code is None else text(error.code)
+        return code if isinstance(error.code, str) else f"the handler called sys.exit({code})"
     return text(error)
 
 
@@ -117,10 +127,10 @@ def _trace(error: BaseException) -> list[str]:
         seen.add(id(error))
         lines += [headline] if headline else []
         lines += _formatted(_frames(error, managed=False))
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if cause is not None:
-            how = "Caused by" if error.__cause__ else "Raised while handling"
-            left.append((_headline(how, cause), cause))
+        if error.__cause__ is not None:
+            left.append((_headline("Caused by", error.__cause__), error.__cause__))
+        elif error.__context__ is not None and not error.__suppress_context__:
+            left.append((_headline("Raised while handling", error.__context__), error.__context__))
         members = enumerate(error.exceptions if isinstance(error, BaseExceptionGroup) else (), 1)
         left += reversed(
             [(_headline(f"Exception {number} of the group:", member), member) for number, member in members]
@@ -145,15 +155,11 @@ def _managed_trace(error: BaseException) -> list[str]:
 
 def _frames(error: BaseException, managed: bool) -> list[Any]:
     """The user's frames: ours are cut, and so is the machinery between ours and the user's first."""
+    skipped = _OURS if managed else _OURS + _MACHINERY
     frames = _extracted(error.__traceback__)
-    outer = 0
-    for outer, frame in enumerate(frames):  # noqa: B007 - the index is wanted after the loop
-        machinery = not managed and any(part in frame.filename for part in _MACHINERY)
-        if not (machinery or frame.filename.startswith(_OURS)):
-            break
-    else:
-        return []
-    return [frame for frame in frames[outer:] if not frame.filename.startswith(_OURS)]
+    while frames and frames[0].filename.startswith(skipped):
+        del frames[0]
+    return [frame for frame in frames if not frame.filename.startswith(_OURS)]
 
 
 def _extracted(trace: TracebackType | None) -> list[Any]:

@@ -88,7 +88,7 @@ class Invocation:
         self.headers = headers if isinstance(headers, Headers) else Headers((headers or {}).items())
         self.encoding = encoding
         self.request_id: str = self.headers.lowered.get(REQUEST_ID, "")
-        self.afterwards: list[Callable[[], object]] | None = None
+        self.afterwards: list[tuple[Callable[..., object], Any, dict[str, Any]]] | None = None
         self._stash: dict[str, Any] | None = None
 
     @property
@@ -160,4 +160,4 @@ def after_response(function: Callable[..., object], *arguments: Any, **options: 
     invocation = current()
     if invocation.afterwards is None:
         invocation.afterwards = []
-    invocation.afterwards.append(lambda: function(*arguments, **options))
+    invocation.afterwards.append((function, arguments, options))

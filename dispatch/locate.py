@@ -207,11 +207,7 @@ def _inside(spec: str, root: str) -> str | None:
         if _is_path(spec):
             raise MalformedHandlerName(f"the handler {spec} would leave the task root {root}")
         return None
-    try:
-        linked = os.path.lexists(path)
-    except OSError:
-        return None
-    if linked and not os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), "")):
+    if os.path.lexists(path) and not os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), "")):
         raise MalformedHandlerName(
             f"the handler {spec} would leave the task root {root} by a link to {os.path.realpath(path)}"
         )

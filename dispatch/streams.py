@@ -161,7 +161,10 @@ def _forwarded(name: str) -> Any:
 
 
 class Loaded:
-    """A standard stream while a script is loaded: for who keeps it, as a default say, that of the event under way."""
+    """Stands in for a standard stream while a script is loaded.
+
+    What keeps it (a default argument, say) reads or writes the stream of whichever event is under way.
+    """
 
     write, writelines, flush = map(_forwarded, ("write", "writelines", "flush"))
     read, readline, readlines = map(_forwarded, ("read", "readline", "readlines"))

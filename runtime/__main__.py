@@ -71,15 +71,15 @@ def work(settings: Settings, address: Address) -> int:
             log_to(settings.log_socket)
         except OSError as error:
             log.warning(f"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET is {settings.log_socket!r}: {error}")
-    signals = Signals()
-    signals.install()
     try:
         client = _client(address, settings, log)
     except DispatchError as error:
         _client(address, None, log).init_error(error)
         return 1
+    signals = Signals()
     reason, status = "exit", 1
     try:
+        signals.install()
         status = _live(settings, address, client, log, signals)
     except Terminated as end:
         reason, status = end.reason, end.status

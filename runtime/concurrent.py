@@ -31,8 +31,8 @@ def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, 
     ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def work() -> None:
-        client = connect()
         try:
+            client = connect()
             while True:
                 loop.handle(client, function, log, client.next(), signals)
                 signals.check()

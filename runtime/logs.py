@@ -287,7 +287,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 def _is_open(descriptor: int) -> bool:
     try:
         os.fstat(descriptor)
-    except OSError:
+    except (OSError, OverflowError):  # a number larger than descriptors can be
         return False
     return True
 

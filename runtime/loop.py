@@ -50,7 +50,7 @@ def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Inv
     response: Response | None = None
     error: BaseException | None = None
     try:
-        response = _answered(function, invocation)
+        response = _answered(function, invocation, signals)
     except Terminated:
         raise
     except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
@@ -69,7 +69,7 @@ def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Inv
         function.after_invoke(invocation=invocation, response=response, error=error)
 
 
-def _answered(function: Function, invocation: Invocation) -> Response:
+def _answered(function: Function, invocation: Invocation, signals: Signals) -> Response:
     """The handler's answer. Of a streamed one the first chunk is there, so failing at once is an ordinary error."""
     response = function.handler(invocation)
     if not isinstance(response, Response):
@@ -77,7 +77,7 @@ def _answered(function: Function, invocation: Invocation) -> Response:
     if isinstance(response.body, bytearray | memoryview):
         response.body = bytes(response.body)
     if not isinstance(response.body, bytes):
-        response.body = _begun(_chunks(response.body))
+        response.body = _begun(_own(_chunks(response.body), signals))
     elif len(response.body) > RESPONSE_LIMIT:
         raise ResponseTooLarge(
             f"Response payload size ({len(response.body)} bytes) exceeded maximum allowed payload size "
@@ -86,16 +86,25 @@ def _answered(function: Function, invocation: Invocation) -> Response:
     return response
 
 
-def _chunks(body: Any) -> Iterator[bytes]:
+def _chunks(body: Any) -> Iterator[Any]:
     """The body of a streamed answer, as far as it is one. Raises MarshalError."""
     if isinstance(body, str) or not hasattr(body, "__iter__"):
         raise MarshalError(f"the body of a Response is bytes, or an iterator of bytes, not {type(body).__name__}")
     return iter(body)
 
 
-def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    first = _bytes(next(filter(None, chunks), b""))
-    return _from(first, chunks)
+def _own(chunks: Iterator[Any], signals: Signals) -> Iterator[bytes]:
+    """The chunks that this process makes; one that their generator forked ends with them. Raises MarshalError."""
+    try:
+        for chunk in chunks:
+            signals.end_child(None)
+            yield _bytes(chunk)
+    except BaseException as error:
+        signals.end_child(error)
+        raise
+    finally:
+        stop(chunks)
+    signals.end_child(None)
 
 
 def _bytes(chunk: Any) -> bytes:
@@ -104,11 +113,14 @@ def _bytes(chunk: Any) -> bytes:
     return chunk
 
 
+def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    return _from(next(filter(None, chunks), b""), chunks)
+
+
 def _from(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield first
-        for chunk in chunks:
-            yield _bytes(chunk)
+        yield from chunks
     finally:
         stop(chunks)
 
@@ -116,12 +128,13 @@ def _from(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _run_afterwards(invocation: Invocation, log: Log) -> None:
     """What after_response() put off, as far as the deadline allows."""
     while invocation.afterwards:
-        call = invocation.afterwards.pop(0)
+        function, arguments, options = invocation.afterwards.pop(0)
         if not invocation.remaining_time:
-            log.warning(f"after_response: the deadline of {invocation.request_id} has passed; left out: {call}")
+            name = getattr(function, "__qualname__", type(function).__name__)
+            log.warning(f"after_response: the deadline of {invocation.request_id} has passed; left out: {name}")
             continue
         try:
-            calling.settle(call())
+            calling.settle(function(*arguments, **options))
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log

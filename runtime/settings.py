@@ -67,11 +67,13 @@ class Settings:
 
 
 def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:
-    """The command by which the program of ``AWS_LAMBDA_EXEC_WRAPPER`` starts the runtime; None if it has or is not set.
+    """The command by which the program of ``AWS_LAMBDA_EXEC_WRAPPER`` starts the runtime.
 
     Args:
         environ: the environment, in which the wrapper's turn is noted.
         arguments: the command that the wrapper is expected to end in.
+
+    Returns None if there is no wrapper, or if it has had its turn.
     """
     wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER")
     # Taken out, so that a runtime which the function starts has a wrapper's turn of its own.

@@ -2,7 +2,7 @@
 
 ``os.environ[...] = value`` calls the C library's setenv, and glibc never frees a value that it was given: some 140
 bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes
-see, at the moment when one is started. Multiprocessing spawns without a word, so its function for that is wrapped.
+see, at the moment when one is started. Multiprocessing spawns without an audit event: its function for it is wrapped.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ _PR_SET_PDEATHSIG = 1
 def supervise(count: int, work: Callable[[], int], log: Log) -> int:
     """Run ``work`` in that many processes until SIGTERM, which is passed on; returns the exit status.
 
-    A worker that dies is started again. One that gives up has a reason that the next would have as well (an init error,
-    a Runtime API that is gone): then all end, with its status.
+    A worker that dies is started again. One that gives up (an init error, a Runtime API that is gone) ends them all,
+    with its status: the next would give up for the same reason.
     """
     return _Supervisor(count, work, log).run()
 

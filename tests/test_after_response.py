@@ -108,6 +108,21 @@ def test_failures(serve: Serve, code: str) -> None:
     assert ["fail", "fail_async"] * 2 == [record["stackTrace"][-1].split(" in ")[1].split("\n")[0] for record in found]
 
 
+def test_too_late(serve: Serve) -> None:
+    """Past the deadline nothing is begun, and the log names what is left out."""
+    source = """
+    import dispatch
+    def bill():
+        print("BILLED")
+    def handler(event, headers):
+        dispatch.after_response(bill)
+    """
+    runtime = serve(source)
+    runtime.invoke(b"", {"Lambda-Runtime-Deadline-Ms": "1"})
+    runtime.api.wait_for("GET", "next", 2)
+    assert (True, False) == ("left out: bill\n" in runtime.child.log, "BILLED" in runtime.child.log)
+
+
 @pytest.mark.parametrize("kind", ["generator", "async generator", "script", "lambda", "json"])
 def test_everywhere(serve: Serve, kind: str) -> None:
     """It works in every convention, and in answers that stream, when the last chunk has gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from conftest import Ask, Serve
 
@@ -66,6 +68,21 @@ def test_chained_causes_are_kept(ask: Ask, body: str, words: list[str]) -> None:
     assert ("KeyError", [True, True]) == (report["errorType"], [word in trace for word in words])
 
 
+def test_cause_that_is_false(ask: Ask) -> None:
+    """A cause is kept whatever its truth value is."""
+    body = "class Empty(Exception):\n        def __len__(self): return 0\n    raise KeyError from Empty('why')"
+    assert "Caused by Empty: why\n" == ask(DEEP.format(body=body)).report["stackTrace"][-1]
+
+
+def test_folder_named_like_a_library(serve: Serve, tmp_path: Path) -> None:
+    """The user's frames are those of the user's files, whatever the folders are called that these are in."""
+    root = tmp_path / "asyncio"
+    root.mkdir()
+    (root / "app.py").write_text(DEEP.format(body="inner('x')"))
+    report = serve({}, "app.handler", env={"LAMBDA_TASK_ROOT": str(root)}).invoke(b"").report
+    assert 2 == len(report["stackTrace"])
+
+
 def test_suppressed_context_is_left_out(ask: Ask) -> None:
     """`from None` hides the context, as in Python's own trace."""
     body = "try: inner('hidden')\n    except Own: raise KeyError('outer') from None"
@@ -81,6 +98,9 @@ NASTY = {
     "group": "raise ExceptionGroup('several', [KeyError('a'), ValueError('b')])",
     "system exit": "raise SystemExit(0)",
     "system exit with words": "import sys; sys.exit('words')",
+    "system exit without a text": "class E:\n        def __str__(self): raise ValueError\n    raise SystemExit(E())",
+    "cause without a truth": "class E(Exception):\n        def __bool__(self): raise ValueError\n    raise KeyError from E()",
+    "folder removed": "import os, tempfile; d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d); raise KeyError",
     "keyboard interrupt": "raise KeyboardInterrupt",
     "generator exit": "raise GeneratorExit",
     "stop iteration": "raise StopIteration(5)",

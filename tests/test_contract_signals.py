@@ -139,3 +139,22 @@ def test_process_that_the_handler_forks(serve: Serve, convention: str, child: tu
     assert (2, []) == (len(runtime.api.finished("POST")), runtime.api.finished("POST", "/error"))
     assert "SHUTDOWN HOOK" not in runtime.child.log
     assert (0, True, True) == stop(runtime)
+
+
+@pytest.mark.parametrize("child", ["yield 'the child'", "1 / 0", "return"])
+@pytest.mark.parametrize("word", ["def", "async def"])
+def test_process_that_a_generator_forks(serve: Serve, word: str, child: str) -> None:
+    """In the middle of a streamed answer the same: none of the child's chunks gets into it, nor its failure."""
+    source = f"""
+    import os
+    {word} handler(event, headers):
+        yield 'one '
+        child = os.fork()
+        if not child:
+            {child}
+            return
+        yield str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    runtime = serve(source)
+    assert [b"one 1" if "0" in child else b"one 0"] * 2 == [runtime.invoke().body for _ in range(2)]
+    assert [{}] * 2 == [dict(post.trailers) for post in runtime.api.finished("POST")]

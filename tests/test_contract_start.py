@@ -145,7 +145,10 @@ def test_transport_that_is_not_installed(fail: Fail) -> None:
     assert "socket" in failed.report["errorMessage"]
 
 
-@pytest.mark.parametrize("value", ["", "127.0.0.1", "127.0.0.1:port", "ftp://127.0.0.1:80"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:\u00b2", "127.0.0.1:99999", "127.0.0.1:0", "ftp://127.0.0.1:80"],
+)
 def test_runtime_api_address_is_required(tmp_path: Path, value: str) -> None:
     """Without a usable AWS_LAMBDA_RUNTIME_API there is nobody to tell: the log says so, and the status is 1."""
     root = write(tmp_path, FILES)

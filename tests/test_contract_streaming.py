@@ -178,6 +178,22 @@ def test_item_of_a_wrong_type(ask: Ask) -> None:
     assert "error" == ask("def handler(event, headers):\n    yield 5\n").kind
 
 
+def test_async_iterable_that_cannot_be_closed(ask: Ask) -> None:
+    """A failure of its aclose() at its end is a failure of the stream, which ends with it."""
+    source = """
+    class Items:
+        def __aiter__(self): return self
+        left = [b"a"]
+        async def __anext__(self):
+            if not self.left: raise StopAsyncIteration
+            return self.left.pop()
+        async def aclose(self): raise KeyError("closing")
+    async def handler(event, headers): return Items()
+    """
+    answer = ask(source)
+    assert (b"a", "KeyError") == (answer.body, answer.request.trailers[TRAILERS[0]])
+
+
 def test_empty_stream(serve: Serve) -> None:
     """A generator without items is an empty answer."""
     runtime = serve("def handler(event, headers):\n    if 0: yield\n    return\n")

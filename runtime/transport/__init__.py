@@ -61,8 +61,10 @@ class Address:
             port = port.removeprefix(":")
         elif ":" in host:
             host, _, port = host.rpartition(":")
-        if not host or not (port or "80").isdigit():
-            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; it is host:port, as in 127.0.0.1:9001")
+        if not host or not (port or "80").isdecimal() or not 0 < int(port or 80) < 65536:
+            raise SettingError(
+                f"AWS_LAMBDA_RUNTIME_API is {text!r}; it is host:port, as in 127.0.0.1:9001, the port at most 65535"
+            )
         self.host, self.port = host, int(port or 80)
 
     @property
@@ -78,11 +80,11 @@ class Transport:
     """
 
     def get(self, path: str) -> Reply:
-        """Ask, unless that was done already, and wait for the reply as long as it takes."""
+        """Send a GET, unless ``post(…, then=path)`` has sent it, and wait for the reply as long as it takes."""
         raise NotImplementedError
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
-        """Send a body, and with it, where the two can travel together, the question that get() will come for."""
+        """Send a body. ``then`` is a path to GET next: it may go in the same write, and get() returns its reply."""
         raise NotImplementedError
 
     def stream(

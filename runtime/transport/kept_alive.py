@@ -27,8 +27,8 @@ _QUIET = 1.0
 #: idle takes longer to wake than an event takes here, and waking it costs processor time too, about half of this.
 _AWAKE = 0.0001
 
-#: After each look in vain, the answers without one are twice as many as before, up to so many. So where events do not
-#: follow at once, looking costs an invocation about a microsecond.
+#: Answers between two looks: one at first, twice as many after each look in vain, at most so many. So where events do
+#: not follow at once, looking costs an invocation about a microsecond.
 _MOST_UNWATCHED = 64
 
 #: Bytes that are taken in at once.
