@@ -1,14 +1,12 @@
-"""JSON read and written as simplejson does it, by orjson where that is installed and its result is the same.
+"""JSON as simplejson reads and writes it; large texts by orjson, where that is installed.
 
-orjson is asked where it is known to do the same; all else, and what it refuses, simplejson does. It is imported when
-the first large text is met, because its import takes as long as simplejson's.
+orjson gets only what it is known to do in the same way; simplejson takes the rest, and what orjson refuses. It is
+imported when the first large text is met, because its import takes as long as simplejson's.
 """
 
 from __future__ import annotations
 
 import sys
-from gc import get_referents
-from itertools import chain
 
 import simplejson
 
@@ -48,7 +46,7 @@ class _Fast:
     blanks: Callable[..., bytes] | None = None
     blanks_sought = False
 
-    #: What orjson would write in its own way and simplejson leaves to ``default``.
+    #: The options by which orjson refuses types that it would write in its own way.
     passed_on = 0
 
     def seek(self) -> None:
@@ -180,32 +178,43 @@ def _written_alike(value: Any) -> bool:
     It writes NaN as null, a float that takes an exponent in another form, and knows types that simplejson does not.
     And it goes down tuples without counting (3.13), so that a circle of them ends the process.
     """
-    level, left = [value], _MOST
+    level, left = [[value]], _MOST
     for _ in range(_DEEPEST):
-        kinds = {*map(type, level)}
-        if not kinds <= _KNOWN:
-            return False
-        if float in kinds:
-            for item in level:
-                # repr() has an exponent below 1e-4 and from 1e16 on.
-                if type(item) is float and not (1e-4 <= item < 1e16 or -1e16 < item <= -1e-4 or item == 0):
-                    return False
-        if not kinds & _CONTAINERS:
+        below: list[list[Any]] = []
+        for column in level:
+            kinds = {*map(type, column)}
+            if not kinds <= _KNOWN:
+                return False
+            if float in kinds and not _without_exponents(column):
+                return False
+            if kinds & _CONTAINERS:
+                below += _held(column, kinds)
+        if not below:
             return True
-        level = _held(level, kinds)
-        left -= len(level)
+        left -= sum(map(len, below))
         if left < 0:
             return False
+        level = below
     return False
 
 
-def _held(level: list[Any], kinds: set[type]) -> list[Any]:
-    """What the containers of a level hold, gathered in C; of keys orjson takes no other than text."""
-    # From 3.13 on get_referents tells nothing of an object's __dict__ while the object lives.
-    if dict not in kinds or sys.version_info < (3, 13):
-        return get_referents(*level)
-    dicts = level if len(kinds) == 1 else [item for item in level if type(item) is dict]
-    held = [*chain.from_iterable(map(dict.values, dicts))]
-    if list in kinds or tuple in kinds:
-        held += get_referents(*[item for item in level if type(item) is list or type(item) is tuple])
-    return held
+def _without_exponents(values: list[Any]) -> bool:
+    """Whether repr() writes the floats of these without one; it has one below 1e-4 and from 1e16 on."""
+    for value in values:
+        if type(value) is float and not (1e-4 <= value < 1e16 or -1e16 < value <= -1e-4 or value == 0):
+            return False
+    return True
+
+
+def _held(column: list[Any], kinds: set[type]) -> list[list[Any]]:
+    """What the containers among these hold; of keys orjson takes no other than text.
+
+    Where they are of one length it is a list for each place, so that in a list of records floats are looked for where
+    floats are, and not among the texts.
+    """
+    containers = column if kinds <= _CONTAINERS else [item for item in column if type(item) in _CONTAINERS]
+    held: list[Any] = []
+    for item in containers:
+        held += item.values() if type(item) is dict else item
+    width = len(held) // len(containers)
+    return [held[place::width] for place in range(width)] if 1 < width < len(containers) else [held]
