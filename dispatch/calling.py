@@ -183,9 +183,9 @@ class _Pump:
                 self._ready.put_nowait((item,))
                 await self._wanted.wait()
         finally:
-            close = getattr(self._source, "aclose", None)
+            close = getattr(type(self._source), "aclose", None)
             if close is not None:
-                await close()
+                await close(self._source)
 
     async def _next(self) -> tuple[Any] | None:
         self._wanted.set()

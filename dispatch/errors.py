@@ -112,3 +112,15 @@ class ResponseTooLarge(DispatchError):
     """The answer is larger than Lambda takes."""
 
     error_type = "Function.ResponseSizeTooLarge"
+
+
+class Terminated(SystemExit):
+    """Raised by SIGTERM (or Ctrl-C) wherever the process is. A subclass of SystemExit, which asyncio lets pass."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(status)
+        self.reason = reason
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"the execution environment was ended by {self.reason}"

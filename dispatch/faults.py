@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import os
 
+# Not json: a task root may have a json.py of its own. And not when it is needed: a failure may be of the kind that lets
+# no file be opened any more.
+from _json import encode_basestring, encode_basestring_ascii
+
 from dispatch.errors import DispatchError, ExitError
 
 TYPE_CHECKING = False
@@ -20,9 +24,11 @@ if TYPE_CHECKING:
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(_HERE, package, "") for package in ("dispatch", "conventions", "runtime"))
 
-#: Frames between ours and the user's: of the import system, and of the event loop that runs a coroutine.
+#: Frames between ours and the user's: of the event loop that runs a coroutine, and of the import system, which AWS's
+#: runtime shows.
 _LIBRARY = os.path.dirname(os.__file__)
-_MACHINERY = ("<frozen ", os.path.join(_LIBRARY, "asyncio", ""), os.path.join(_LIBRARY, "importlib", "__init__.py"))
+_MANAGED_MACHINERY = (os.path.join(_LIBRARY, "asyncio", ""),)
+_MACHINERY = (*_MANAGED_MACHINERY, os.path.join(_LIBRARY, "importlib", "__init__.py"), "<frozen ")
 
 #: AWS's client leaves the X-Ray cause out from this size on (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024
@@ -50,9 +56,6 @@ def error_type(error: BaseException) -> str:
 
 def to_json(report: Report, limit: int | None = None) -> bytes:
     """A report as JSON. With a limit in bytes it is ASCII; outer frames, then the message, are cut until it fits."""
-    # Not json: a task root may have a json.py of its own, and a failure must be told all the same.
-    from _json import encode_basestring, encode_basestring_ascii
-
     if limit is None:
         try:
             return _joined(report, encode_basestring).encode()
@@ -75,8 +78,7 @@ def _joined(report: Report, quoted: Callable[[str], str], limit: int | None = No
 
 def xray_cause(error: BaseException, managed: bool = False) -> str | None:
     """What X-Ray shows of an exception, as one line of JSON; None where it would be too large to send."""
-    from _json import encode_basestring_ascii as quoted
-
+    quoted = encode_basestring_ascii
     known = managed and isinstance(error, DispatchError)
     frames = [] if known else _frames(error, managed)
     stack = ", ".join(
@@ -110,7 +112,7 @@ def text(value: object) -> str:
     """A value's text, or a word on why it has none."""
     try:
         return str(value)
-    except Exception as failure:  # noqa: BLE001 - any exception may come out of a user's __str__
+    except BaseException as failure:  # noqa: BLE001 - any exception may come out of a user's __str__
         return f"<{type(value).__name__}, whose text cannot be had: str() raised {type(failure).__name__}>"
 
 
@@ -155,7 +157,7 @@ def _managed_trace(error: BaseException) -> list[str]:
 
 def _frames(error: BaseException, managed: bool) -> list[Any]:
     """The user's frames: ours are cut, and so is the machinery between ours and the user's first."""
-    skipped = _OURS if managed else _OURS + _MACHINERY
+    skipped = _OURS + (_MANAGED_MACHINERY if managed else _MACHINERY)
     frames = _extracted(error.__traceback__)
     while frames and frames[0].filename.startswith(skipped):
         del frames[0]

@@ -112,8 +112,8 @@ class Invocation:
     @property
     def deadline(self) -> float:
         """When Lambda will end the invocation, in seconds since 1970; infinity if that is not known."""
-        milliseconds = self.headers.lowered.get(DEADLINE_MS)
-        return int(milliseconds) / 1000 if milliseconds else INFINITY
+        milliseconds = self.headers.lowered.get(DEADLINE_MS, "")
+        return int(milliseconds) / 1000 if milliseconds.isdecimal() else INFINITY
 
     @property
     def remaining_time(self) -> float:

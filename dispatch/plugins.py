@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dispatch.errors import PluginError
+from dispatch.errors import PluginError, Terminated
 from dispatch.faults import text
 from dispatch.found import listing
 
@@ -112,7 +112,7 @@ def warn(message: str) -> None:
     line = f"dispatch: {message}\n"
     try:
         sys.stderr.write(line)
-    except (AttributeError, ValueError):  # a plugin may have closed it
+    except Exception:  # noqa: BLE001 - a plugin may have closed it, or put whatever else in its place
         os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
@@ -163,7 +163,7 @@ class Plugins:
             source.hooks = self._register(plugin, source)
             offers = self._conventions(plugin)
         except BaseException as error:
-            if not _harmless(error):
+            if isinstance(error, Terminated):
                 raise
             reason = f"{type(error).__name__}: {text(error)}"
             source.state = f"broken: {reason}"
@@ -247,16 +247,11 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
     except BaseException as error:
-        if not _harmless(error):
+        if isinstance(error, Terminated):
             raise
         name = implementation.plugin_name.partition(":")[0]
         warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {text(error)}")
         return None
-
-
-def _harmless(error: BaseException) -> bool:
-    """Whether it is a fault of the plugin's. Ctrl-C, and what the runtime ends itself by, have to pass."""
-    return type(error) is SystemExit or not isinstance(error, (KeyboardInterrupt, SystemExit))
 
 
 def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
@@ -268,14 +263,16 @@ def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
 
 def _check(plugin: ModuleType, hook: str) -> None:
     """Raise PluginError for a hook that would never run."""
-    from inspect import iscoroutinefunction  # which pluggy has imported
+    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # which pluggy has imported
 
     function = getattr(plugin, hook)
     options = getattr(function, f"{GROUP}_impl", {})
     if options.get("wrapper") or options.get("hookwrapper"):
         raise PluginError(f"{hook} is a wrapper: hooks observe, and a convention is what changes answers")
-    if iscoroutinefunction(function):
+    if iscoroutinefunction(function) or isasyncgenfunction(function):
         raise PluginError(f"{hook} is an async def, and hooks are called as plain functions")
+    if isgeneratorfunction(function):
+        raise PluginError(f"{hook} has a yield, and hooks are called as plain functions")
 
 
 def _plain(distribution: str) -> str:

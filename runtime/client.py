@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from dispatch import faults
-from dispatch.errors import RuntimeApiError
+from dispatch.errors import RuntimeApiError, Terminated
 from dispatch.invocation import REQUEST_ID, Invocation
 from dispatch.response import Response, stop
 from runtime.transport import TRAILERS, Disconnected, Reply, Transport
@@ -170,17 +170,28 @@ class RuntimeClient:
         else:
             self._judge(invocation, "response", reply)
         finally:
-            stop(body)
+            self._stop(body, invocation)
         return chunks.failure
+
+    def _stop(self, body: Iterator[bytes], invocation: Invocation) -> None:
+        try:
+            stop(body)
+        except Terminated:
+            raise
+        except BaseException as error:  # noqa: BLE001 - nobody listens any more; there is only the log
+            self._logged(error, invocation.request_id)
 
     def _trailers(self, invocation: Invocation, failure: BaseException | None) -> Mapping[str, str]:
         if failure is None:
             return {}
         report = self._logged(failure, invocation.request_id)
-        from binascii import b2a_base64
-
-        told = b2a_base64(faults.to_json(report, TRAILER_LIMIT), newline=False).decode()
-        return dict(zip(TRAILERS, (_in_header(report["errorType"]), told), strict=True))
+        kind, body = TRAILERS
+        trailers = {kind: _in_header(report["errorType"])}
+        try:
+            from binascii import b2a_base64
+        except ImportError:  # no file can be opened any more
+            return trailers
+        return {**trailers, body: b2a_base64(faults.to_json(report, TRAILER_LIMIT), newline=False).decode()}
 
 
 class _Chunks:

@@ -21,7 +21,7 @@ NAME = "dispatch-shutdown"
 
 def register(address: Address) -> None:
     """Register the extension and start to wait for its events. Raises RuntimeApiError."""
-    connection = HTTPConnection(address.host, address.port)
+    connection = HTTPConnection(address.host, address.port, timeout=None)
     try:
         headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
         connection.request("POST", f"{address.prefix}{_BASE}/register", b'{"events": []}', headers)

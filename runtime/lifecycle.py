@@ -8,6 +8,8 @@ import atexit
 import os
 import sys
 
+from dispatch.errors import Terminated
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,18 +18,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a handler has to let go after SIGTERM. Lambda gives a runtime 30 % of 500 ms before it kills.
 GRACE = 0.15
-
-
-class Terminated(SystemExit):
-    """Raised by SIGTERM (or Ctrl-C) wherever the process is. A subclass of SystemExit, which asyncio lets pass."""
-
-    def __init__(self, reason: str, status: int) -> None:
-        super().__init__(status)
-        self.reason = reason
-        self.status = status
-
-    def __str__(self) -> str:
-        return f"the execution environment was ended by {self.reason}"
 
 
 def nothing(_reason: str) -> None:
@@ -44,13 +34,21 @@ class Signals:
         self.pending: Terminated | None = None
         self.last_resort: Callable[[str], None] = nothing
         self.in_child = False
+        self._mask: set[int] = set()
 
     def install(self) -> None:
         """From now on a signal ends the process in order."""
         signal.signal(signal.SIGTERM, self._terminate)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._terminate)
-        os.register_at_fork(after_in_child=self._let_go)
+        os.register_at_fork(before=self._hold, after_in_parent=self._release, after_in_child=self._let_go)
+
+    def _hold(self) -> None:
+        """A signal that came to a forked process while it still has our handlers would be lost."""
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+
+    def _release(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _let_go(self) -> None:
         """This is a process that user code forked: it is no execution environment, and signals do what they do."""
@@ -64,6 +62,7 @@ class Signals:
         for number, default in ours.items():
             if signal.getsignal(number) in (self._terminate, self._insist):
                 signal.signal(number, default)
+        self._release()
 
     def end_child(self, error: BaseException | None) -> None:
         """In a process that user code forked, in which its handler has come to an end: end it as a program ends."""
@@ -77,16 +76,20 @@ class Signals:
         leave(code if isinstance(code, int) else int(code is not None))
 
     def check(self) -> None:
-        """Raise Terminated if user code swallowed it."""
+        """Before the next event: raise Terminated if user code swallowed it; end a process that user code forked."""
+        self.end_child(None)
         if self.pending is not None:
             raise self.pending
 
     def settle(self) -> None:
         """The process is ending in order: the last resort is not needed."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
+        if self.pending is not None:  # a second signal must not disturb what the first one started
+            return
         terminated = number == signal.SIGTERM
         self.pending = Terminated("SIGTERM" if terminated else "SIGINT", 0 if terminated else 128 + number)
         signal.signal(signal.SIGALRM, self._insist)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dispatch import calling, faults
-from dispatch.errors import MarshalError, ResponseTooLarge
+from dispatch.errors import MarshalError, ResponseTooLarge, Terminated
 from dispatch.invocation import handled
 from dispatch.response import Response, stop
-from runtime.lifecycle import Terminated
 from runtime.trace import Trace
 
 TYPE_CHECKING = False
@@ -28,11 +27,11 @@ def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals)
     """Handle events until the process is told to end (Terminated) or the Runtime API is gone (RuntimeApiError)."""
     trace = Trace()
     while True:
+        signals.check()
         invocation = client.next()
         log.latest = invocation
         trace.set(invocation.trace_id)
         handle(client, function, log, invocation, signals)
-        signals.check()
 
 
 def handle(client: RuntimeClient, function: Function, log: Log, invocation: Invocation, signals: Signals) -> None:
@@ -64,7 +63,7 @@ def _handle(client: RuntimeClient, function: Function, log: Log, invocation: Inv
     if isinstance(error, Terminated):
         raise error
     if invocation.afterwards:
-        _run_afterwards(invocation, log)
+        _run_afterwards(invocation, log, signals)
     if function.after_invoke:
         function.after_invoke(invocation=invocation, response=response, error=error)
 
@@ -74,6 +73,9 @@ def _answered(function: Function, invocation: Invocation, signals: Signals) -> R
     response = function.handler(invocation)
     if not isinstance(response, Response):
         raise MarshalError(f"the {function.convention} convention gave {type(response).__name__}, not a Response")
+    content_type = response.content_type
+    if not (isinstance(content_type, str) and content_type.isascii() and content_type.isprintable()):
+        raise MarshalError(f"the content type of a Response is one line of ASCII, not {content_type!r}")
     if isinstance(response.body, bytearray | memoryview):
         response.body = bytes(response.body)
     if not isinstance(response.body, bytes):
@@ -125,7 +127,7 @@ def _from(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         stop(chunks)
 
 
-def _run_afterwards(invocation: Invocation, log: Log) -> None:
+def _run_afterwards(invocation: Invocation, log: Log, signals: Signals) -> None:
     """What after_response() put off, as far as the deadline allows."""
     while invocation.afterwards:
         function, arguments, options = invocation.afterwards.pop(0)
@@ -138,4 +140,5 @@ def _run_afterwards(invocation: Invocation, log: Log) -> None:
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log
+            signals.end_child(error)
             log.error(faults.report(error, invocation.request_id))

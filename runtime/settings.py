@@ -49,9 +49,7 @@ class Settings:
         self.handler = _utf8(handler or environ.get("HANDLER") or environ.get("_HANDLER") or "")
         self.convention = environ.get("HANDLER_CONVENTION") or "auto"
         self.plugins = environ.get("HANDLER_PLUGINS", "")
-        self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-        self.log_level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-        self.log_descriptor = _descriptor(environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None))
+        self.log_as_json, self.log_level, self.log_descriptor = log_settings(environ)
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.transport = _one_of("HANDLER_TRANSPORT", environ.get("HANDLER_TRANSPORT") or "socket", TRANSPORTS)
@@ -59,11 +57,12 @@ class Settings:
         self.shutdown = _one_of("HANDLER_SHUTDOWN", environ.get("HANDLER_SHUTDOWN", ""), SHUTDOWN)
         self.workers = _workers(environ)
         self.encoding = _encoding(environ.get("HANDLER_ENCODING") or "utf-8")
-        self.root = _root(environ.get("LAMBDA_TASK_ROOT") or os.getcwd())
+        self.root = _root(environ.get("LAMBDA_TASK_ROOT", ""))
         if not self.handler:
             raise MalformedHandlerName(
                 "no handler is named: set _HANDLER or HANDLER, or give it as the command's argument"
             )
+        environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
 
 
 def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:
@@ -83,13 +82,19 @@ def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str
     return [wrapper, *arguments]
 
 
+def log_settings(environ: Mapping[str, str]) -> tuple[bool, str, int | None]:
+    """What Settings tells as ``log_as_json``, ``log_level`` and ``log_descriptor``, even where the rest is wrong."""
+    descriptor = environ.get("_LAMBDA_TELEMETRY_LOG_FD", "")
+    return (
+        environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON",
+        environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper(),
+        int(descriptor) if descriptor.isdecimal() else None,
+    )
+
+
 def _utf8(text: str) -> str:
     """Text of the environment as the UTF-8 that it is, whatever the locale says."""
     return os.fsencode(text).decode("utf-8", "surrogateescape")
-
-
-def _descriptor(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
 
 
 def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -102,8 +107,8 @@ def _workers(environ: Mapping[str, str]) -> int:
     for variable in ("HANDLER_WORKERS", "AWS_LAMBDA_MAX_CONCURRENCY"):
         value = environ.get(variable)
         if value:
-            if not value.isdecimal() or not int(value):
-                raise SettingError(f"{variable} is {value!r}; it is a whole number from 1 on")
+            if not value.isdecimal() or len(value) > 4 or not int(value):
+                raise SettingError(f"{variable} is {value!r}; it is a whole number from 1 to 9999")
             return int(value)
     return 1
 
@@ -122,10 +127,15 @@ def _encoding(name: str) -> str:
 
 
 def _root(path: str) -> str:
-    if not os.path.isdir(path):
-        there = "a file" if os.path.exists(path) else "not there"
+    try:
+        here = os.getcwd()
+    except OSError:
+        here = "which has been removed"
+    root = os.path.normpath(os.path.join(here, path))
+    if not os.path.isdir(root):
+        there = "a file" if os.path.exists(root) else "not there"
         raise SettingError(
             f"LAMBDA_TASK_ROOT is {path!r}, which is {there}; it is the function's folder, by default the current one, "
-            f"{os.getcwd()}"
+            f"{here}"
         )
-    return os.path.abspath(path)
+    return root

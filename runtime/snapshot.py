@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from dispatch.errors import AfterRestoreError, BeforeSnapshotError
-from runtime.lifecycle import Terminated
+from dispatch.errors import AfterRestoreError, BeforeSnapshotError, Terminated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

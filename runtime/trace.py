@@ -44,8 +44,8 @@ class Trace:
                 sys.addaudithook(self._audit)
                 if not _SPAWNING.isdisjoint(sys.modules):
                     self._wrap()
-        elif _KEY in self._view:
-            del os.environ[VARIABLE]
+        elif self._view.pop(_KEY, None) is not None:
+            os.unsetenv(_KEY)
 
     def _set_both(self, trace_id: str | None) -> None:
         if trace_id:

@@ -63,6 +63,7 @@ INIT_ERRORS = {
     "transport": ({"HANDLER_TRANSPORT": "pigeon"}, None, ["HANDLER_TRANSPORT", "pigeon", "socket", "requests"]),
     "workers": ({"HANDLER_WORKERS": "many"}, None, ["HANDLER_WORKERS", "many"]),
     "a number that is none": ({"HANDLER_WORKERS": "²"}, None, ["HANDLER_WORKERS", "²"]),
+    "a number that is too long": ({"HANDLER_WORKERS": "9" * 30}, None, ["HANDLER_WORKERS", "from 1 to 9999"]),
     "no workers": ({"HANDLER_WORKERS": "0"}, None, ["HANDLER_WORKERS", "0"]),
     "task root": ({"LAMBDA_TASK_ROOT": "/no/such/folder"}, None, ["LAMBDA_TASK_ROOT", "/no/such/folder", "task"]),
     "no handler": ({"HANDLER": "", "_HANDLER": ""}, None, ["_HANDLER", "HANDLER"]),
@@ -147,7 +148,17 @@ def test_transport_that_is_not_installed(fail: Fail) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:\u00b2", "127.0.0.1:99999", "127.0.0.1:0", "ftp://127.0.0.1:80"],
+    [
+        "",
+        "127.0.0.1",
+        "127.0.0.1:port",
+        "127.0.0.1:\u00b2",
+        "127.0.0.1:1/\u20ac",
+        "\u00fc..x:1",
+        "127.0.0.1:99999",
+        "127.0.0.1:0",
+        "ftp://127.0.0.1:80",
+    ],
 )
 def test_runtime_api_address_is_required(tmp_path: Path, value: str) -> None:
     """Without a usable AWS_LAMBDA_RUNTIME_API there is nobody to tell: the log says so, and the status is 1."""

@@ -58,7 +58,8 @@ def traced(
     runtime = serve(files, handler, convention, env=env, wrapper=("strace", "-f", "-o", str(trace)))
     runtime.api.hand_out(*(event(body) for _ in range(count)))
     runtime.api.wait_for("POST", "response", count)
-    calls = re.findall(r"^\d+ +(\w+)\(.*= (-?\w+)", trace.read_text(), re.MULTILINE)
+    text = re.sub(r"recvfrom\((.*MSG_PEEK.*= -1)", r"look(\1", trace.read_text())
+    calls = re.findall(r"^\d+ +(\w+)\(.*= (-?\w+)", text, re.MULTILINE)
     sendings = [place for place, (name, _) in enumerate(calls) if name == "sendto"]
     assert len(sendings) >= count
     # A look that found nothing is no cost of its own: it is time that would be spent waiting.
@@ -76,19 +77,19 @@ STRACE = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
     ("convention", "plugins"), [("standard", 0), ("json", 0), ("lambda", 0), ("lambda", 20), ("expression", 0)]
 )
 def test_system_calls(serve: Serve, tmp_path: Path, convention: str, plugins: int) -> None:
-    """An invocation is one sending and the receiving of what came; nothing else is asked of the system."""
+    """An invocation is one sending and the receiving of what came, and for a handler that is not quick one look before."""
     handler = "lambda event, headers: event" if convention == "expression" else "app.handler"
     took = traced(serve, tmp_path / "trace", 200, EVENT, handler=handler, convention=convention, plugins=plugins)
-    assert {("recvfrom", "sendto")} == {tuple(sorted(each)) for each in took}
+    assert {("recvfrom", "sendto")} == {tuple(sorted(each.keys() - {"look"})) for each in took}
     # The server may write its reply to the answer and the next event apart.
-    assert [] == [each for each in took if each["sendto"] != 1 or each["recvfrom"] > 2]
+    assert [] == [each for each in took if each["sendto"] != 1 or each["look"] > 1 or each["recvfrom"] > 2]
 
 
 @STRACE
 def test_system_calls_of_larger_events(serve: Serve, tmp_path: Path) -> None:
     """For the memory of 120 KB the system is not asked each time."""
     took = traced(serve, tmp_path / "trace", 100, b"x" * 120_000, handler="app.handler", convention="standard")
-    assert {("recvfrom", "sendto")} == {tuple(sorted(each)) for each in took}
+    assert {("recvfrom", "sendto")} == {tuple(sorted(each.keys() - {"look"})) for each in took}
 
 
 def test_an_invocation_leaves_no_memory(serve: Serve) -> None:
@@ -169,7 +170,7 @@ ASLEEP, AWAKE = 3, 5
 def turns(api: FakeRuntimeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool, bool], int]]:
     """A function that answers, takes the next event, and returns how often the clock was asked for that."""
     clock = Clock()
-    monkeypatch.setattr(kept_alive, "time", clock)
+    monkeypatch.setattr(kept_alive, "monotonic", clock.monotonic)
     transport = kept_alive.KeptAlive(Address(api.address), "test")
     api.hand_out(event(b""))
     transport.get(NEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ from runtime.transport import Address, Disconnected, by_requests, kept_alive
 
 ANSWER = "/2018-06-01/runtime/invocation/one/response"
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+
+
+#: Instead of a text: the connection is closed, whatever has come on it.
+HANG_UP = b"(hang up)"
 
 
 def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
@@ -46,10 +51,13 @@ class Server:
             self.heard.append([])
             with connection:
                 for text in texts:
+                    if text is HANG_UP:
+                        break
                     self.heard[-1].append(connection.recv(65536))
                     connection.sendall(text)
-                while data := connection.recv(65536):
-                    self.heard[-1].append(data)
+                else:
+                    while data := connection.recv(65536):
+                        self.heard[-1].append(data)
 
     def close(self) -> None:
         """Wait until every connection was served and ended by the other side."""
@@ -96,7 +104,7 @@ def test_nonsense_behind_a_reply(serving: Callable[..., Any]) -> None:
 def test_a_server_that_speaks_first(serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server says unasked on a quiet connection (408, say) means that it is about to go; the answer goes elsewhere."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(kept_alive, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(kept_alive, "monotonic", lambda: clock.now)
     late = reply(b"", "Connection: close", status="408 Request Timeout")
     transport, server = serving([reply(b"event")], [ACCEPTED])
     transport.get(NEXT)
@@ -109,6 +117,30 @@ def test_a_server_that_speaks_first(serving: Callable[..., Any], monkeypatch: py
     assert 202 == transport.post(ANSWER, {}, b"answer").status
     other.close()
     assert server.heard[1][0].endswith(b"answer")
+
+
+def test_a_server_that_closes_behind_an_event(serving: Callable[..., Any]) -> None:
+    """A connection that was closed while the handler worked takes no answer; a new one does."""
+    transport, server = serving([reply(b"event"), HANG_UP], [ACCEPTED])
+    transport.get(NEXT)
+    assert select.select([transport._socket], [], [], PATIENCE)[0]
+    transport._last_used -= 1
+    assert 202 == transport.post(ANSWER, {}, b"answer").status
+    assert server.heard[1][0].endswith(b"answer")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_is_refused_before_it_is_whole(serving: Callable[..., Any], streamed: bool) -> None:
+    """The server's reply counts, though it took no more than the beginning."""
+    transport, server = serving([reply(b"too large", status="413 Payload Too Large"), HANG_UP])
+    if streamed:
+        chunks = (b"x" * 1_000_000 for _ in range(100))
+        refused = transport.stream(ANSWER, {}, chunks, dict)
+        assert next(chunks)
+    else:
+        refused = transport.post(ANSWER, {}, b"x" * 5_000_000)
+    assert (413, b"too large") == (refused.status, refused.body)
+    assert 1 == len(server.heard)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +161,14 @@ def test_trailers_are_no_headers(serving: Callable[..., Any]) -> None:
     assert ("one", b"x") == (event.headers["lambda-runtime-aws-request-id"], event.body)
 
 
+@pytest.mark.parametrize("module", [kept_alive, by_requests])
 @pytest.mark.parametrize("value", ["an id", "日本", "é"])
-def test_a_header_goes_back_as_it_came(serving: Callable[..., Any], value: str) -> None:
-    """Whatever text a header has, its bytes are the same on the way back."""
-    transport, server = serving([reply(b"", f"X: {value}"), ACCEPTED])
-    transport.post(ANSWER, {"X": transport.get(NEXT).headers["x"]}, b"")
+def test_a_header_goes_back_as_it_came(serving: Callable[..., Any], value: str, module: Any) -> None:
+    """A header is text, and on the way back its bytes are the same."""
+    transport, server = serving([reply(b"", f"X: {value}"), ACCEPTED], module=module)
+    event = transport.get(NEXT)
+    assert value == event.headers["x"]
+    transport.post(ANSWER, {"X": event.headers["x"]}, b"")
     assert f"X: {value}\r\n".encode() in server.heard[0][1]
 
 

@@ -53,6 +53,8 @@ class Address:
         scheme, mark, rest = text.partition("://")
         if mark and scheme.lower() != "http":
             raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; the Runtime API is spoken over plain http")
+        if not (text.isascii() and text.isprintable()):
+            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; an address is written in ASCII")
         self.authority, slash, path = (rest if mark else text).partition("/")
         self.prefix = (slash + path).rstrip("/")
         host, port = self.authority, ""
@@ -96,6 +98,14 @@ class Transport:
     def close(self) -> None:
         """End the connection."""
         raise NotImplementedError
+
+
+def as_text(value: bytes) -> str:
+    """A header's value: the platform writes UTF-8; HTTP's own rule is Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 #: The trailers that a streamed answer may end with.

@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException
 import requests
 
 from dispatch.invocation import Headers
-from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
+from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 
 
 class ByRequests(Transport):
@@ -33,18 +33,18 @@ class ByRequests(Transport):
         self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
     ) -> Reply:
         # requests has no trailers, so a streamed answer goes out on a connection of the library below it.
-        connection = HTTPConnection(self._address.host, self._address.port)
+        connection = HTTPConnection(self._address.host, self._address.port, timeout=None)
         framing = {"Transfer-Encoding": "chunked", "Trailer": ", ".join(TRAILERS), "Connection": "close"}
         try:
             connection.putrequest("POST", self._address.prefix + path, skip_accept_encoding=True)
             for name, value in {"User-Agent": self._user_agent, **headers, **framing}.items():
-                connection.putheader(name, value)
+                connection.putheader(name, value.encode())
             connection.endheaders()
             for data in chunks:
                 connection.send(chunk(data))
             connection.send(last_chunk(trailers()))
             reply = connection.getresponse()
-            return Reply(reply.status, Headers(reply.headers.items()), reply.read())
+            return Reply(reply.status, _headers(reply.headers.items()), reply.read())
         except (OSError, HTTPException) as error:
             raise Disconnected(f"the connection to the Runtime API was lost: {error}") from error
         finally:
@@ -57,14 +57,23 @@ class ByRequests(Transport):
         served, self._served = self._served, False
         try:
             reply = self._session.request(
-                method, self._address.url + path, headers=headers, data=body, allow_redirects=False
+                method,
+                self._address.url + path,
+                headers={name: value.encode() for name, value in headers.items()},
+                data=body,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             raise Disconnected(f"the Runtime API at {self._address.url} cannot be used: {error}", served) from error
         if _cut_off(reply):
             raise Disconnected(f"the connection to the Runtime API at {self._address.url} was lost", served)
         self._served = True
-        return Reply(reply.status_code, Headers(reply.headers.items()), reply.content)
+        return Reply(reply.status_code, _headers(reply.headers.items()), reply.content)
+
+
+def _headers(fields: Iterable[tuple[str, str]]) -> Headers:
+    """The headers, which http.client reads as Latin-1, as text."""
+    return Headers((name, as_text(value.encode("latin-1"))) for name, value in fields)
 
 
 def _cut_off(reply: requests.Response) -> bool:

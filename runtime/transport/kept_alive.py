@@ -4,10 +4,12 @@ from __future__ import annotations
 
 # Not socket: it costs several milliseconds of a cold start for what is not used here.
 import _socket as socket
-import time
+
+# As it is now: user code may replace it.
+from time import monotonic
 
 from dispatch.invocation import Headers
-from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, chunk, last_chunk
+from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 from runtime.transport.parser import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 TYPE_CHECKING = False
@@ -20,8 +22,8 @@ CONNECT_TIMEOUT = 1.0
 #: Bytes from which an answer goes alone: its sending takes longer than the round trip that is saved.
 PIPELINED = 1024 * 1024
 
-#: Seconds of silence after which the server may have closed the connection, so that it is worth a system call to look.
-_QUIET = 1.0
+#: Seconds since the last reply from which it is worth a system call to look whether the connection has been closed.
+_QUIET = 0.00005
 
 #: Seconds for which the next event is looked for after an answer before the thread goes to sleep. A processor that went
 #: idle takes longer to wake than an event takes here, and waking it costs processor time too, about half of this.
@@ -75,7 +77,7 @@ class KeptAlive(Transport):
             self._send(head + body)
         self._watch_in -= 1
         if self._watch_in <= 0:
-            self._awake_until = time.monotonic() + _AWAKE
+            self._awake_until = monotonic() + _AWAKE
         return self._receive()
 
     def stream(
@@ -86,16 +88,21 @@ class KeptAlive(Transport):
             self._send(self._head(path, headers, framing))
             for data in chunks:
                 self._write(chunk(data))
-            self._write(last_chunk(trailers()))
+                if self._replies.whole:  # it was refused
+                    break
+            else:
+                self._write(last_chunk(trailers()))
             return self._receive()
         finally:
             self.close()
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-            self._asked = None
+        connection, self._socket, self._asked = self._socket, None, None
+        if connection is not None:
+            try:
+                connection.close()
+            except OSError:
+                return  # user code had closed it
 
     def _question(self, path: str) -> bytes:
         return f"GET {self._address.prefix}{path}{self._common}\r\n".encode("latin-1")
@@ -106,11 +113,18 @@ class KeptAlive(Transport):
 
     def _send(self, data: bytes) -> None:
         """Start a request on a connection that is there, as far as one can tell."""
-        if self._socket is not None and time.monotonic() - self._last_used > _QUIET and _hung_up(self._socket):
+        if self._socket is not None and monotonic() - self._last_used > _QUIET and _hung_up(self._socket):
             self.close()
+        sent = 0
+        if self._socket is not None:
+            try:
+                sent = self._socket.send(data)
+            except OSError:  # it takes nothing any more: nothing was sent
+                self.close()
         if self._socket is None:
             self._connect()
-        self._write(data)
+        if sent < len(data):
+            self._write(data[sent:])
 
     def _connect(self) -> None:
         try:
@@ -123,11 +137,21 @@ class KeptAlive(Transport):
         assert self._socket is not None  # noqa: S101 - _send has connected
         try:
             self._socket.sendall(data)
-        except OSError as error:
-            self._lost(error)
+        except OSError:  # the server may have refused it before it was all there
+            self._await_reply()
 
     def _receive(self) -> Reply:
         """The next whole reply."""
+        replies = self._replies
+        self._await_reply()
+        self._last_used = monotonic()
+        reply = replies.whole.pop(0)
+        # Of two that came together the first says nothing of the connection.
+        if not replies.whole and not replies.kept_alive:
+            self.close()
+        return reply
+
+    def _await_reply(self) -> None:
         replies = self._replies
         while not replies.whole:
             assert self._socket is not None  # noqa: S101 - a request was sent on it
@@ -143,16 +167,10 @@ class KeptAlive(Transport):
                 if not replies.whole:
                     self._lost(error)
                 replies.kept_alive = False  # a whole reply counts, whatever nonsense stands behind it
-        self._last_used = time.monotonic()
-        reply = replies.whole.pop(0)
-        # Of two that came together the first says nothing of the connection.
-        if not replies.whole and not replies.kept_alive:
-            self.close()
-        return reply
 
     def _arrived(self, connection: socket.socket) -> int:
         """Take in what comes soon after an answer, without going to sleep; 0 if nothing does."""
-        while time.monotonic() < self._awake_until:
+        while monotonic() < self._awake_until:
             try:
                 return connection.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -171,7 +189,7 @@ class KeptAlive(Transport):
 def _connected(address: Address) -> socket.socket:
     """A connection to the first of the server's addresses that takes one."""
     # As bytes: a host that is a string costs the import of the codec for international names.
-    host = address.host.encode("ascii" if address.host.isascii() else "idna")
+    host = address.host.encode("ascii")
     problem: OSError | None = None
     for family, kind, protocol, _, where in socket.getaddrinfo(host, address.port, 0, socket.SOCK_STREAM):
         connection = socket.socket(family, kind, protocol)
@@ -234,12 +252,8 @@ class _Replies:
         if known is None:
             text = name.decode("latin-1")
             known = self._names[name] = (text.lower(), text)
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:  # the platform writes UTF-8; HTTP's own rule is Latin-1
-            text = value.decode("latin-1")
         key, sent = known
-        self._headers.add(key, sent, text)
+        self._headers.add(key, sent, as_text(value))
 
     def on_headers_complete(self) -> None:
         self._in_body = True
