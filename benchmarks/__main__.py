@@ -22,6 +22,10 @@ Each figure is a median over rounds in which the subjects take turns, ± half th
 """
 
 
+#: The load of each processor up to which a machine counts as quiet.
+QUIET = 0.3
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parser().parse_args(arguments)
@@ -92,6 +96,8 @@ def _read(file: Path) -> Report:
 
 def _measured(options: argparse.Namespace) -> Report:
     about = machine()
+    if about["load before"] > QUIET * about["processors"]:
+        print(f"benchmarks: this machine is not quiet, its load is {about['load before']}", file=sys.stderr)
     series: list[Series] = []
     scenarios = [_adjusted(scenario, options) for scenario in _chosen(options.scenarios)]
     with bench() as place, _progress() as progress:

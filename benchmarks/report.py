@@ -14,6 +14,9 @@ from benchmarks.budgets import Verdict, judge
 from benchmarks.rounds import BenchError, Series
 from benchmarks.scenarios import SCENARIOS, Scenario
 
+#: The spread from which on two figures are not compared.
+UNSTEADY = 0.25
+
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -121,7 +124,7 @@ def _cell(one: Series | None, baseline: Series | None) -> str:
     if one is None:
         return "-"
     text = f"{_number(one.median)} ±{one.spread:.0%}"
-    if baseline is None or baseline is one or not all(baseline.values):
+    if baseline is None or baseline is one or not all(baseline.values) or max(one.spread, baseline.spread) > UNSTEADY:
         return text
     return f"{text} ×{one.ratio(baseline):.2f}"
 

@@ -121,10 +121,14 @@ def bench() -> Iterator[Bench]:
 
 
 def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress: Callable[[str], None]) -> list[Series]:
-    """Runs the subjects in rounds, a cold start once before, unmeasured; returns a series for each and each figure."""
+    """Runs the subjects in rounds, each round beginning with the next one; a cold start once before, unmeasured.
+
+    Returns a series for each subject and each figure.
+    """
     taken: dict[str, list[Run]] = {subject.name: [] for subject in subjects}
     for number in range(-1, scenario.rounds):
-        for subject in subjects:
+        first = max(number, 0) % len(subjects)
+        for subject in subjects[first:] + subjects[:first]:
             progress(f"{scenario.name} {max(number, 0) + 1}/{scenario.rounds} {subject.name}")
             if number < 0 and scenario.measured:
                 continue  # a warm run brings its own unmeasured invocations
