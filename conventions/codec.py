@@ -151,7 +151,10 @@ def _simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[
             raise TypeError  # they are text to the careful one, unless told otherwise
         as_dict = getattr(value, "_asdict", None)
         if callable(as_dict):
-            return as_dict()
+            fields = as_dict()
+            if not isinstance(fields, dict):
+                raise TypeError  # the careful one says so
+            return fields
         return list(value) if isinstance(value, tuple) else default(value)
 
     shortcuts = {"encoding": None, "namedtuple_as_object": False, "tuple_as_array": False, "check_circular": False}

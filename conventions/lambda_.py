@@ -117,12 +117,8 @@ class LambdaContext:
 
     def log(self, message: Any) -> None:
         """Write to the log as it is, without a line end."""
-        logging = sys.modules.get("logging")
-        for handler in logging.getLogger().handlers if logging else ():
-            if hasattr(handler, "log_sink"):
-                handler.log_sink.write(str(message))
-                return
-        sys.stdout.write(str(message))
+        sinks = (getattr(handler, "log_sink", None) for handler in _handlers())
+        next(filter(None, sinks), sys.stdout).write(str(message))
 
     def __repr__(self) -> str:
         shown = (
@@ -172,6 +168,15 @@ class ClientContext:
 
     def __repr__(self) -> str:
         return _shown(self, ("custom", "env", "client"))
+
+
+def _handlers() -> list[Any]:
+    """The root logger's handlers, the runtime's among them: it is there as soon as logging is imported."""
+    try:
+        from logging import getLogger
+    except (ImportError, AttributeError):  # a module of the user's own has its name, or that of one that it needs
+        return []
+    return getLogger().handlers
 
 
 def _parsed(header: str, name: str) -> Any:

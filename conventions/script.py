@@ -14,7 +14,7 @@ from _thread import get_ident
 from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.invocation import handled
-from dispatch.response import OCTETS, HTTPResponse, Response, chunks, respond, stop
+from dispatch.response import OCTETS, HTTPResponse, Response, chunks, is_iterator, respond, stop
 from dispatch.streams import Streams
 
 TYPE_CHECKING = False
@@ -40,8 +40,8 @@ def script(function: Function) -> Handler:
         streams = Streams(
             "stdout",
             "stderr",
-            stdin=io.TextIOWrapper(io.BufferedReader(_Event(invocation)), invocation.encoding),
-            stdout=io.TextIOWrapper(answer, invocation.encoding, newline="\n", write_through=True),
+            stdin=_text(io.BufferedReader(_Event(invocation)), "r", invocation.encoding),
+            stdout=_text(answer, "w", invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
         try:
@@ -51,14 +51,20 @@ def script(function: Function) -> Handler:
             answer.finish()
             raise
         if isinstance(result, HTTPResponse):
-            body = result.body if hasattr(result.body, "__next__") else iter([result.body])
+            body = result.body if is_iterator(result.body) else iter([result.body])
             result.body = _streamed(answer, streams.over(body))
             return respond(result, sendable, OCTETS)
-        if hasattr(result, "__next__"):
+        if is_iterator(result):
             return Response(_streamed(answer, streams.over(result)))
         return Response(answer.finish())
 
     return handle
+
+
+def _text(stream: Any, mode: str, encoding: str, **options: Any) -> Any:
+    text: Any = io.TextIOWrapper(stream, encoding, **options)
+    text.mode = mode
+    return text
 
 
 def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
@@ -77,6 +83,7 @@ class _Event(io.RawIOBase):
     """Standard input of one event. What kept it from an earlier event reads the bytes of the one under way."""
 
     name = "<stdin>"
+    mode = "rb"
     _live: _Event
 
     def __init__(self, invocation: Invocation) -> None:
@@ -113,6 +120,7 @@ class _Answer(Buffer):
     """
 
     name = "<stdout>"
+    mode = "wb"
     _live: _Answer | None = None
     _out_of_reach = False
 

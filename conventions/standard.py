@@ -20,7 +20,7 @@ def standard(function: Function) -> Handler:
 
     def handle(invocation: Invocation) -> Response:
         answer = function(invocation.text, invocation.headers)
-        if type(answer) is str:
+        if isinstance(answer, str):
             return Response(to_bytes(answer), TEXT)
         return respond(answer, sendable, "application/octet-stream")
 

@@ -14,7 +14,7 @@ from queue import Queue
 from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.errors import MarshalError
-from dispatch.response import HTTPResponse, Response, chunks
+from dispatch.response import HTTPResponse, Response, chunks, is_iterator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def stream(function: Function) -> Handler:
 def _run(function: Function, invocation: Invocation, output: _Output) -> None:
     try:
         items = function(io.BytesIO(invocation.body), output, invocation.headers)
-        if hasattr(items, "__next__"):
+        if is_iterator(items):
             for chunk in chunks(items, sendable):
                 output.write(chunk)
                 output.flush()

@@ -64,6 +64,10 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
     from importlib import import_module
 
     try:
+        if name == "__main__":  # the one that is loaded is the runtime's own
+            if not names.offered(root, name):
+                raise ModuleNotFoundError("No module named '__main__'", name=name)
+            sys.modules.pop(name, None)
         return import_module(name)
     except SyntaxError as error:
         raise syntax_error(f"the module {name}", error, f"Syntax error in module '{written}': {error}") from error
@@ -81,11 +85,14 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
 
 def attribute_of(module: ModuleType, name: str, attribute: str, written: str) -> Callable[..., Any]:
     """The callable of that name in a module. Raises HandlerNotFound, which lists what the module has."""
-    where = _below_the_root(getattr(module, "__file__", None) or name)
+    file = getattr(module, "__file__", None)
+    where = _below_the_root(file if isinstance(file, str) else name)
     try:
         value = getattr(module, attribute)
     except AttributeError:
-        public = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+        # A module may have put any object in its own place.
+        there = {**vars(type(module)), **getattr(module, "__dict__", {})}
+        public = sorted(key for key, value in there.items() if callable(value) and not key.startswith("_"))
         raise HandlerNotFound(
             f"no {attribute!r} in {where}; it has: {', '.join(public) or 'nothing that can be called'}",
             managed=f"Handler '{attribute}' missing on module '{written}'",

@@ -137,8 +137,8 @@ def _function(spec: str, root: str) -> Target | None:
         if "/" in spec:
             raise HandlerNotFound(found.no_file(spec, root))
         return None
-    if name[0].isdigit():
-        return None
+    if name.replace(".", "").isdigit() and not names.offered(root, name):
+        return None  # an attribute of a number
     for candidate in _candidates(name):
         if os.path.islink(os.path.join(root, candidate)):
             _inside(candidate, root)

@@ -21,6 +21,10 @@ HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
 #: What stands between the prelude and the body.
 PRELUDE_END = b"\0" * 8
 
+#: What a header's name is made of, and what no value has in it (RFC 9110, sections 5.6.2 and 5.5).
+_IN_NAMES = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_NOT_IN_VALUES = frozenset("\r\n\0")
+
 
 class Response:
     """A handler's answer.
@@ -73,8 +77,13 @@ class HTTPResponse:
         for text in (*self.headers, *self.headers.values(), *self.cookies):
             if not isinstance(text, str):
                 raise TypeError(f"HTTP headers and cookies are strings, not {text!r}")
-        for name in [name for name in self.headers if name.lower() == "set-cookie"]:
-            self.cookies.append(self.headers.pop(name))
+            if not _NOT_IN_VALUES.isdisjoint(text):
+                raise ValueError(f"HTTP headers and cookies have no line end and no NUL in them, unlike {text!r}")
+        for name in list(self.headers):
+            if not name or not _IN_NAMES.issuperset(name):
+                raise ValueError(f"an HTTP header's name is made of letters, digits and !#$%&'*+-.^_`|~, not {name!r}")
+            if name.lower() == "set-cookie":
+                self.cookies.append(self.headers.pop(name))
 
     def prelude(self) -> bytes:
         """The JSON object and the eight NUL bytes that go before the body."""
@@ -101,16 +110,21 @@ def respond(
     """
     if isinstance(value, HTTPResponse):
         return Response(_with_prelude(value, item or _text_or(encode)), HTTP_INTEGRATION)
-    if hasattr(value, "__next__"):
+    if is_iterator(value):
         return Response(chunks(value, item or _text_or(encode)))
     return Response(to_bytes(encode(value)), content_type)
 
 
+def is_iterator(value: Any) -> bool:
+    """Whether it is streamed, item by item. Its class tells: some dictionaries answer any attribute."""
+    return hasattr(type(value), "__next__")
+
+
 def stop(items: Iterator[Any]) -> None:
     """End an iterator that may not be at its end, so that what stands in its ``finally`` runs."""
-    close = getattr(items, "close", None)
+    close = getattr(type(items), "close", None)
     if close is not None:
-        close()
+        close(items)
 
 
 def to_bytes(text: bytes | str) -> bytes:
@@ -148,7 +162,7 @@ def chunks(items: Iterator[Any], encode: Callable[[Any], bytes | str]) -> Iterat
 
 def _with_prelude(response: HTTPResponse, encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
     body = response.body
-    parts = chunks(body if hasattr(body, "__next__") else iter([] if body is None else [body]), encode)
+    parts = chunks(body if is_iterator(body) else iter([] if body is None else [body]), encode)
     try:
         first = next(parts, b"")
         yield response.prelude() + first

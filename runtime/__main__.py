@@ -7,13 +7,14 @@ import sys
 from importlib import import_module
 
 from dispatch import __version__, calling, faults
-from dispatch.errors import DispatchError, RuntimeApiError, SettingError
+from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Terminated
 from dispatch.load import load
 from runtime import loop
 from runtime.client import RuntimeClient
-from runtime.lifecycle import Signals, Terminated, leave
-from runtime.logs import Log, unbuffer
-from runtime.settings import Settings, wrapped
+from runtime.lifecycle import Signals, leave
+from runtime.logs import Log
+from runtime.settings import Settings, log_settings, wrapped
+from runtime.standard_streams import unbuffer
 from runtime.transport import Address, transport_class
 
 TYPE_CHECKING = False
@@ -27,13 +28,13 @@ def main(argv: list[str]) -> int:
     try:
         address = _address()
     except DispatchError as error:
-        Log().warning(str(error))
+        Log(*log_settings(os.environ)).warning(str(error))
         return 1
     try:
         _wrap()
         settings = Settings(os.environ, argv[1] if len(argv) > 1 else None)
     except DispatchError as error:
-        _client(address, None, Log()).init_error(error)
+        _client(address, None, Log(*log_settings(os.environ))).init_error(error)
         return 1
     if settings.workers == 1 or settings.concurrency:
         return work(settings, address)
@@ -113,10 +114,12 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the user's module raises is an init error
+        signals.end_child(error)
         client.init_error(error)
         return 1
     signals.last_resort = lambda reason: function.tell("shutdown", reason=reason)
     function.tell("startup", function=function)
+    signals.check()
     status: int = optional["snapshot"].snapshot(client, function) if settings.snap_start else 0
     if status:
         return status

@@ -1,4 +1,4 @@
-"""Where words go: the runtime's own, what user code prints, and what it logs with Python's logging.
+"""Where words go: the runtime's own, and what user code logs with Python's logging.
 
 Formats, levels and frames are those of AWS's managed Python runtime, in every convention. Nothing of ``logging`` is
 imported here: its root logger is set up at the moment when user code imports it, and a function that does not log pays
@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from _thread import RLock
 
 from dispatch import faults
 from dispatch.invocation import handled
+from runtime.standard_streams import is_open, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _OF_EVERY_RECORD = frozenset(
     {
         *("name", "msg", "args", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName"),
         *("exc_info", "exc_text", "stack_info", "created", "msecs", "relativeCreated", "thread", "threadName"),
-        *("processName", "process", "taskName", "aws_request_id", "tenant_id"),
+        *("processName", "process", "aws_request_id", "tenant_id"),
     }
 )
 
@@ -64,7 +64,7 @@ class Log:
         self.latest: Invocation | None = None
         self._as_json = as_json
         self._level = "DEBUG" if level == "TRACE" else level
-        self._descriptor = descriptor if descriptor is not None and _is_open(descriptor) else None
+        self._descriptor = descriptor if descriptor is not None and is_open(descriptor) else None
         self._managed = managed
         # Records of several threads must not mix. A signal's handler may write where its own thread was writing.
         self._lock = RLock()
@@ -73,7 +73,7 @@ class Log:
     def warning(self, message: str) -> None:
         """Something went wrong that the runtime can live with."""
         if self._as_json:
-            self.write(_json({"timestamp": _now(), "level": "WARN", "message": message}), _WARNING)
+            self.write(_json({"timestamp": _now(), "level": "WARN", "message": message}), _WARNING, as_json=True)
         else:
             self.write(f"dispatch: {message}\n", _WARNING)
 
@@ -81,7 +81,7 @@ class Log:
         """An error report as one record."""
         if self._as_json:
             record = _json({"timestamp": _now(), "level": "ERROR", **report})
-            self.write(record if self._descriptor is None else record.rstrip("\n"), _ERROR)
+            self.write(record if self._descriptor is None else record.rstrip("\n"), _ERROR, as_json=True)
             return
         message = report["errorMessage"]
         lines = [f"[ERROR] {report['errorType']}: {message}" if message else f"[ERROR] {report['errorType']}"]
@@ -92,16 +92,17 @@ class Log:
         # Without frames a line end would end the record.
         self.write("\r".join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
 
-    def write(self, text: str, level: int | None = None) -> None:
+    def write(self, text: str, level: int | None = None, *, as_json: bool = False) -> None:
         """Put a record out, as a whole and at once.
 
         Args:
             text: the record.
-            level: a number of logging's, 0 to 50; None for a text record that does not tell one.
+            level: a number of logging's, 0 to 50; None for a record that does not tell one.
+            as_json: whether it is a JSON object.
         """
         data = text.encode("utf-8", "backslashreplace")
         if self._descriptor is not None:
-            kind = 3 if level is None or not self._as_json else 2
+            kind = 2 if as_json else 3
             data = _frame(data, kind + (4 * (level // 10 + 1) if level else 0))
         with self._lock:
             write_all(2 if self._descriptor is None else self._descriptor, data)
@@ -183,7 +184,9 @@ def _handler_class(logging: Any) -> Any:
             except Exception:  # noqa: BLE001 - an argument's own code may raise anything
                 self.handleError(record)
                 return
-            self.log_sink.write(text, min(50, max(0, record.levelno)) // 10 * 10 if self._framed else None)
+            level = min(50, max(0, record.levelno)) // 10 * 10 if self._framed else None
+            # The formatter may be one of the user's own, which writes what it likes.
+            self.log_sink.write(text, level, as_json=getattr(self.formatter, "writes_json", False))
 
     return LambdaLoggerHandler
 
@@ -204,6 +207,8 @@ def _formatter(logging: Any, as_json: bool) -> Any:
     class JsonFormatter(logging.Formatter):  # type: ignore[misc]
         """One JSON object a record."""
 
+        writes_json = True
+
         def format(self, record: Any) -> str:
             return _json(_fields(record, self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"), logging))
 
@@ -223,10 +228,11 @@ def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
         "stackTrace": traceback.format_tb(trace) if kind else None,
         "errorType": kind.__name__ if kind else None,
         "errorMessage": faults.text(value) if kind else None,
-        "requestId": record.aws_request_id,
+        "requestId": getattr(record, "aws_request_id", None),
         "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if kind else None,
-        "tenantId": record.tenant_id,
     }
+    if getattr(record, "tenant_id", None) is not None:
+        fields["tenantId"] = record.tenant_id
     extra = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD and key not in fields}
     return {key: value for key, value in {**fields, **extra}.items() if value is not None}
 
@@ -268,46 +274,3 @@ def _frame(data: bytes, kind: int) -> bytes:
     """A record as the telemetry descriptor takes it: type, length, microseconds since 1970, big-endian, then text."""
     head = (0xA55A0000 + kind).to_bytes(4, "big") + len(data).to_bytes(4, "big")
     return head + (time.time_ns() // 1000).to_bytes(8, "big") + data
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write bytes to a log, however slowly it is read; to one that is closed nothing, as there is nobody to tell."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:
-            import select
-
-            select.select([], [descriptor], [])
-        except OSError:
-            return
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except (OSError, OverflowError):  # a number larger than descriptors can be
-        return False
-    return True
-
-
-class _Printed(io.FileIO):
-    """A standard stream, which is not cut short where a write takes a part and fails nobody where it is closed."""
-
-    def write(self, data: Any) -> int:
-        write_all(self.fileno(), data)
-        return len(data)
-
-
-def unbuffer() -> None:
-    """Let everything that is printed out at once, as UTF-8 whatever the locale says."""
-    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if not _is_open(descriptor):  # its number must not become a connection's
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-        if not descriptor:
-            continue
-        raw: Any = _Printed(descriptor, "w", closefd=False)
-        stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", newline="\n", write_through=True)
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)

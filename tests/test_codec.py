@@ -194,6 +194,39 @@ def padded(text: str | bytes) -> bytes:
     return data + b" " * codec.LARGE
 
 
+class Gives:
+    """An object whose `_asdict()` gives something."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def _asdict(self) -> Any:
+        return self.value
+
+
+class Endless:
+    """An object whose `_asdict()` gives another like it, as a mock's does; not for ever, which would take all memory."""
+
+    made = 0
+
+    def _asdict(self) -> Any:
+        Endless.made += 1
+        assert Endless.made < 10
+        return Endless()
+
+
+@WRITERS
+@pytest.mark.parametrize(
+    "value",
+    [Gives({"a": 1}), Gives(OrderedDict(a=[1])), Gives([1]), Gives(1), Gives(Gives({})), Gives(None), Endless()],
+)
+def test_asdict(dumps: Any, value: Any) -> None:
+    """What `_asdict()` gives is written if it is a dictionary, and refused in simplejson's words otherwise, at once."""
+    separators = (", ", ": ") if dumps is with_blanks else (",", ":")
+    simple = codec.simplejson.JSONEncoder(separators=separators)
+    assert outcome(lambda: simple.encode([value]).encode()) == outcome(dumps, [value])
+
+
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 JSON_TEXT = st.recursive(
     st.sampled_from(["null", "true", "false", "NaN", "-Infinity", '"\\ud800"', '"a\\u0000"', '"\\ud83d\\udc0d"', "-0"])

@@ -91,6 +91,8 @@ def test_suppressed_context_is_left_out(ask: Ask) -> None:
 
 NASTY = {
     "str fails": "class E(Exception):\n        def __str__(self): raise ValueError\n    raise E",
+    "str is interrupted": "class E(Exception):\n        def __str__(self): raise KeyboardInterrupt\n    raise E",
+    "str exits": "class E(Exception):\n        def __str__(self): raise SystemExit(3)\n    raise E",
     "lone surrogate": "raise KeyError('\\ud800')",
     "huge message": "raise KeyError('x' * 3_000_000)",
     "deep recursion": "handler(event, headers)",

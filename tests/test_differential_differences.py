@@ -228,6 +228,17 @@ def test_line_end_behind_a_traceback(pair: Pair) -> None:
     assert theirs.log + "\n" == ours.log
 
 
+@row("asdict")
+@pytest.mark.parametrize(("kind", "ours_is"), [("dict", b"{}"), ("list", b"[]")])
+def test_asdict_of_a_container(pair: Pair, kind: str, ours_is: bytes) -> None:
+    """AWS's client sends what `_asdict()` of a dictionary or a list gives; here it is a dictionary or a list like any."""
+    source = (
+        f"class Own({kind}):\n    def _asdict(self):\n        return {{'a': 1}}\n\ndef handler(*_):\n    return Own()\n"
+    )
+    theirs, ours = both(pair(source), EVENT)
+    assert (b'{"a": 1}', ours_is) == (answered(theirs), answered(ours))
+
+
 @row("log-call")
 def test_record_that_cannot_be_formatted(pair: Pair) -> None:
     """AWS's client lets the error of a log call out; here it is noted, as everywhere in Python."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from lifecycle_support import AWS, BOTH, OURS, Frame, LogPipe, Started, records,
 from peers.process import COMMAND
 
 APP = """
-    import datetime, decimal, logging, traceback, uuid
+    import asyncio, datetime, decimal, logging, traceback, uuid
 
     logging.warning("while it is loaded")
 
@@ -45,7 +45,7 @@ APP = """
         moment = datetime.datetime(2026, 1, 2, 3, 4, 5)
         values = {"colour": "blue", "count": 3, "none": None, "list": [1, 2], "moment": moment,
                   "price": decimal.Decimal("1.10"), "raw": b"bytes", "id": uuid.UUID(int=7),
-                  "level": "mine", "requestId": "mine"}
+                  "level": "mine", "requestId": "mine", "tenantId": "mine"}
         logging.error("with extra", extra=values)
         logging.error({"price": decimal.Decimal("1.10"), "set": {1}})
 
@@ -64,6 +64,19 @@ APP = """
             logging.error("chained", exc_info=error)
         logging.error("with a stack", stack_info=False)
 
+    def tasks():
+        async def say():
+            logging.error("in a task", extra={"count": 3, "tenantId": "mine"})
+        asyncio.run(say())
+
+    def own_formatter():
+        ours = logging.getLogger().handlers[0]
+        kept = ours.formatter
+        ours.setFormatter(logging.Formatter("OWN %(message)s\\n"))
+        logging.error("in words of its own")
+        ours.setFormatter(kept)
+        logging.error("as before")
+
     def raises():
         raise Own("ünïcödé\\nin lines")
 
@@ -74,7 +87,7 @@ APP = """
         globals()[event]()
 """
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
-CASES = ("levels", "messages", "extras", "caught", "raises", "raises_nothing")
+CASES = ("levels", "messages", "extras", "tasks", "own_formatter", "caught", "raises", "raises_nothing")
 TENANT = "Lambda-Runtime-Aws-Tenant-Id"
 #: What the managed runtimes of today say of themselves; without it awslambdaric writes ASCII.
 MANAGED = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
@@ -90,12 +103,12 @@ SETTINGS: dict[str, Mapping[str, str]] = {
 }
 
 
-def told(runtime: Started, cases: Iterable[str]) -> None:
+def told(runtime: Started, cases: Sequence[str]) -> None:
     """Have each case logged, the last by a tenant, then end the runtime."""
     for number, case in enumerate(cases):
         headers = {"Lambda-Runtime-Aws-Request-Id": f"request-{number}"} | ({TENANT: "Ada & Co"} if number % 2 else {})
         runtime.invoke(json.dumps(case).encode(), headers)
-    runtime.api.wait_for("GET", "next", len(CASES))
+    runtime.api.wait_for("GET", "next", len(cases))
     runtime.child.signal(signal.SIGTERM)
     runtime.child.wait()
 
@@ -122,17 +135,27 @@ def test_standard_streams(tmp_path: Path, setting: str) -> None:
 def test_frames(tmp_path: Path, setting: str) -> None:
     """With a log descriptor, the frames are the same: type, length and text."""
     write(tmp_path, {"app.py": APP})
-    frames: dict[str, list[tuple[str, str]]] = {}
-    for which in BOTH:
-        own = {"HANDLER_CONVENTION": "lambda", "HANDLER": "app.handler", "_HANDLER": "app.handler"}
-        with LogPipe(tmp_path / which) as pipe:
-            python = COMMAND if which == OURS else (COMMAND[0], "-m", "awslambdaric", "app.handler")
-            env = {**own, **MANAGED, **SETTINGS[setting], **pipe.env}
-            with Started(pipe.command(python), tmp_path, env) as runtime:
-                told(runtime, CASES)
-                assert "" == runtime.child.log
-                frames[which] = [(f"{frame.kind:08x}", timeless(frame.text)) for frame in pipe.frames()]
-    assert frames[AWS] == frames[OURS]
+    theirs, ours = (framed(which, tmp_path, SETTINGS[setting], CASES) for which in (AWS, OURS))
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("setting", ["text", "JSON"])
+def test_context_log(tmp_path: Path, setting: str) -> None:
+    """What context.log() is given goes where records go, whoever has imported logging or has not."""
+    write(tmp_path, {"app.py": "def handler(event, context):\n    context.log('said')\n    context.log(event)\n"})
+    theirs, ours = (framed(which, tmp_path, SETTINGS[setting], CASES[:1]) for which in (AWS, OURS))
+    assert theirs == ours == [("a55a0003", "said"), ("a55a0003", CASES[0])]
+
+
+def framed(which: str, root: Path, settings: Mapping[str, str], cases: Sequence[str]) -> list[tuple[str, str]]:
+    """The type and the text of each frame, while nothing is on the standard streams."""
+    own = {"HANDLER_CONVENTION": "lambda", "HANDLER": "app.handler", "_HANDLER": "app.handler"}
+    with LogPipe(root / which) as pipe:
+        python = COMMAND if which == OURS else (COMMAND[0], "-m", "awslambdaric", "app.handler")
+        with Started(pipe.command(python), root, {**own, **MANAGED, **settings, **pipe.env}) as runtime:
+            told(runtime, cases)
+            assert "" == runtime.child.log
+            return [(f"{frame.kind:08x}", timeless(frame.text)) for frame in pipe.frames()]
 
 
 def test_time_of_a_frame(tmp_path: Path) -> None:
