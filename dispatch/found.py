@@ -111,8 +111,9 @@ def _below_the_root(file: str) -> str:
 def syntax_error(what: str, error: SyntaxError, managed: str | None = None) -> DispatchError:
     """What is reported of source that cannot be compiled: where, and the line."""
     line = (error.text or "").strip()
-    where = f"{os.path.basename(error.filename or '')}, line {error.lineno}"
-    return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg} ({where}: {line})", managed)
+    # Of a file with a NUL in it Python tells neither.
+    where = f" ({os.path.basename(error.filename or '')}, line {error.lineno}: {line})" if error.lineno else ""
+    return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg}{where}", managed)
 
 
 def add_folder(folder: str) -> None:

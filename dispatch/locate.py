@@ -110,12 +110,14 @@ def _program(path: str) -> Callable[..., Any]:
 def _archived(spec: str, root: str) -> Target | None:
     """A function in an archive: ``app.pyz/module.func``."""
     suffix = next((suffix for suffix in _ARCHIVES if suffix + "/" in spec), None)
-    if suffix is None or not _is_path(spec):
+    if suffix is None:
         return None
     stem, _, name = spec.partition(suffix + "/")
     archive, (written, _, attribute) = stem + suffix, name.rpartition(".")
     path = _inside(archive, root)
     if path is None or not os.path.isfile(path):
+        if not _is_path(spec):
+            return None
         raise HandlerNotFound(f"no archive {archive} in {root}; {found.listing(root, archive)}")
     module = _dotted(written)
     if not module or not attribute.isidentifier():
@@ -129,10 +131,14 @@ def _archived(spec: str, root: str) -> Target | None:
 
 
 def _function(spec: str, root: str) -> Target | None:
-    if not _is_path(spec) or _is_arithmetic(spec, root):
-        return None
     module, _, attribute = spec.rpartition(".")
     name = _dotted(module)
+    if not _is_path(spec):
+        # In a folder whose name has a blank, say.
+        if not ("/" in spec and attribute.isidentifier() and _inside(module, root) and names.offered(root, name)):
+            return None
+    elif _is_arithmetic(spec, root):
+        return None
     if not name or not attribute.isidentifier():
         if "/" in spec:
             raise HandlerNotFound(found.no_file(spec, root))
@@ -203,6 +209,8 @@ def _inside(spec: str, root: str) -> str | None:
         return None
     path = os.path.normpath(os.path.join(root, spec))
     home = os.path.join(root, "")
+    if path + os.sep == home:
+        return None
     if not path.startswith(home):
         if _is_path(spec):
             raise MalformedHandlerName(f"the handler {spec} would leave the task root {root}")

@@ -23,7 +23,8 @@ class Script:
     """A script file as a callable.
 
     Called with nothing it is the script: its ``main()``, or, where it has none, the whole file from top to bottom as
-    ``__main__``. Called with an event (by a convention that passes one) it is ``main(handler, event)``.
+    ``__main__``. Called with an event, by a convention that passes one, it is ``main(handler, event)``; with more than an
+    event and headers, as the stream convention calls, it is ``main()`` with these.
     """
 
     def __init__(self, spec: str, path: str, name: str, code: CodeType, loader: Any) -> None:
@@ -43,17 +44,17 @@ class Script:
         Who calls it with nothing has streams in place; for others they are put there here.
         """
         if arguments:
-            return self._answered(arguments[0])
+            return self._answered(arguments if len(arguments) > 2 else (self.spec, arguments[0]))
         sys.argv = [self.spec]
         return self._run() if self._main is None else self._main()
 
-    def _answered(self, event: Any) -> Any:
+    def _answered(self, arguments: tuple[Any, ...]) -> Any:
         streams = Streams("stdin", "stdout", "stderr")
         answer = None
         with streams:
             sys.argv = [self.spec]
             # Here, as a coroutine must not run when the streams are gone again.
-            answer = settle(self._main(self.spec, event))  # type: ignore[misc]
+            answer = settle(self._main(*arguments))  # type: ignore[misc]
         return streams.over(answer)
 
     def _load(self, name: str, loader: Any) -> Callable[..., Any]:
@@ -121,5 +122,5 @@ def _compiled(spec: str, loader: Any, name: str) -> CodeType:
         return loader.get_code(name)  # type: ignore[no-any-return]
     except SyntaxError as error:
         raise syntax_error(f"the script {spec}", error) from error
-    except ImportError as error:
+    except (ImportError, EOFError, ValueError) as error:  # the last two of bytecode that is cut off
         raise ImportModuleError(f"the script {spec} cannot be loaded: {error}") from error

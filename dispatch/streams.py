@@ -9,7 +9,7 @@ import io
 import sys
 
 from dispatch.errors import ExitError
-from dispatch.response import HTTPResponse, stop
+from dispatch.response import HTTPResponse, is_iterator, stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Streams:
         """The answer; if it comes item by item, each of them is made while these streams are in place."""
         if isinstance(answer, HTTPResponse):
             answer.body = self.over(answer.body)
-        return self._each(answer) if hasattr(answer, "__next__") else answer
+        return self._each(answer) if is_iterator(answer) else answer
 
     def _each(self, items: Iterator[Any]) -> Iterator[Any]:
         try:
@@ -108,6 +108,7 @@ class _Stream(io.TextIOWrapper):
     """Text on top of another stream, lent to one event after the other until one of them does something to it."""
 
     __slots__ = ("_reconfigured", "top_of")
+    mode = "w"
 
     def __init__(self, stream: Any, name: str) -> None:
         super().__init__(_Lent(stream.buffer, name), "utf-8", "backslashreplace", write_through=True)

@@ -90,7 +90,7 @@ def _answered(function: Function, invocation: Invocation, signals: Signals) -> R
 
 def _chunks(body: Any) -> Iterator[Any]:
     """The body of a streamed answer, as far as it is one. Raises MarshalError."""
-    if isinstance(body, str) or not hasattr(body, "__iter__"):
+    if isinstance(body, str) or not hasattr(type(body), "__iter__"):
         raise MarshalError(f"the body of a Response is bytes, or an iterator of bytes, not {type(body).__name__}")
     return iter(body)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import marshal
 import py_compile
 import zipfile
 from pathlib import Path
@@ -22,6 +24,7 @@ TREE: Files = {
     "tool.py": "import sys\nprint('tool', sys.stdin.read(), sys.argv, end='')\n",
     "dashed-name.py": ECHO,
     "with space.py": "print('spaced', end='')\n",
+    "a folder/module.py": ECHO,
 }
 
 
@@ -37,6 +40,8 @@ TREE: Files = {
         ("folder/inside.handler", "folder.inside x"),
         ("folder.inside.handler", "folder.inside x"),
         ("dashed-name.handler", "dashed-name x"),
+        ("a folder/module.handler", "a folder.module x"),
+        ("'a folder/module'.title()[:1] + event", "Ax"),
         ("tool.py", "tool x ['tool.py']"),
         ("folder/tool.py", "tool x ['folder/tool.py']"),
         ("./tool.py", None),
@@ -97,12 +102,13 @@ ARCHIVE = archive(
         ("sub/app.pyz/module.func", b"brought along x"),
         ("./sub/app.pyz/./module.func", b"brought along x"),
         ("sub/app.pyz", b"brought along x __main__"),
+        ("an app.pyz/module.func", b"brought along x"),
     ],
 )
 @pytest.mark.parametrize("beside", [{}, {"module.py": "func = None\n", "library.py": "NAME = 'the root'\n"}])
 def test_archives(serve: Serve, handler: str, expected: bytes, beside: Files) -> None:
     """An archive is a script by its __main__.py, or holds functions, with its libraries inside, whatever is beside it."""
-    runtime = serve({"app.pyz": ARCHIVE, "sub/app.pyz": ARCHIVE, **beside}, handler)
+    runtime = serve({"app.pyz": ARCHIVE, "sub/app.pyz": ARCHIVE, "an app.pyz": ARCHIVE, **beside}, handler)
     assert [expected] * 2 == [runtime.invoke(b"x").body for _ in range(2)]
 
 
@@ -226,6 +232,24 @@ def test_auto(ask: Ask, handler: str, expected: bytes, data: Files) -> None:
 def test_arithmetic(ask: Ask, handler: str, expected: bytes) -> None:
     """What looks like a path, names nothing that is there, and uses the event is an expression."""
     assert expected == ask({"app.py": ECHO}, b"10", handler, "json").body
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "words"),
+    [
+        ("cut.pyc", "Runtime.ImportModuleError", "the script cut.pyc cannot be loaded: "),
+        ("nul.py", "Runtime.UserCodeSyntaxError", "the script nul.py cannot be compiled: "),
+        (".", "Runtime.UserCodeSyntaxError", "the handler, read as Python source, cannot be compiled: "),
+        ("./", "Runtime.HandlerNotFound", "no file ./ in "),
+    ],
+)
+def test_what_is_no_script(fail: Fail, handler: str, kind: str, words: str) -> None:
+    """A file that is broken is named with what is wrong; the task root itself is no handler."""
+    code = compile("x = 1", "cut.py", "exec")
+    whole = importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    failed = fail({"cut.pyc": whole[:40], "nul.py": b"x = 1\0\n"}, handler)
+    assert (kind, True) == (failed.type, failed.report["errorMessage"].startswith(words))
+    assert "None" not in failed.report["errorMessage"]
 
 
 @pytest.mark.parametrize(
