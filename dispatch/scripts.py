@@ -23,7 +23,7 @@ class Script:
     """A script file as a callable.
 
     Called with nothing it is the script: its ``main()``, or, where it has none, the whole file from top to bottom as
-    ``__main__``. Called with an event, by a convention that passes one, it is ``main(handler, event)``; with more than an
+    ``__main__``. Called with an event, by a convention that passes one, it is ``main(handler, event)``; with more than
     event and headers, as the stream convention calls, it is ``main()`` with these.
     """
 
