@@ -71,7 +71,7 @@ class KeptAlive(Transport):
             self._write(body)
         # Not before the server has shown that it keeps a connection: one that closes it would lose the question.
         elif then and self._replies.kept_alive:
-            self._send(b"%b%b%b" % (head, body, self._question(then)))
+            self._send(b"".join((head, body, self._question(then))))
             self._asked = then
         else:
             self._send(head + body)
