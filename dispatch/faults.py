@@ -12,6 +12,7 @@ import os
 from _json import encode_basestring, encode_basestring_ascii
 
 from dispatch.errors import DispatchError, ExitError
+from dispatch.names import LIBRARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ _OURS = tuple(os.path.join(_HERE, package, "") for package in ("dispatch", "conv
 
 #: Frames between ours and the user's: of the event loop that runs a coroutine, and of the import system, which AWS's
 #: runtime shows.
-_LIBRARY = os.path.dirname(os.__file__)
-_MANAGED_MACHINERY = (os.path.join(_LIBRARY, "asyncio", ""),)
-_MACHINERY = (*_MANAGED_MACHINERY, os.path.join(_LIBRARY, "importlib", "__init__.py"), "<frozen ")
+_MANAGED_MACHINERY = (os.path.join(LIBRARY, "asyncio", ""),)
+_MACHINERY = (*_MANAGED_MACHINERY, os.path.join(LIBRARY, "importlib", "__init__.py"), "<frozen ")
 
 #: AWS's client leaves the X-Ray cause out from this size on (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024

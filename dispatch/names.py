@@ -7,6 +7,7 @@ good, and the user's ``import`` finds the user's. The same goes for an archive t
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 from _imp import extension_suffixes  # as importlib.machinery has them, without its import
@@ -23,6 +24,9 @@ CLAIMABLE = (
     "dispatch", "conventions", "runtime",
     "pluggy", "simplejson", "orjson", "msgspec", "httptools", "requests", "urllib3",
 )  # fmt: skip
+
+#: Where Python's own library is. An interpreter may have os inside it, without a file.
+LIBRARY = os.path.dirname(contextvars.__file__)
 
 #: Modules of each package of ours, by which a copy of this project is told from a package of the user's own.
 _MARKS = {
@@ -75,9 +79,8 @@ def members(archive: str) -> list[str]:
 
 def shadowed(paths: Iterable[str]) -> bool:
     """Whether a folder or an archive that comes before Python's own library has modules named like some of that."""
-    library = os.path.dirname(os.__file__)
     for path in paths:
-        if path == library:
+        if path == LIBRARY:
             return False
         try:
             entries = os.listdir(path) if os.path.isdir(path) else members(path)

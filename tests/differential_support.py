@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from peers.api import FakeRuntimeApi, event
-from peers.process import COMMAND, INHERITED
+from peers.process import COMMAND, INHERITED, tell_of_the_end
 from peers.wire import PATIENCE, Request
 
 SAMPLES = Path(__file__).parent / "samples_lambda"
@@ -124,12 +123,7 @@ class Side:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        threading.Thread(target=self._tell_of_the_end, daemon=True).start()
-
-    def _tell_of_the_end(self) -> None:
-        self.process.wait()
-        with self.api.changed:
-            self.api.changed.notify_all()
+        tell_of_the_end(self.process, self.api)
 
     def __enter__(self) -> Self:
         return self

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from peers.api import FakeRuntimeApi
-from peers.process import COMMAND, Child, Runtime
-from peers.wire import PATIENCE, Reply, Request, Wire
+from peers.process import COMMAND, Child, Runtime, tell_of_the_end
+from peers.wire import Reply, Request, Wire
 
 #: Ours with the convention of AWS's managed runtime, and the managed runtime's own client.
 OURS = "dispatch"
@@ -90,7 +90,7 @@ class Started(Runtime):
         self.api = api or FakeRuntimeApi()
         settings = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), **env}
         self.child = Child(command, settings, root)
-        threading.Thread(target=self._tell_of_the_end, daemon=True).start()
+        tell_of_the_end(self.child.process, self.api)
 
 
 def start(which: str, handler: str, root: Path, env: Mapping[str, str], **options: Any) -> Started:
@@ -158,19 +158,3 @@ def records(log: str) -> list[dict[str, Any]]:
             if isinstance(value, dict) and "requestId" in value:
                 found.append(value)
     return found
-
-
-def children(process: int) -> list[int]:
-    """The processes that this one started (Linux)."""
-    lists = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(pid) for path in lists for pid in path.read_text().split()]
-
-
-def await_true(condition: Any, what: str) -> Any:
-    """Wait for something that says nothing when it happens, by looking; its value."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.01)):
-        if value := condition():
-            return value
-        pause.wait(0.01)
-    raise AssertionError(f"{what} has not come within {PATIENCE} s")

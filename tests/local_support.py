@@ -9,17 +9,17 @@ import shlex
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from peers.process import await_true
+from peers.wire import PATIENCE
+
 from runtime.local.functions import Function
 
-#: How long anything may take on a busy machine, in seconds.
-PATIENCE = 40.0
 #: AWS's own runtime client as a runtime.
 AWS_RUNTIME = (sys.executable, "-m", "awslambdaric")
 
@@ -33,8 +33,8 @@ def handler(event, context):
     global calls
     calls += 1
     print("the event is", json.dumps(event))
-    if "sleep" in event:
-        time.sleep(event["sleep"])
+    while not os.path.exists(event.get("wait", "/")):
+        time.sleep(0.01)
     if "exit" in event:
         os._exit(event["exit"])
     if "raise" in event:
@@ -66,6 +66,15 @@ def write_handler(root: Path, source: str = HANDLER) -> Path:
     return root
 
 
+def save(path: Path, text: str, like: os.stat_result | None = None) -> None:
+    """Write a file in one step, with the times of another if need be: what is half written would be a change as well."""
+    new = path.parent.with_name(f"{path.parent.name}-{path.name}")
+    new.write_text(text)
+    if like is not None:
+        os.utime(new, ns=(like.st_atime_ns, like.st_mtime_ns))
+    new.replace(path)
+
+
 def write_program(path: Path, source: str) -> Path:
     """An executable file; one without a first line of its own is Python of the interpreter that runs the tests."""
     path.write_text(source if source.startswith("#!") else f"#!{sys.executable}\n{source}")
@@ -78,9 +87,10 @@ def write_bootstrap(root: Path) -> Path:
     return write_program(root / "bootstrap", f'#!/bin/sh\nexec {shlex.join(AWS_RUNTIME)} "$_HANDLER"\n')
 
 
-def aws_function(root: Path, handler: str = "app.handler", **settings: Any) -> Function:
+def aws_function(root: Path, timeout: float = 30, **settings: Any) -> Function:
     """A function served by AWS's runtime client."""
-    return Function(handler=handler, root=write_handler(root), command=(*AWS_RUNTIME, handler), **settings)
+    command = (*AWS_RUNTIME, "app.handler")
+    return Function(handler="app.handler", root=write_handler(root), command=command, timeout=timeout, **settings)
 
 
 @dataclass(frozen=True)
@@ -128,14 +138,6 @@ def client(address: str) -> Iterator[Client]:
         yield one
     finally:
         one.connection.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        threading.Event().wait(0.01)
 
 
 class ServerProcess:
@@ -193,5 +195,5 @@ class ServerProcess:
 
     def line(self, words: str, count: int = 1) -> str:
         """Wait for the line with these words, the n-th of them; the line."""
-        wait_for(lambda: len([line for line in self.lines if words in line]) >= count)
+        await_true(lambda: len([line for line in self.lines if words in line]) >= count)
         return [line for line in self.lines if words in line][count - 1]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from peers.process import Child
-from peers.rie import Emulator, binary, free_ports, ready
+from peers.rie import Emulator, addresses, binary, ready
 
 from runtime.package import archive
 
@@ -154,12 +154,11 @@ def lay_out(root: Path, layers: Sequence[Path] = (), task: Path | None = None) -
 def emulated(root: Path, handler: str, env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
     """AWS's emulator in the root folder; it looks for the bootstrap where Lambda does."""
     shutil.copy(binary(), root / "emulator")
-    front, back = free_ports(2)
-    options = ["--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{front}"]
-    options += ["--runtime-api-address", f"127.0.0.1:{back}"]
     settings = {"LAMBDA_TASK_ROOT": "/var/task", "_HANDLER": handler, "AWS_LAMBDA_FUNCTION_HANDLER": handler}
     chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin")
     assert chroot
-    child = Child([chroot, str(root), "/emulator", *options], {"PATH": "/usr/bin:/bin", **settings, **(env or {})})
-    with ready(child, front) as emulator:
-        yield emulator
+    with addresses() as (front, options):
+        command = [chroot, str(root), "/emulator", "--log-level", "error", *options]
+        child = Child(command, {"PATH": "/usr/bin:/bin", **settings, **(env or {})})
+        with ready(child, front) as emulator:
+            yield emulator

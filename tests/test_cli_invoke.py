@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_support import ServerProcess, wait_for
+from local_support import ServerProcess
+from peers.process import await_true
+from peers.wire import reserved_port
 
 from runtime.local import samples
 
@@ -40,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     tables = "".join(
         f"[functions.{name}]\nhandler = 'app.{name}'\nconvention = 'lambda'\n" for name in ("handler", "stream")
     )
-    (root / "dispatch.toml").write_text(tables)
+    (root / "dispatch.toml").write_text(f"timeout = 20\n{tables}")
     with ServerProcess(root, "--no-reload") as one:
         yield one
 
@@ -105,7 +107,7 @@ def test_an_event_is_only_queued(server: ServerProcess, tmp_path: Path) -> None:
 
     assert ("", 0) == (done.stdout, done.returncode)
     assert re.fullmatch(r"dispatch: the event is queued; its request id is [0-9a-f-]{36}\n", done.stderr)
-    wait_for(file.exists)
+    await_true(file.exists)
 
 
 def test_a_function_url(server: ServerProcess) -> None:
@@ -141,9 +143,10 @@ def test_json_says_all(server: ServerProcess) -> None:
 def test_what_can_not_be_invoked(server: ServerProcess) -> None:
     """An unknown function, a server that is not there, a sample that there is not: each is said."""
     assert "ResourceNotFoundException Function not found" in invoke(server, "nothing").stderr
-    nobody = invoke(server, "handler", "--endpoint", "http://127.0.0.1:9")
+    with reserved_port() as port:
+        nobody = invoke(server, "handler", "--endpoint", f"http://127.0.0.1:{port}")
     assert ("", 1) == (nobody.stdout, nobody.returncode)
-    assert "nothing answered at http://127.0.0.1:9/" in nobody.stderr
+    assert f"nothing answered at http://127.0.0.1:{port}/" in nobody.stderr
     unknown = invoke(server, "handler", "--example", "nothing")
     assert 2 == unknown.returncode
     assert "there are: alb, api-gateway" in unknown.stderr

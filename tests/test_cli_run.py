@@ -12,7 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from local_support import PATIENCE, write_bootstrap, write_handler, write_program
+from local_support import write_bootstrap, write_handler, write_program
+from peers.wire import PATIENCE
 
 DISPATCH = (sys.executable, "-m", "runtime.cli")
 
@@ -102,7 +103,7 @@ def test_an_init_error_is_shown_once(root: Path) -> None:
 @pytest.mark.parametrize(
     ("event", "options", "words"),
     [
-        ('{"sleep": 60}', ["--timeout", "0.5"], b"--timeout sets another"),
+        ('{"wait": "never"}', ["--timeout", "0.5"], b"--timeout sets another"),
         ('{"eat": 400}', ["--memory", "128", "--timeout", "60"], b"--memory sets another"),
         ('{"exit": 3}', [], b"exit status 3"),
     ],

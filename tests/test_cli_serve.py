@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 import yaml
-from local_support import PATIENCE, ServerProcess, client, wait_for
+from local_support import ServerProcess, client, save
+from peers.process import await_true
+from peers.wire import PATIENCE, reserved_port
 
 from runtime.cli.serve import command as serve
 from runtime.local.process import GRACE
@@ -30,9 +32,9 @@ def ask(server: ServerProcess, event: Any = None, name: str = "function") -> Any
         return one.call("POST", INVOKE.format(name), json.dumps({} if event is None else event)).json
 
 
-def write(root: Path, answer: str) -> None:
+def write(root: Path, answer: str, like: os.stat_result | None = None) -> None:
     """A handler that answers so."""
-    (root / "app.py").write_text(f"def handler(event, context):\n    return {answer}\n")
+    save(root / "app.py", f"def handler(event, context):\n    return {answer}\n", like)
 
 
 def test_a_saved_change_is_served(tmp_path: Path) -> None:
@@ -42,10 +44,8 @@ def test_a_saved_change_is_served(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "app.handler", "--convention", "lambda") as server:
         assert "old" == ask(server)
         (tmp_path / "ignored.py").write_text("1")
-        saved = (tmp_path / "app.py").stat()
-        write(tmp_path, "'new'")
         # As in the same second, and of the same size: what cached bytecode is judged by.
-        os.utime(tmp_path / "app.py", ns=(saved.st_atime_ns, saved.st_mtime_ns))
+        write(tmp_path, "'new'", (tmp_path / "app.py").stat())
         line = server.line("reloaded function in ")
         assert "new" == ask(server)
         assert line.endswith(": app.py")
@@ -67,7 +67,7 @@ def test_what_runs_finishes_on_the_old_code(tmp_path: Path) -> None:
         ThreadPoolExecutor(1) as pool,
     ):
         running = pool.submit(ask, server)
-        wait_for((tmp_path / "started").exists)
+        await_true((tmp_path / "started").exists)
         write(tmp_path, "'new'")
         server.line("reloaded")
         assert "new" == ask(server)
@@ -80,8 +80,8 @@ def test_a_syntax_error_is_shown_at_once_and_the_next_save_cures_it(tmp_path: Pa
     write(tmp_path, "'good'")
     with ServerProcess(tmp_path, "app.handler", "--convention", "lambda") as server:
         assert "good" == ask(server)
-        (tmp_path / "app.py").write_text("def handler(event, context:\n")
-        assert f"{tmp_path / 'app.py'}:1: SyntaxError" in server.line("SyntaxError")
+        write(tmp_path, "(")
+        assert f"{tmp_path / 'app.py'}:2: SyntaxError" in server.line("SyntaxError")
         assert "Runtime.UserCodeSyntaxError" == ask(server)["errorType"]
         write(tmp_path, "'cured'")
         server.line("reloaded", 2)
@@ -96,11 +96,11 @@ def test_the_describing_file_is_read_again(tmp_path: Path) -> None:
     file.write_text("name = 'unused'\n" + table.format("one"))
     with ServerProcess(tmp_path) as server:
         assert {} == ask(server, name="one")
-        file.write_text(table.format("two"))
+        save(file, table.format("two"))
         server.line("read ")
         assert {} == ask(server, name="two")
         assert "Function not found" in ask(server, name="one")["message"]
-        file.write_text("[functions")
+        save(file, "[functions")
         server.line("dispatch.toml: ")
         assert {} == ask(server, name="two")
 
@@ -159,19 +159,23 @@ def test_a_handler_can_be_started_by_an_ide(tmp_path: Path) -> None:
         environment = {**os.environ, **told, "HANDLER_CONVENTION": "lambda"}
         for _ in range(2):
             with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as runtime:
-                assert {"early": True} == waiting.result(PATIENCE)
-                assert {"n": 1} == ask(server, {"n": 1})
-                runtime.terminate()
+                try:
+                    assert {"early": True} == waiting.result(PATIENCE)
+                    assert {"n": 1} == ask(server, {"n": 1})
+                finally:
+                    runtime.terminate()
 
 
 def test_a_debugger_is_waited_for(tmp_path: Path) -> None:
     """With --debug the environment listens for a debugger (debugpy) and the deadline is off."""
     pytest.importorskip("debugpy")
     write(tmp_path, "context.get_remaining_time_in_millis()")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = ("app.handler", "--convention", "lambda", "--timeout", "1", "--debug", str(port))
-    with ServerProcess(tmp_path, *arguments) as server, ThreadPoolExecutor(1) as pool:
+    arguments = ("app.handler", "--convention", "lambda", "--timeout", "1", "--debug")
+    with (
+        reserved_port() as port,
+        ServerProcess(tmp_path, *arguments, str(port)) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
         server.line(f"waits for a debugger on 127.0.0.1:{port}")
         waiting = pool.submit(ask, server)
         with attach(port):
@@ -182,7 +186,7 @@ class attach:  # noqa: N801 - used as a function
     """A debugger that attaches and lets run: the few messages of the Debug Adapter Protocol that this needs."""
 
     def __init__(self, port: int) -> None:
-        wait_for(lambda: self._connects(port))
+        await_true(lambda: self._connects(port))
         threading.Thread(target=self._answer, daemon=True).start()
         self._send(1, "initialize", {"adapterID": "test", "pathFormat": "path"})
         self._send(2, "attach", {"justMyCode": False})
@@ -253,10 +257,10 @@ def test_events_under_way_finish_after_sigterm(tmp_path: Path) -> None:
             one.call("POST", INVOKE.format("function"), '{"name": "b"}', {"X-Amz-Invocation-Type": "Event"})
             page = urllib.request.urlopen(f"{server.address}/_dispatch/feed", timeout=PATIENCE)
             running = pool.submit(ask, server, {"name": "a"})
-            wait_for(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
+            await_true(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
             server.process.send_signal(signal.SIGTERM)
             server.line("ending once the events under way are through, in 60 seconds at most")
-            wait_for(lambda: refused(server))
+            await_true(lambda: refused(server))
             assert None is server.process.poll()
             (tmp_path / "go").touch()
             assert "done" == running.result(PATIENCE)
@@ -274,7 +278,7 @@ def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[
     grace = "0.2" if len(signals) == 1 else "600"
     with ServerProcess(tmp_path, *WAITS, "--grace", grace) as server, ThreadPoolExecutor(1) as pool:
         running = pool.submit(ask, server, {"name": "a"})
-        wait_for((tmp_path / "a").exists)
+        await_true((tmp_path / "a").exists)
         for number in signals:
             server.process.send_signal(number)
             if number is signal.SIGTERM:

@@ -143,12 +143,17 @@ def test_expression_error_is_an_invocation_error(serve: Serve) -> None:
     assert "line 1" in "".join(report["stackTrace"])
 
 
-@pytest.mark.parametrize("source", ["event.", "x = 1", "import json", "def f(): pass", "3 +", "event event", "1 = x"])
-def test_sources_that_are_no_expression(fail: Fail, source: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "source"),
+    [
+        *(("UserCodeSyntaxError", source) for source in ("event.", "3 +", "event event", "1 = x")),
+        *(("MalformedHandlerName", source) for source in ("x = 1", "import json", "def f(): pass")),
+    ],
+)
+def test_sources_that_are_no_expression(fail: Fail, error: str, source: str) -> None:
     """What is no Python, or does not end in an expression, is an init error that shows the source."""
     failed = fail({}, source, "expression")
-    assert 1 == failed.status
-    assert failed.type in ("Runtime.UserCodeSyntaxError", "Runtime.MalformedHandlerName")
+    assert (1, f"Runtime.{error}") == (failed.status, failed.type)
     assert source.split("\n", maxsplit=1)[0] in failed.report["errorMessage"] + "".join(failed.report["stackTrace"])
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
 from conftest import Serve
 from peers.api import FakeRuntimeApi, event, refusal
-from peers.wire import Reply
+from peers.wire import Reply, reserved_port
 
 ECHO = "def handler(event, headers):\n    return event\n"
 TRANSPORTS = pytest.mark.parametrize("transport", ["socket", "requests"])
@@ -146,10 +145,10 @@ def test_server_that_goes_away(runtime: Any) -> None:
 @TRANSPORTS
 def test_nobody_listens(serve: Serve, transport: str) -> None:
     """The same from the start."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-    runtime = serve(ECHO, env={"HANDLER_TRANSPORT": transport, "AWS_LAMBDA_RUNTIME_API": address})
-    assert (1, True) == (runtime.child.wait(), address in runtime.child.log)
+    with reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        runtime = serve(ECHO, env={"HANDLER_TRANSPORT": transport, "AWS_LAMBDA_RUNTIME_API": address})
+        assert (1, True) == (runtime.child.wait(), address in runtime.child.log)
 
 
 @TRANSPORTS

@@ -103,6 +103,9 @@ BROKEN = {
         "wrapper",
     ),
     "async hook": ("async def dispatch_startup(function):\n    pass\n", "async def"),
+    "async generator": ("async def dispatch_startup(function):\n    yield\n", "async def"),
+    "generator": ("def dispatch_startup(function):\n    yield\n", "yield"),
+    "interrupts": ("raise KeyboardInterrupt('own')\n", "own"),
     "locate gives no target": ("def dispatch_locate(spec, root):\n    return 'nonsense'\n", "gave str"),
     "startup raises": ("def dispatch_startup(function):\n    raise KeyError('own')\n", "own"),
     "locate raises": ("def dispatch_locate(spec, root):\n    raise KeyError('own')\n", "own"),
@@ -245,7 +248,7 @@ def test_no_poll_before_the_hook_ran(serve: Serve, tmp_path: Path) -> None:
     runtime.invoke(b"x")
     assert 1 == len([r for r in runtime.api.requests if r.method == "GET"])
     (tmp_path / "task" / "go").write_text("")
-    runtime.api.wait_for("GET", "next", 1)
+    runtime.api.wait_for("GET", "next", 2)
     assert not any(request.pipelined for request in runtime.api.requests)
 
 

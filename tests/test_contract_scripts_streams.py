@@ -77,7 +77,7 @@ def test_streams_are_whole_between_events(serve: Serve, tmp_path: Path, conventi
     runtime = serve({"s.py": source}, "s.py", convention)
     os.mkfifo(tmp_path / "task" / "go")
     assert "response" == runtime.invoke(b"1").kind
-    runtime.api.wait_for("GET", "next", 1)
+    runtime.api.wait_for("GET", "next", 2)
     (tmp_path / "task" / "go").write_text("now")
     runtime.child.wait_log("out\n")
     runtime.child.wait_log("err\n")

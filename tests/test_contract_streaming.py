@@ -49,7 +49,7 @@ def test_chunk_by_chunk(serve: Serve, tmp_path: Any, kind: str, transport: str) 
     assert ([b"one", b"two"], "response") == (answer.request.chunks, answer.kind)
     assert "streaming" == answer.request.header("Lambda-Runtime-Function-Response-Mode")
     assert "chunked" == answer.request.header("Transfer-Encoding")
-    assert {"": ""}.keys() | set(TRAILERS) >= {*answer.request.trailers}
+    assert set(TRAILERS) >= {*answer.request.trailers}
     names = {name.strip().lower() for name in (answer.request.header("Trailer") or "").split(",")}
     assert set(TRAILERS) == names
 
@@ -131,9 +131,7 @@ def test_items(ask: Ask, convention: str, items: list[str], expected: list[bytes
     if expected is None:
         assert b"x" * 100_000 == answer.body
     else:
-        assert expected == [
-            chunk.replace(b'": ', b'":') if convention == "json" else chunk for chunk in answer.request.chunks
-        ]
+        assert expected == answer.request.chunks
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
@@ -222,15 +220,15 @@ def test_loop_lives_as_long_as_the_environment(serve: Serve) -> None:
         ("body='text'", {"statusCode": 200}, b"text"),
         ("201, {'X-Own': 'a', 'Content-Type': 'text/plain'}, ['a=b', 'c=d'], iter([b'x', 'y'])", None, b"xy"),
         ("status=404, body=b''", {"statusCode": 404}, b""),
-        ("status=200, headers={'X': 'nul\\0'}, body=b'\\0' * 9", None, b"\0" * 9),
+        ("status=200, headers={'X': 'no nul'}, body=b'\\0' * 9", None, b"\0" * 9),
     ],
 )
 @pytest.mark.parametrize("convention", ["standard", "json", "lambda"])
 def test_http_response(ask: Ask, convention: str, arguments: str, prelude: dict[str, Any] | None, body: bytes) -> None:
     """HTTPResponse writes the prelude, eight NULs and the body, with its content type."""
     source = f"import dispatch\ndef handler(event, headers):\n    return dispatch.HTTPResponse({arguments})\n"
-    if convention == "json" and "'y'" in arguments:
-        body = b'x"y"\n'
+    if convention == "json":
+        body = {b"text": b'"text"\n', b"xy": b'x"y"\n'}.get(body, body)
     answer = ask(source, b"1", convention=convention)
     head, _, rest = answer.body.partition(b"\0" * 8)
     assert "application/vnd.awslambda.http-integration-response" == answer.request.header("Content-Type")
@@ -240,10 +238,7 @@ def test_http_response(ask: Ask, convention: str, arguments: str, prelude: dict[
         assert prelude["statusCode"] == said["statusCode"]
     elif "201" in arguments:
         assert (201, ["a=b", "c=d"], "a") == (said["statusCode"], said["cookies"], said["headers"]["X-Own"])
-    if convention == "json" and "'text'" in arguments:
-        assert rest in (b"text", b'"text"\n')
-    else:
-        assert body == rest
+    assert body == rest
 
 
 def test_caller_that_hangs_up(serve: Serve) -> None:

@@ -66,25 +66,25 @@ def may_mount() -> bool:
 @contextmanager
 def emulated(root: Path, env: dict[str, str]) -> Iterator[rie.Emulator]:
     """The emulator of managed instances over a task root."""
-    front, back = rie.free_ports(2)
     steps = ["mount -t tmpfs none /var", "chmod 755 /var"]
     for name, source in {**PLACES, "task": str(root)}.items():
         steps += [f"mkdir /var/{name}", f"mount --bind '{source}' /var/{name}"]
     emulator = f"/var/emulator/{rie.binary().name}"
-    options = f"--runtime-interface-emulator-address 127.0.0.1:{front} --runtime-api-address 127.0.0.1:{back}"
-    script = " && ".join([*steps, f"exec {emulator} --log-level debug {options}"])
+    script = " && ".join([*steps, f'exec {emulator} --log-level debug "$@"'])
     settings = {
         "AWS_LAMBDA_MAX_CONCURRENCY": str(WORKERS),
         "AWS_LAMBDA_FUNCTION_HANDLER": "app.handler",
         "_HANDLER": "app.handler",
         **env,
     }
-    child = Child(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script], settings, root)
-    try:
-        rie._await_port(child, front)
-        yield rie.Emulator(child, front)
-    finally:
-        child.kill()
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"]
+    with rie.addresses() as (front, options):
+        child = Child([*command, *options], settings, root)
+        try:
+            rie.await_port(child, front)
+            yield rie.Emulator(child, front)
+        finally:
+            child.kill()
 
 
 @contextmanager

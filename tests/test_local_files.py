@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.local import config, template
-from runtime.local.functions import AsyncSettings, Function, SettingError, UrlSettings
+from runtime.local.functions import AsyncSettings, Function, FunctionSettingError, UrlSettings
 
 SAM = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -114,13 +114,14 @@ def test_a_template_that_is_none(tmp_path: Path, base: Function) -> None:
     path = tmp_path / "template.yaml"
     for text in ("a: 1", "a: [", "- 1"):
         path.write_text(text)
-        with pytest.raises(SettingError, match=r"template\.yaml"):
+        with pytest.raises(FunctionSettingError, match=r"template\.yaml"):
             template.read(path, base)
 
 
 def test_every_key_of_a_function(tmp_path: Path, base: Function) -> None:
     """Each key is a setting; folders are relative to the file; what is left open is the command line's."""
     (tmp_path / "sub").mkdir()
+    (tmp_path / "boot").touch()
     path = tmp_path / "dispatch.toml"
     path.write_text(
         """
@@ -138,6 +139,7 @@ def test_every_key_of_a_function(tmp_path: Path, base: Function) -> None:
         url = { streaming = true }
         asynchronous = { retries = 0, maximum_age = 60, on_failure = "failed.jsonl" }
         [functions.b]
+        handler = "app.other"
         url = false
         """
     )
@@ -180,5 +182,5 @@ def test_a_wrong_key_is_named(tmp_path: Path, base: Function, text: str, words: 
     """What can't be used is said with its place, and what there is instead."""
     path = tmp_path / "dispatch.toml"
     path.write_text(text)
-    with pytest.raises(SettingError, match=words):
+    with pytest.raises(FunctionSettingError, match=words):
         config.functions(config.read(path), tmp_path, base)

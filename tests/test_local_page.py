@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_support import PATIENCE, ServerProcess, client
+from local_support import ServerProcess, client, save
+from peers.wire import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")
@@ -44,13 +45,13 @@ def report(event, context):
 '''
 HELLO = "import json, sys\n\nprint(f\"Hello, {json.load(sys.stdin)['name']}!\")\n"
 CONFIG = """
+timeout = 20
 [functions.orders]
 handler = "orders.place"
 convention = "lambda"
 [functions.report]
 handler = "orders.report"
 convention = "lambda"
-timeout = 30
 [functions.hello]
 handler = "hello.py"
 """
@@ -79,6 +80,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 @pytest.fixture
 def browser() -> Iterator[Any]:
     """A browser."""
+    playwright.expect.set_options(timeout=PATIENCE * 1000)
     with playwright.sync_playwright() as driver:
         one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield one
@@ -116,7 +118,7 @@ class opened:  # noqa: N801 - used as a function
 
 def shows(page: Any, selector: str, text: str) -> None:
     """Wait until an element shows a text."""
-    playwright.expect(page.locator(selector)).to_contain_text(text, timeout=PATIENCE * 1000)
+    playwright.expect(page.locator(selector)).to_contain_text(text)
 
 
 def picture(page: Any, name: str) -> None:
@@ -139,7 +141,7 @@ def test_invoking_shows_answer_log_and_report(page: Any) -> None:
     shows(page, "#log", "Init Duration")
     shows(page, "#history", "orders")
     shows(page, "#environments", "1 event")
-    playwright.expect(page.locator("#plot .init")).to_have_count(1, timeout=PATIENCE * 1000)
+    playwright.expect(page.locator("#plot .init")).to_have_count(1)
 
 
 def test_an_error_shows_type_message_and_frames(page: Any) -> None:
@@ -172,7 +174,7 @@ def test_a_saved_change_is_told_and_served(server: ServerProcess, page: Any) -> 
     page.fill("#event", '{"name": "Ada"}')
     page.click("#invoke")
     shows(page, "#answer", "Hello, Ada!")
-    (server.root / "hello.py").write_text(HELLO.replace("Hello", "Good morning"))
+    save(server.root / "hello.py", HELLO.replace("Hello", "Good morning"))
     shows(page, "#note", "reloaded")
     page.click("#invoke")
     shows(page, "#answer", "Good morning, Ada!")
@@ -190,7 +192,7 @@ def test_an_invocation_is_looked_at_and_repeated(page: Any) -> None:
     shows(page, "#answer", "Hello, Ada!")
     assert '"Ada"' in page.input_value("#event")
     page.keyboard.press("r")
-    playwright.expect(page.locator("#history tr")).to_have_count(3, timeout=PATIENCE * 1000)
+    playwright.expect(page.locator("#history tr")).to_have_count(3)
     shows(page, "#answer", "Hello, Ada!")
     shows(page, "#history tr:first-child", "hello")
 
@@ -239,8 +241,8 @@ def test_it_is_fit_to_be_looked_at(server: ServerProcess, browser: Any, scheme: 
         for number in range(14):
             page.fill("#event", '{"orderId": 7}' if number == 9 else ORDER)
             page.click("#invoke")
+            playwright.expect(page.locator("#history tr")).to_have_count(number + 1)
             shows(page, "#status", "KeyError" if number == 9 else "success")
-        playwright.expect(page.locator("#history tr")).to_have_count(14, timeout=PATIENCE * 1000)
         shows(page, "#environments", "14 events")
         shows(page, "#environments", "idle")
         assert scheme == page.evaluate("document.documentElement.dataset.theme")

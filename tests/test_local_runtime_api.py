@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
-from local_support import PATIENCE, Client, client
+from local_support import Client, client
+from peers.wire import PATIENCE
 
 from runtime.local.exchange import AHEAD, ANSWER_LIMIT, Answer, Event
 from runtime.local.runtime_api import RuntimeApi
@@ -231,13 +232,11 @@ def test_a_slow_reader_makes_the_runtime_wait(api: LocalRuntimeApi, runtime: Cli
     left = memoryview(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + body)
     host, port = api.address.split(":")
     with socket.create_connection((host, int(port)), timeout=PATIENCE) as sock:
-        sock.setblocking(False)
-        while left and select.select([], [sock], [], 1)[1]:
+        while left and (answer.size <= AHEAD or select.select([], [sock], [], 1)[1]):
             left = left[sock.send(left[:0x10000]) :]
         assert AHEAD < answer.size < MUCH // 2
         assert MUCH // 2 < len(left)
         reading = asyncio.run_coroutine_threadsafe(read(answer, enough), loop)
-        sock.settimeout(PATIENCE)
         sock.sendall(left)
         assert sock.recv(100).startswith(b"HTTP/1.1 202")
         assert (MUCH, enough > 1) == (answer.size, reading.result(PATIENCE) == MUCH)
@@ -324,3 +323,21 @@ def test_a_failing_restore_is_reported() -> None:
         error = api.api.started.result()
         assert error is not None
         assert "Runtime.AfterRestoreError" == error.type
+
+
+def test_an_event_is_for_one_of_several_polls(api: LocalRuntimeApi, runtime: Client) -> None:
+    """While one worker is at it, another one's poll waits for the next event; if the first goes, it is given again."""
+    with client(api.address) as other:
+        api.offer(b"{}", "1")
+        assert "1" == runtime.next().headers["lambda-runtime-aws-request-id"]
+        assert "1" == runtime.next().headers["lambda-runtime-aws-request-id"]
+        assert b"pong" == other.runtime("GET", "ping").body
+        other.connection.request("GET", "/2018-06-01/runtime/invocation/next")
+        assert 202 == runtime.runtime("POST", "runtime/invocation/1/response", b"x").status
+        assert ([], [], []) == select.select([other.connection.sock], [], [], 0)
+        runtime.connection.request("GET", "/2018-06-01/runtime/invocation/next")
+        api.offer(b"{}", "2")
+        answer = other.connection.getresponse()
+        assert ("2", b"{}") == (answer.getheader("Lambda-Runtime-Aws-Request-Id"), answer.read())
+    again = runtime.connection.getresponse()
+    assert ("2", b"{}") == (again.getheader("Lambda-Runtime-Aws-Request-Id"), again.read())

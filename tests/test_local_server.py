@@ -15,20 +15,21 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from local_support import ServerProcess, client, wait_for, write_program
+from local_support import ServerProcess, client, write_program
+from peers.process import await_true
 
 FUNCTIONS = '''
-import os, threading, time
+import os, time
 
 calls = 0
 
 def handler(event, context):
-    """Answers with what it was told."""
+    """Answers with what it was told, once a file is there that it may wait for."""
     global calls
     calls += 1
     print("handling", event)
-    if "sleep" in event:
-        time.sleep(event["sleep"])
+    while not os.path.exists(event.get("wait", "/")):
+        time.sleep(0.01)
     if "raise" in event:
         raise ValueError(event["raise"])
     if "exit" in event:
@@ -42,7 +43,7 @@ def handler(event, context):
 def stream(event, context):
     """Streams; the second chunk waits for a file."""
     yield b"first"
-    while event.get("wait") and not os.path.exists(event["wait"]):
+    while not os.path.exists(event.get("wait", "/")):
         time.sleep(0.01)
     if "raise" in event:
         raise ValueError(event["raise"])
@@ -56,16 +57,15 @@ def flaky(event, context):
         raise RuntimeError("not yet")
 '''
 CONFIG = """
+timeout = 60
 [functions.one]
 handler = "functions.handler"
 convention = "lambda"
 concurrency = 60
-timeout = 20
 [functions.narrow]
 handler = "functions.handler"
 convention = "lambda"
 concurrency = 1
-timeout = 20
 [functions.hasty]
 handler = "functions.handler"
 convention = "lambda"
@@ -73,7 +73,6 @@ timeout = 0.4
 [functions.stream]
 handler = "functions.stream"
 convention = "lambda"
-timeout = 20
 [functions.flaky]
 handler = "functions.flaky"
 convention = "lambda"
@@ -106,7 +105,7 @@ def aws(server: ServerProcess) -> Any:
 
 def aws_client(address: str, key: str = "any") -> Any:
     """A client as anybody makes one."""
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=60)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=60)
     return boto3.client(
         "lambda",
         endpoint_url=address,
@@ -190,7 +189,7 @@ def test_a_function_error_is_no_http_error(aws: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "event", "error_type", "words"),
     [
-        ("hasty", {"sleep": 30}, "Sandbox.Timedout", "Error: Task timed out after 0.40 seconds"),
+        ("hasty", {"wait": "never"}, "Sandbox.Timedout", "Error: Task timed out after 0.40 seconds"),
         ("one", {"exit": 3}, "Runtime.ExitError", "Error: Runtime exited with error: exit status 3"),
         ("one", {"big": 6291557}, "Function.ResponseSizeTooLarge", "maximum allowed payload size"),
     ],
@@ -247,22 +246,24 @@ def test_requests_that_are_refused(aws: Any) -> None:
             aws.invoke(FunctionName="one", **arguments)
 
 
-def test_one_more_than_the_limit_is_throttled(server: ServerProcess, aws: Any) -> None:
+def test_one_more_than_the_limit_is_throttled(server: ServerProcess, aws: Any, tmp_path: Path) -> None:
     """At the concurrency limit the answer is status 429, with the reason and when to try again."""
+    event = {"wait": str(tmp_path / "go")}
     with ThreadPoolExecutor(1) as pool, client(server.host) as page:
-        busy = pool.submit(aws.invoke, FunctionName="narrow", Payload=b'{"sleep": 2}')
+        busy = pool.submit(aws.invoke, FunctionName="narrow", Payload=json.dumps(event))
 
         def is_busy() -> bool:
             functions = page.call("GET", "/_dispatch/state").json["functions"]
             return any(one["environments"] for one in functions if one["name"] == "narrow")
 
-        wait_for(is_busy)
+        await_true(is_busy)
         with pytest.raises(aws.exceptions.TooManyRequestsException) as caught:
             aws.invoke(FunctionName="narrow", Payload=b"{}")
+        (tmp_path / "go").touch()
         told: Any = caught.value.response
         assert ("ReservedFunctionConcurrentInvocationLimitExceeded", "1") == (told["Reason"], told["retryAfterSeconds"])
         # Read, because the exception keeps this frame in a circle, which may free a connection before who uses it.
-        assert {"sleep": 2} == json.load(busy.result()["Payload"])["event"]
+        assert event == json.load(busy.result()["Payload"])["event"]
 
 
 def test_fifty_at_once(aws: Any) -> None:
@@ -330,7 +331,7 @@ def test_functions_can_be_read(aws: Any) -> None:
     configuration = aws.get_function(FunctionName=ARN)["Configuration"]
 
     assert {"one", "narrow", "hasty", "stream", "flaky", "aged", "silent"} == names
-    assert ("functions.handler", 20, "Active") == (
+    assert ("functions.handler", 60, "Active") == (
         configuration["Handler"],
         configuration["Timeout"],
         configuration["State"],
@@ -400,7 +401,7 @@ def test_a_queued_event_is_tried_again(aws: Any, tmp_path: Path) -> None:
     answer = aws.invoke(FunctionName="flaky", InvocationType="Event", Payload=payload)
 
     assert (202, b"") == (answer["StatusCode"], answer["Payload"].read())
-    wait_for(lambda: count.exists() and 3 == len(count.read_text().splitlines()))
+    await_true(lambda: count.exists() and 3 == len(count.read_text().splitlines()))
     assert {answer["ResponseMetadata"]["RequestId"]} == set(count.read_text().splitlines())
 
 
@@ -413,7 +414,7 @@ def test_an_event_that_fails_for_good_goes_to_its_destination(server: ServerProc
         "ResponseMetadata"
     ]["RequestId"]
 
-    wait_for(lambda: failed.exists() and request_id in failed.read_text())
+    await_true(lambda: failed.exists() and request_id in failed.read_text())
     record = json.loads(failed.read_text().splitlines()[-1])
     context = {"requestId": request_id, "condition": "RetriesExhausted", "approximateInvokeCount": 3}
     assert context.items() <= record["requestContext"].items()
@@ -430,11 +431,11 @@ def test_the_queue_survives_a_restart(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, *arguments) as first:
         payload = json.dumps({"count": str(count), "failures": 1})
         aws_client(first.address).invoke(FunctionName="function", InvocationType="Event", Payload=payload)
-        wait_for(count.exists)
+        await_true(count.exists)
         first.process.kill()
         first.wait()
     with ServerProcess(tmp_path, *arguments):
-        wait_for(lambda: 2 == len(count.read_text().splitlines()))
+        await_true(lambda: 2 == len(count.read_text().splitlines()))
 
 
 # -- other runtimes

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from local_support import PATIENCE, Client, ServerProcess, client
+from local_support import Client, ServerProcess, client
+from peers.wire import PATIENCE
 
 from runtime.local.prelude import BadPrelude, Splitter
 from runtime.local.url_event import BadAnswer, HttpRequest, make_event, read_answer
@@ -41,6 +42,7 @@ def page(event, context):
     return HTTPResponse(201, {"Content-Type": "text/plain", "Content-Length": "13"}, ["a=b", "c=d"], chunks())
 '''
 CONFIG = """
+timeout = 20
 [functions.Echo]
 handler = "functions.echo"
 convention = "lambda"
@@ -57,7 +59,6 @@ MaxAge = 60
 [functions.page]
 handler = "functions.page"
 convention = "lambda"
-timeout = 20
 [functions.buffered]
 handler = "functions.page"
 convention = "lambda"
@@ -174,6 +175,7 @@ def test_cookies_and_headers_of_an_answer(server: ServerProcess) -> None:
 
 def test_a_streamed_response_arrives_as_it_is_made(server: ServerProcess) -> None:
     """Status, headers and cookies come from the prelude, and the first chunk before the second is made."""
+    (server.root / "go").unlink(missing_ok=True)
     connection = http.client.HTTPConnection(server.host, timeout=PATIENCE)
     connection.request("GET", "/lambda-url/page/")
     got = connection.getresponse()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from conftest import Serve, write
 from lifecycle_support import DESCRIPTOR, JSON, LogPipe, Started, records, text_after_end
 from peers.api import event
 from peers.process import COMMAND
+from peers.wire import PATIENCE
 
 #: Bytes that a slow reader takes at once.
 SLOW = 4096
@@ -91,13 +93,15 @@ def test_printing_into_a_full_pipe(tmp_path: Path) -> None:
     write(tmp_path, {"app.py": source})
     os.mkfifo(tmp_path / "out")
     reader = os.open(tmp_path / "out", os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(reader, True)
     command = ["/bin/sh", "-c", 'exec >out; exec "$@"', "sh", *COMMAND]
     data = b""
     with Started(command, tmp_path, {"HANDLER": "app.handler"}) as runtime:
         runtime.api.hand_out(event(b"", "one"))
-        while not data.endswith(b"end\n"):
-            data += os.read(reader, SLOW)
+        runtime.api.wait_for("GET", "next")  # by now the pipe has a writer
+        while not data.endswith(b"end\n") and select.select([reader], [], [], PATIENCE)[0]:
+            piece = os.read(reader, SLOW)
+            assert piece, runtime.child.log
+            data += piece
         assert b"fine" == runtime.answer("one").body
     os.close(reader)
     assert b"x" * 1_000_000 + b"\nend\n" == data

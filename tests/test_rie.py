@@ -23,7 +23,11 @@ def words(event, context):
     yield "two"
 def breaks_off(event, context):
     yield "part"
-    raise ValueError("x" * event)
+    fails(event)
+def fails(size, frames=60):
+    if frames:
+        fails(size, frames - 1)
+    raise ValueError("x" * size)
 """
 
 
@@ -58,9 +62,9 @@ def test_as_the_issue_says(tmp_path: Path) -> None:
 
 
 def test_long_error_in_a_stream(tmp_path: Path) -> None:
-    """A stream that fails with a long message ends in trailers that the emulator can read: 4,096 bytes are its most."""
+    """A stream that fails far down with a long message ends in trailers that the emulator can read: 4,096 bytes are its most."""
     with rie.rie("app.breaks_off", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
-        assert [b"part"] * 3 == [emulator.invoke(size) for size in (b"10", b"100000", b"10")]
+        assert [b"part"] * 4 == [emulator.invoke(size) for size in (b"10", b"5000", b"100000", b"10")]
 
 
 def test_oversize_answer(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import click
 from dispatch import load, locate
 from runtime.cli import options
 from runtime.cli.apart import apart
-from runtime.local.functions import Function, SettingError
+from runtime.local.functions import Function, FunctionSettingError
 from runtime.local.variables import variables
 from runtime.settings import Settings
 
@@ -47,7 +47,7 @@ def command(
         environment["HANDLER_PLUGINS"] = plugin_setting
     try:
         function = Function(handler=handler, root=root, convention=convention, environment=environment)
-    except SettingError as error:
+    except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
     if imports:
         sys.exit(0 if _show_imports(function, as_json) else 1)

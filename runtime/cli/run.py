@@ -15,7 +15,7 @@ import click
 
 from runtime.cli import options
 from runtime.local.exchange import Answer, Event, FunctionError
-from runtime.local.functions import Function, SettingError
+from runtime.local.functions import Function, FunctionSettingError
 from runtime.local.platform import Platform
 from runtime.local.prelude import BadPrelude, Splitter
 from runtime.local.report import LogLine, Report
@@ -69,7 +69,7 @@ def command(
             memory=memory,
             command=(bootstrap,) if bootstrap else (),
         )
-    except SettingError as error:
+    except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
     try:
         failed = asyncio.run(run(function, body, repeat, as_json))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable
@@ -17,10 +18,12 @@ import click
 from runtime.cli import options
 from runtime.cli.run import print_line
 from runtime.local import config as toml
-from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function, SettingError
+from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function, FunctionSettingError
 from runtime.local.report import LogLine
 
 DEBUG_PORT = 5678
+#: Where a context keeps the arguments of the command line.
+ARGUMENTS = "runtime.cli.serve.arguments"
 #: What needs no escaping in an address (RFC 3986, unreserved characters).
 TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 
@@ -31,7 +34,7 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
     if path is not None and path.suffix == ".toml":
         try:
             keys = {name.replace("-", "_"): value for name, value in toml.read(path).items() if name != "functions"}
-        except SettingError as error:
+        except FunctionSettingError as error:
             raise click.BadParameter(str(error)) from error
         known = {param.name for param in ctx.command.params}
         unknown = sorted(set(keys) - known)
@@ -39,8 +42,36 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
             raise click.BadParameter(f"{path} has a key that there is not: {unknown[0]!r}; there are: {sorted(known)}")
         if isinstance(keys.get("env"), dict):
             keys["env"] = [f"{name}={value}" for name, value in keys["env"].items()]
-        ctx.default_map = {**keys, **(ctx.default_map or {})}
+        ctx.default_map = keys
     return path
+
+
+class Rereadable(click.Command):
+    """A command that can be parsed again, with what a file says of its options by then."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and keep the arguments."""
+        ctx.meta[ARGUMENTS] = [*args]
+        return super().parse_args(ctx, args)
+
+
+def read_again(ctx: click.Context) -> dict[str, Any]:
+    """The options as they are now."""
+    try:
+        return ctx.command.make_context(ctx.info_name, [*ctx.meta[ARGUMENTS]], ctx.parent).params
+    except click.UsageError as error:
+        raise FunctionSettingError(error.format_message()) from error
+
+
+class Finite(click.FloatRange):
+    """A number from 0 on that one can count with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; infinity and what is none are refused."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None) -> str:
@@ -52,6 +83,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
 
 @click.command(
     "serve",
+    cls=Rereadable,
     epilog="Example: dispatch serve app.handler, then: AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9000 "
     "aws lambda invoke --function-name function out.json",
 )
@@ -94,7 +126,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
 @click.option(
     "--grace",
     metavar="SECONDS",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=10.0,
     show_default=True,
     help="How long events under way may go on after SIGTERM.",
@@ -103,11 +135,15 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
 @click.option(
     "--retries", type=click.IntRange(0, 2), default=2, show_default=True, help="For events that nobody waits for."
 )
-@click.option("--maximum-age", metavar="SECONDS", type=float, default=21_600, show_default=True, help="For the same.")
+@click.option(
+    "--maximum-age", metavar="SECONDS", type=Finite(0), default=21_600, show_default=True, help="For the same."
+)
 @click.option(
     "--on-failure", metavar="WHERE", default="", help="Where those go that fail: a file, a URL, function:NAME."
 )
-@click.option("--time-scale", type=float, default=1.0, show_default=True, help="Multiplies the queue's waits and ages.")
+@click.option(
+    "--time-scale", type=Finite(0), default=1.0, show_default=True, help="Multiplies the queue's waits and ages."
+)
 @click.option("--queue", type=click.Path(dir_okay=False, path_type=Path), help="The file that keeps the queue.")
 def command(
     handler: str | None,
@@ -126,19 +162,20 @@ def command(
 
     Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, a page at /.
     """
-    from runtime.local.server import Settings, serve
+    from runtime.local.queue_file import QueueError
+    from runtime.local.server import CantListen, Settings, serve
 
     if settings["debug"] is not None and find_spec("debugpy") is None:
         raise click.UsageError("--debug needs debugpy: pip install debugpy")
     try:
-        base = defaults(handler or "", **settings)
-        read = reader(base, config, handler)
+        ctx = click.get_current_context()
+        read = reader(lambda: defaults(**read_again(ctx)), config, handler)
         functions = read()
-    except SettingError as error:
+    except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
     work = Settings(
         functions=functions,
-        queue=queue or queue_file(config or base.root),
+        queue=queue or queue_file(config or settings["root"]),
         host=host,
         port=port,
         token=token,
@@ -153,8 +190,8 @@ def command(
     )
     try:
         asyncio.run(serve(work, lambda address, asked: banner(address, asked, functions, given=bool(token))))
-    except OSError as error:
-        raise click.ClickException(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+    except (CantListen, QueueError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def print_named_line(line: LogLine) -> None:
@@ -163,9 +200,9 @@ def print_named_line(line: LogLine) -> None:
     print_line(line)
 
 
-def defaults(handler: str, **settings: Any) -> Function:
+def defaults(handler: str | None, **settings: Any) -> Function:
     """The function of the command line; those of a file take from it what they leave open."""
-    debug = settings["debug"]
+    handler, debug = handler or "", settings["debug"]
     return Function(
         name=settings["name"],
         handler=handler,
@@ -181,37 +218,48 @@ def defaults(handler: str, **settings: Any) -> Function:
     )
 
 
-def reader(base: Function, config: Path | None, handler: str | None) -> Callable[[], list[Function]]:
+def reader(base: Callable[[], Function], config: Path | None, handler: str | None) -> Callable[[], list[Function]]:
     """What reads the functions: from the command line if it names one, else from the file."""
-    if handler or (base.command and config is None):
-        return lambda: [base]
-    if config is None:
-        raise SettingError("name a HANDLER, or a file with functions by --config (dispatch.toml or template.yaml)")
 
     def read() -> list[Function]:
-        if config.suffix == ".toml":
-            found = toml.functions(toml.read(config), config.parent, base)
-        else:
-            from runtime.local import template
-
-            described = template.read(config, base)
-            found = described.functions
-            for note in described.notes:
-                click.echo(f"dispatch: {config.name}: {note}", err=True)
-        if not found:
-            raise SettingError(f"{config} describes no function that can be served")
-        if base.debug_port is not None:
-            found = [replace(one, debug_port=base.debug_port + number) for number, one in enumerate(found)]
+        default = base()
+        found = [default] if handler or (default.command and config is None) else _of_file(config, default)
+        names = {function.name for function in found}
+        for function in found:
+            kind, _, target = function.asynchronous.on_failure.partition(":")
+            if kind == "function" and target not in names:
+                raise FunctionSettingError(f"on failure there is no function {target}; there are: {', '.join(names)}")
         return found
 
     return read
+
+
+def _of_file(config: Path | None, default: Function) -> list[Function]:
+    if config is None:
+        raise FunctionSettingError(
+            "name a HANDLER, or a file with functions by --config (dispatch.toml or template.yaml)"
+        )
+    if config.suffix == ".toml":
+        found = toml.functions(toml.read(config), config.parent, default)
+    else:
+        from runtime.local import template
+
+        described = template.read(config, default)
+        found = described.functions
+        for note in described.notes:
+            click.echo(f"dispatch: {config.name}: {note}", err=True)
+    if not found:
+        raise FunctionSettingError(f"{config} describes no function that can be served")
+    if default.debug_port is not None:
+        found = [replace(one, debug_port=default.debug_port + number) for number, one in enumerate(found)]
+    return found
 
 
 def _guarded(read: Callable[[], list[Function]], before: list[Function]) -> list[Function]:
     """A file that is broken for a moment keeps what was."""
     try:
         before[:] = read()
-    except SettingError as error:
+    except FunctionSettingError as error:
         click.echo(f"dispatch: {error}", err=True)
     return before
 

@@ -206,7 +206,6 @@ async def restore_next(api: RuntimeApi, call: Call, _id: str) -> Reply:
     api.machine.take(Step.RESTORE_NEXT)
     if api.machine.state is State.RESTORE_READY:
         api.machine.take(Step.RESTORE)
-        api.restored.set()
     return 200, JSON_TYPE, b""
 
 

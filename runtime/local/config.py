@@ -14,43 +14,51 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from runtime.local.functions import AsyncSettings, Function, SettingError, UrlSettings
+from runtime.local.functions import AsyncSettings, Function, FunctionSettingError, UrlSettings
+
+T = TypeVar("T")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file as a mapping; raise `SettingError` if it is not TOML."""
+    """The file as a mapping; raise `FunctionSettingError` if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SettingError(f"{path}: {error}") from error
+        raise FunctionSettingError(f"{path}: {error}") from error
 
 
 def functions(settings: Mapping[str, Any], folder: Path, defaults: Function) -> list[Function]:
     """The functions that a file describes; what one leaves open is as in `defaults`."""
     tables = settings.get("functions", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise SettingError("[functions.NAME] is a table for each function")
+        raise FunctionSettingError("[functions.NAME] is a table for each function")
     return [_function(name, table, folder, defaults) for name, table in tables.items()]
 
 
 def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: Function) -> Function:
     unknown = sorted(set(table) - set(READERS))
     if unknown:
-        raise SettingError(f"[functions.{name}] has no {unknown[0]!r}; it has: {', '.join(READERS)}")
+        raise FunctionSettingError(f"[functions.{name}] has no {unknown[0]!r}; it has: {', '.join(READERS)}")
     changes: dict[str, Any] = {"name": name}
     for key, value in table.items():
         field, read_value = READERS[key]
         try:
             changes[field] = read_value(value, folder)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise SettingError(f"[functions.{name}] {key}: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise FunctionSettingError(f"[functions.{name}] {key}: {error}") from error
     if "environment" in changes:
         changes["environment"] = {**defaults.environment, **changes["environment"]}
-    return replace(defaults, **changes)
+    try:
+        function = replace(defaults, **changes)
+    except FunctionSettingError as error:
+        raise FunctionSettingError(f"[functions.{name}]: {error}") from error
+    if not function.handler and not function.command:
+        raise FunctionSettingError(f"[functions.{name}] has no handler")
+    return function
 
 
 def _is(kind: type) -> Callable[[Any, Path], Any]:
@@ -71,21 +79,39 @@ def _folder(value: str, folder: Path) -> Path:
 
 
 def _command(value: str, folder: Path) -> tuple[str, ...]:
-    return (str((folder / value).resolve()),)
+    path = (folder / value).resolve()
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return (str(path),)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"it is a table, not {value!r}")
+    return value
+
+
+def _made(kind: type[T], value: Any) -> T:
+    """An object of the table's keys."""
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    unknown = [key for key in _table(value) if key not in known]
+    if unknown:
+        raise TypeError(f"it has no {unknown[0]!r}; it has: {', '.join(known)}")
+    return kind(**value)
 
 
 def _environment(value: Mapping[str, Any], _folder: Path) -> dict[str, str]:
-    return {key: str(item) for key, item in value.items()}
+    return {key: str(item) for key, item in _table(value).items()}
 
 
 def _url(value: Any, _folder: Path) -> UrlSettings | None:
     if isinstance(value, bool):
         return UrlSettings() if value else None
-    return UrlSettings(**value)
+    return _made(UrlSettings, value)
 
 
 def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:
-    return AsyncSettings(**value)
+    return _made(AsyncSettings, value)
 
 
 #: Key in the file: the setting it is, and what reads it.

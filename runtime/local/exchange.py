@@ -6,13 +6,14 @@ import asyncio
 import base64
 import binascii
 import json
-import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-#: What one answer may weigh: 6 MiB and 100 bytes, as the emulator's refusal names it.
-ANSWER_LIMIT: Final = 6 * 1024 * 1024 + 100
+from runtime.loop import RESPONSE_LIMIT
+
+#: What one answer may weigh: as much as a runtime sends.
+ANSWER_LIMIT: Final = RESPONSE_LIMIT
 #: What a streamed answer may weigh (AWS documentation, response streaming quotas).
 STREAM_LIMIT: Final = 200 * 1024 * 1024
 #: How far a streaming runtime may be ahead of a slow reader: what Lambda takes before it limits the rate (same page).
@@ -20,8 +21,6 @@ AHEAD: Final = 6 * 1024 * 1024
 
 #: How much of an answer is kept to be looked at afterwards.
 KEPT: Final = 64 * 1024
-
-PRELUDE_TYPE: Final = "application/vnd.awslambda.http-integration-response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,6 @@ class Exchange:
     deadline_ms: int
     invocation_id: str
     answer: Answer = field(default_factory=Answer)
-    started: float = field(default_factory=time.perf_counter)
 
     def headers(self) -> list[tuple[str, bytes]]:
         """The headers of the `/next` answer; what is empty is left out, and a value is one line."""

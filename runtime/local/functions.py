@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,10 @@ FOREIGN: Final = frozenset(
 )
 
 
-class SettingError(ValueError):
+INITIALIZATIONS: Final = ("on-demand", "snap-start")
+
+
+class FunctionSettingError(ValueError):
     """A function's setting that can't be used; the message says which and why."""
 
 
@@ -47,6 +51,12 @@ class AsyncSettings:
     retries: int = 2
     maximum_age: float = 21_600
     on_failure: str = ""
+
+    def __post_init__(self) -> None:
+        if self.retries not in range(3):
+            raise FunctionSettingError(f"retries are 0, 1 or 2, not {self.retries!r}")
+        if not 0 <= self.maximum_age < math.inf:
+            raise FunctionSettingError(f"the maximum age is a number of seconds, not {self.maximum_age!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +93,22 @@ class Function:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise SettingError(f"a function's name is 1 to 64 letters, digits, '-' and '_', not {self.name!r}")
+            raise FunctionSettingError(f"a function's name is 1 to 64 letters, digits, '-' and '_', not {self.name!r}")
         if not 0 < self.timeout <= TIMEOUT_LIMIT:
-            raise SettingError(
+            raise FunctionSettingError(
                 f"the timeout is more than 0 and at most {TIMEOUT_LIMIT:g} seconds, not {self.timeout:g}"
             )
         low, high = MEMORY_RANGE
         if not low <= self.memory <= high:
-            raise SettingError(f"the memory is {low} to {high} MB, not {self.memory}")
+            raise FunctionSettingError(f"the memory is {low} to {high} MB, not {self.memory}")
         if self.concurrency < 1:
-            raise SettingError(f"the concurrency is at least 1, not {self.concurrency}")
+            raise FunctionSettingError(f"the concurrency is at least 1, not {self.concurrency}")
+        if self.initialization not in INITIALIZATIONS:
+            raise FunctionSettingError(
+                f"the initialization is {' or '.join(INITIALIZATIONS)}, not {self.initialization!r}"
+            )
         if not self.root.is_dir():
-            raise SettingError(f"the function's folder is not a folder: {self.root}")
+            raise FunctionSettingError(f"the function's folder is not a folder: {self.root}")
         check_environment(self.environment)
 
     @property
@@ -115,11 +129,11 @@ def is_reserved(name: str) -> bool:
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Raise `SettingError` for a variable that Lambda would not take."""
+    """Raise `FunctionSettingError` for a variable that Lambda would not take."""
     for name in environment:
         if is_reserved(name):
-            raise SettingError(f"the variable {name} is reserved: Lambda sets it itself")
+            raise FunctionSettingError(f"the variable {name} is reserved: Lambda sets it itself")
         if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]*", name):
-            raise SettingError(
+            raise FunctionSettingError(
                 f"a variable's name starts with a letter and goes on with letters, digits and '_', not {name!r}"
             )

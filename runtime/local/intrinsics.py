@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from runtime.local.functions import ACCOUNT, SettingError, region
+from runtime.local.functions import ACCOUNT, FunctionSettingError, region
 
 
 class Loader(yaml.SafeLoader):
@@ -39,9 +39,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         template = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - it is a safe loader
     except (OSError, yaml.YAMLError) as error:
-        raise SettingError(f"{path}: {error}") from error
+        raise FunctionSettingError(f"{path}: {error}") from error
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
-        raise SettingError(f"{path}: a template has Resources; this one has none")
+        raise FunctionSettingError(f"{path}: a template has Resources; this one has none")
     return template
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from runtime.local.exchange import PRELUDE_TYPE
+from dispatch.response import HTTP_INTEGRATION, PRELUDE_END
 
-SEPARATOR: Final = bytes(8)
 #: A prelude longer than this is not one. Lambda's own limit is not documented.
 LIMIT: Final = 1024 * 1024
 
@@ -20,7 +19,7 @@ class Splitter:
     """Takes the prelude off an answer, wherever its chunks are cut; `head` is the object once it is complete."""
 
     def __init__(self, content_type: str) -> None:
-        self.expected = content_type.partition(";")[0].strip().lower() == PRELUDE_TYPE
+        self.expected = content_type.partition(";")[0].strip().lower() == HTTP_INTEGRATION
         self.head: dict[str, Any] | None = None if self.expected else {}
         self._start = b""
 
@@ -29,7 +28,7 @@ class Splitter:
         if self.head is not None:
             return chunk
         self._start += chunk
-        prelude, separator, body = self._start.partition(SEPARATOR)
+        prelude, separator, body = self._start.partition(PRELUDE_END)
         if not separator:
             if len(self._start) > LIMIT:
                 raise BadPrelude(f"no prelude within {LIMIT} bytes")

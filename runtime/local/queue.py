@@ -8,6 +8,7 @@ function's destination. `time_scale` shrinks all these times.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import time
@@ -20,26 +21,13 @@ from runtime.local.destinations import record, send
 from runtime.local.exchange import Event
 from runtime.local.functions import Function
 from runtime.local.platform import Platform, Throttled, UnknownFunction
+from runtime.local.queue_file import QueueError, open_file
 
 #: Seconds before the second and the third try (AWS documentation, asynchronous error handling).
 WAITS: Final = (60.0, 120.0)
 #: The pauses of an event that found every environment busy: 1 second, doubled up to 5 minutes (same page).
 PAUSES: Final = (1.0, 300.0)
 
-SCHEMA: Final = """
-create table if not exists events (
-    id integer primary key,
-    function text not null,
-    request_id text not null,
-    body blob not null,
-    fields text not null,
-    created real not null,
-    due real not null,
-    tries integer not null default 0,
-    throttled integer not null default 0,
-    running integer not null default 0
-)
-"""
 COLUMNS: Final = "id, function, request_id, body, fields, created, tries, throttled"
 
 
@@ -62,20 +50,19 @@ class Queued:
 
 
 class Queue:
-    """Puts events away and sees to them; `say` is told what the developer should know."""
+    """Puts events away and sees to them; `say` is told what the developer should know.
+
+    While another process has the file, the queue is in memory (see queue_file.py). Raise `QueueError` if the file
+    can't be used.
+    """
 
     def __init__(self, platform: Platform, path: Path, time_scale: float, say: Callable[[str], None]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._platform = platform
         self._scale = time_scale
         self._say = say
         self._changed = asyncio.Event()
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("pragma journal_mode = wal")
-        self._database.execute("pragma synchronous = normal")
-        self._database.execute(SCHEMA)
-        # What was being handled when the platform ended is handled again, as Lambda's "at least once" has it.
-        self._database.execute("update events set running = 0, due = ?", (time.time(),))
+        self._database = open_file(path, say)
 
     async def put(self, function: str, event: Event) -> None:
         """Keep an event; when this returns it is on disk. The client context is not kept, as on Lambda."""
@@ -90,15 +77,17 @@ class Queue:
         return count
 
     async def run(self) -> None:
-        """Hand out what is due, for ever."""
+        """Hand out what is due, for ever; raise `QueueError` when the file fails."""
         while True:
             self._changed.clear()
-            for queued in self._due():
-                self._platform.spawn(self._try(queued))
             try:
-                await asyncio.wait_for(self._changed.wait(), self._pause())
-            except TimeoutError:
-                continue
+                for queued in self._due():
+                    self._platform.spawn(self._try(queued))
+                pause = self._pause()
+            except sqlite3.Error as error:
+                raise QueueError.of(self._path, error) from error
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), pause)
 
     def close(self) -> None:
         """Close the file, after the platform: what was under way then is handled again next time."""

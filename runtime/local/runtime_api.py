@@ -45,12 +45,13 @@ class RuntimeApi:
         self.machine = Machine()
         self.exchange: Exchange | None = None
         self.started: asyncio.Future[FunctionError | None] = asyncio.get_running_loop().create_future()
-        self.restored = asyncio.Event()
         self.address = ""
         self.port = 0
         self.user_agent = ""
         #: Set once the environment's process is known.
         self.admit: Admit = everybody
+        #: Who was given the event last: one of several workers, say.
+        self._at_it: Connection | None = None
         self._polls: deque[asyncio.Future[Exchange]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         #: Resolves when the runtime asks for the next event.
@@ -85,12 +86,15 @@ class RuntimeApi:
         self.idle = asyncio.get_running_loop().create_future()
         self.exchange = Exchange(event, deadline_ms, str(uuid4()), answer or Answer())
         self.extensions.tell(self.exchange)
+        self._hand_out(self.exchange)
+        return self.exchange
+
+    def _hand_out(self, exchange: Exchange) -> None:
         while self._polls:
             poll = self._polls.popleft()
             if not poll.done():
-                poll.set_result(self.exchange)
+                poll.set_result(exchange)
                 break
-        return self.exchange
 
     def settle_start(self, error: FunctionError | None) -> None:
         """The runtime polled for the first time, or said why it can't."""
@@ -98,18 +102,22 @@ class RuntimeApi:
             self.started.set_result(error)
 
     async def poll(self, connection: Connection) -> Exchange:
-        """What `/next` waits for; an unanswered event is given again at once."""
+        """What `/next` waits for; an unanswered event is given again at once, unless another connection is at it."""
         if self.restartable and self.machine.state in OVER:
             # Another process; the event that the one before it failed to answer is its first.
             unanswered = self.exchange is not None and not self.exchange.answer.finished
             self.machine = Machine(State.RUNNING if unanswered else State.STARTED)
         self.machine.take(Step.NEXT)
         self.settle_start(None)
-        if self.machine.state is State.RUNNING and self.exchange is not None:
+        if self.machine.state is not State.RUNNING or self.exchange is None:
+            if not self.idle.done():
+                self.idle.set_result(None)
+        elif self._at_it in {None, connection}:
+            self._at_it = connection
             return self.exchange
-        if not self.idle.done():
-            self.idle.set_result(None)
-        return await self._event_for(connection)
+        exchange = await self._event_for(connection)
+        self._at_it = connection
+        return exchange
 
     async def _event_for(self, connection: Connection) -> Exchange:
         poll: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
@@ -139,6 +147,14 @@ class RuntimeApi:
             await connection.refuse(*gone_reply(gone))
         finally:
             connection.close()
+            self._leave(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        """A connection is gone: an event that it left unanswered is for whoever polls next, or does already."""
+        if self._at_it is connection:
+            self._at_it = None
+            if self.machine.state is State.RUNNING and self.exchange is not None:
+                self._hand_out(self.exchange)
 
     async def _converse(self, connection: Connection) -> None:
         while (request := await connection.request()) is not None:

@@ -9,12 +9,13 @@ import math
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uvicorn
+from starlette.applications import Starlette
 
 from runtime.local.app import make_app
 from runtime.local.environment import first_of
@@ -55,17 +56,27 @@ class Settings:
     grace: float = 10.0
 
 
-class Server(uvicorn.Server):
-    """Tells when it is ready, and leaves signals to us."""
+class CantListen(Exception):
+    """The port is taken, or the host is none of this machine's; the message says which."""
 
-    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
-        super().__init__(config)
-        self._ready = ready
+
+class Server(uvicorn.Server):
+    """Serves the application; `ready` resolves when it can be reached. It leaves signals to us."""
+
+    def __init__(self, app: Starlette, grace: float) -> None:
+        # The end has bounds of its own; this one is for a request that notices neither.
+        limit = math.ceil(grace + 2 * LAST_ANSWERS)
+        super().__init__(
+            uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=limit)
+        )
+        logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; then it can be reached."""
         await super().startup(sockets)
-        self._ready.set()
+        self.ready.set_result(None)
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - as uvicorn has it
@@ -101,62 +112,56 @@ def hide_broken_answers(record: logging.LogRecord) -> bool:
 
 
 async def serve(settings: Settings, banner: Callable[[str, str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `banner` gets the address, and the token or an empty string."""
-    signals = Signals()
-    async with running(settings, signals) as (address, token):
-        banner(address, token)
-        await signals.end
+    """Serve until SIGINT or SIGTERM; `banner` gets the address, and the token or an empty string.
 
-
-@contextlib.asynccontextmanager
-async def running(settings: Settings, signals: Signals) -> AsyncIterator[tuple[str, str]]:
-    """A running server: its address and its token. Leaving it lets the events under way finish."""
-    hub = Hub()
+    Raises:
+        CantListen: there is no listening at that host and port.
+        QueueError: the queue's file can't be used, now or later.
+    """
+    signals, hub = Signals(), Hub()
 
     def write_log(line: LogLine) -> None:
         settings.write_log(line)
         hub.log(line)
 
     token = settings.token or ("" if is_loopback(settings.host) else secrets.token_urlsafe(16))
-    sock = listen(settings.host, settings.port)
-    port = sock.getsockname()[1]
     async with Platform(settings.functions, write_log, hub.watch) as platform:
-        queue = Queue(platform, settings.queue, settings.time_scale, settings.say)
+        with (
+            listen(settings.host, settings.port) as sock,
+            contextlib.closing(Queue(platform, settings.queue, settings.time_scale, settings.say)) as queue,
+        ):
+            port = sock.getsockname()[1]
+            if settings.only_api:
+                await _attach(platform, settings, port)
+            server = Server(make_app(platform, hub, queue, settings.say, token), settings.grace)
+            work = (server.serve(sockets=[sock]), queue.run(), _reload(platform, settings, hub))
+            web, handing_out, _ = tasks = [asyncio.ensure_future(one) for one in work]
+            try:
+                await first_of(None, server.ready, web)
+                if server.ready.done():
+                    banner(_address(settings.host, port), token)
+                # Without one of these two it would take events that nobody ever handles.
+                await first_of(None, signals.end, web, handing_out)
+            finally:
+                hub.close()
+                await _end(server, platform, tasks, settings, signals)
 
-        def say(text: str) -> None:
-            settings.say(text)
-            hub.publish("note", {"text": text})
 
-        if settings.only_api:
-            await _attach(platform, settings, port)
-        ready = asyncio.Event()
-        app = make_app(platform, hub, queue, settings.say, token)
-        # The end has bounds of its own; this one is for a request that notices neither.
-        limit = math.ceil(settings.grace + 2 * LAST_ANSWERS)
-        config = uvicorn.Config(
-            app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=limit
-        )
-        server = Server(config, ready)
-        logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        work = [asyncio.ensure_future(server.serve(sockets=[sock])), asyncio.ensure_future(queue.run())]
-        if settings.reload and not settings.only_api:
-            work.append(asyncio.ensure_future(_reload(platform, settings, say)))
-        await ready.wait()
-        shown = settings.host if settings.host != "0.0.0.0" else socket.gethostname()  # noqa: S104
-        try:
-            yield f"http://{f'[{shown}]' if ':' in shown else shown}:{port}", token
-        finally:
-            for task in work[1:]:
-                task.cancel()
-            server.should_exit = True
-            hub.close()
-            await _finish(platform, work[0], settings, signals)
-            await platform.close()
-            await asyncio.wait({work[0]}, timeout=LAST_ANSWERS)
-            server.cut_off()
-            await asyncio.gather(*work, return_exceptions=True)
-            queue.close()
+async def _end(
+    server: Server, platform: Platform, tasks: Sequence[asyncio.Future[None]], settings: Settings, signals: Signals
+) -> None:
+    """Let the events under way finish, then end everything; raise what the first of the tasks failed with."""
+    web, *others = tasks
+    for task in others:
+        task.cancel()
+    server.should_exit = True
+    await _finish(platform, web, settings, signals)
+    await platform.close()
+    await asyncio.wait({web}, timeout=LAST_ANSWERS)
+    server.cut_off()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 async def _finish(platform: Platform, web: asyncio.Future[None], settings: Settings, signals: Signals) -> None:
@@ -175,12 +180,20 @@ async def _finish(platform: Platform, web: asyncio.Future[None], settings: Setti
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raise `OSError` if the port is taken."""
+    """A listening socket; raise `CantListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.create_server((host, port), family=family, backlog=1024)
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise CantListen(f"can't listen on {host}:{port}: {error.strerror or error}") from error
     # asyncio does this only for sockets that it made itself; without it each answer waits 40 ms for an acknowledgement.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def _address(host: str, port: int) -> str:
+    shown = host if host != "0.0.0.0" else socket.gethostname()  # noqa: S104
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 async def _attach(platform: Platform, settings: Settings, port: int) -> None:
@@ -191,8 +204,15 @@ async def _attach(platform: Platform, settings: Settings, port: int) -> None:
             settings.say(f"  {name}={value}")
 
 
-async def _reload(platform: Platform, settings: Settings, say: Callable[[str], None]) -> None:
+async def _reload(platform: Platform, settings: Settings, hub: Hub) -> None:
+    """Serve what is saved, if that is wanted, for ever; the developer is told when that comes to an end by itself."""
+    if not settings.reload or settings.only_api:
+        return
     from runtime.local.reload import Reloader
+
+    def say(text: str) -> None:
+        settings.say(text)
+        hub.publish("note", {"text": text})
 
     async def read_again() -> None:
         if settings.read_again is None:
@@ -203,4 +223,7 @@ async def _reload(platform: Platform, settings: Settings, say: Callable[[str], N
         for function in functions.values():
             await platform.replace(function)
 
-    await Reloader(platform, say, settings.config).run(read_again)
+    try:
+        await Reloader(platform, say, settings.config).run(read_again)
+    except Exception as error:  # noqa: BLE001 - the system's limits, a folder that is gone: all end it, none the server
+        say(f"saved changes are served no more, until the next start: {type(error).__name__}: {error}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from runtime.local.functions import NAME, AsyncSettings, Function, SettingError, UrlSettings
+from runtime.local.functions import NAME, AsyncSettings, Function, FunctionSettingError, UrlSettings
 from runtime.local.intrinsics import Resolver, load
+
+N = TypeVar("N", int, float)
 
 KINDS: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 URL_KIND: Final = "AWS::Lambda::Url"
@@ -37,7 +39,7 @@ def read(path: Path, defaults: Function) -> Template:
         properties = resolver.value(_with_globals(template, resource))
         try:
             function = _function(_name(logical, resource), properties, path.parent, defaults)
-        except SettingError as error:
+        except FunctionSettingError as error:
             found.notes.append(f"{logical} is left out: {error}")
         else:
             found.functions.append(
@@ -66,9 +68,11 @@ def _function(name: str, properties: Mapping[str, Any], folder: Path, defaults: 
     runtime = str(properties.get("Runtime", ""))
     code = properties.get("CodeUri") or properties.get("Code") or "."
     if properties.get("PackageType") == "Image" or not isinstance(code, str):
-        raise SettingError("its code is not a folder here")
+        raise FunctionSettingError("its code is not a folder here")
+    if properties.get("InlineCode"):
+        raise FunctionSettingError("its code is InlineCode, not a folder here")
     if runtime and not runtime.startswith(("python", "provided", "custom")):
-        raise SettingError(f"the runtime {runtime} is not served; python and provided are")
+        raise FunctionSettingError(f"the runtime {runtime} is not served; python and provided are")
     root = (folder / code).resolve()
     bootstrap = root / "bootstrap"
     variables = (properties.get("Environment") or {}).get("Variables") or {}
@@ -81,9 +85,9 @@ def _function(name: str, properties: Mapping[str, Any], folder: Path, defaults: 
         convention="lambda" if runtime.startswith("python") else defaults.convention,
         command=(str(bootstrap),) if not runtime.startswith("python") and bootstrap.is_file() else defaults.command,
         environment={**{key: str(value) for key, value in variables.items()}, **defaults.environment},
-        timeout=float(properties.get("Timeout", defaults.timeout)),
-        memory=int(properties.get("MemorySize", defaults.memory)),
-        concurrency=int(properties.get("ReservedConcurrentExecutions") or defaults.concurrency),
+        timeout=_number(properties, "Timeout", defaults.timeout),
+        memory=_number(properties, "MemorySize", defaults.memory),
+        concurrency=_number(properties, "ReservedConcurrentExecutions", defaults.concurrency),
         description=str(properties.get("Description", "")),
         initialization="snap-start"
         if (properties.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
@@ -91,6 +95,14 @@ def _function(name: str, properties: Mapping[str, Any], folder: Path, defaults: 
         url=_url(properties["FunctionUrlConfig"]) if properties.get("FunctionUrlConfig") else None,
         asynchronous=_asynchronous(properties.get("EventInvokeConfig") or {}),
     )
+
+
+def _number(properties: Mapping[str, Any], name: str, default: N) -> N:
+    value = properties.get(name)
+    try:
+        return default if value is None else type(default)(value)
+    except (TypeError, ValueError):
+        raise FunctionSettingError(f"its {name} is {value!r}, which is no number") from None
 
 
 def _url(settings: Mapping[str, Any]) -> UrlSettings:
@@ -111,8 +123,8 @@ def _separate_url(
 
 def _asynchronous(settings: Mapping[str, Any]) -> AsyncSettings:
     """Destinations are AWS resources, so only functions among them are served."""
-    retries = settings.get("MaximumRetryAttempts", AsyncSettings().retries)
-    age = settings.get("MaximumEventAgeInSeconds", AsyncSettings().maximum_age)
+    retries = _number(settings, "MaximumRetryAttempts", AsyncSettings().retries)
+    age = _number(settings, "MaximumEventAgeInSeconds", float(AsyncSettings().maximum_age))
     destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")
     served = destination if str(destination).startswith("arn:aws:lambda:") else ""
-    return AsyncSettings(int(retries), float(age), served)
+    return AsyncSettings(retries, age, served)

@@ -28,8 +28,19 @@ case "$0" in
 esac
 home=${{TMPDIR:-/tmp}}/dispatch-{digest}
 part() {{ tail -c +"$1" "$file" | head -c "$2" >"$3"; }}
-if [ ! -O "$home" ] || [ ! -x "$home/bootstrap" ]; then
-    new=$home.$$
+fail() {{ echo "dispatch: $1" >&2; exit 1; }}
+taken() {{ [ -e "$1" ] || [ -h "$1" ]; }}
+ours() {{ [ ! -h "$home" ] && [ -O "$home" ] && [ -x "$home/bootstrap" ]; }}
+until ours; do
+    # Everybody can make a folder or a link of this name. What is not ours, or not whole any more, is never run.
+    if taken "$home"; then
+        home=$home.1
+        continue
+    fi
+    new=$home-$$
+    while taken "$new"; do new=$new.1; done
+    mkdir "$new"
+    [ -O "$new" ] || fail "$new belongs to another user though this one made it; set TMPDIR to another folder"
     mkdir -p "$new/{first}/lib"
     part {python_at:010d} {python_size:010d} "$new/{first}/{unpacker}"
     part {zlib_at:010d} {zlib_size:010d} "$new/{first}/lib/{zlib}"
@@ -37,8 +48,10 @@ if [ ! -O "$home" ] || [ ! -x "$home/bootstrap" ]; then
     printf '%s' "{up}$file/{first}" >"$new/{first}/lib/library.dat"
     "$new/{first}/{unpacker}" "$file" "$new"
     rm -rf "$new/{first}"
-    mv "$new" "$home" 2>/dev/null || rm -rf "$new"
-fi
+    # Another start may have come first, and then this moves the folder into its folder.
+    mv "$new" "$home" 2>/dev/null || taken "$home" || fail "can't rename $new to $home"
+    rm -rf "$new" "$home/${{new##*/}}"
+done
 exec "$home/bootstrap" "$@"
 """
 # Signature, eight fields of no interest here, and the lengths of name and extra field (APPNOTE.TXT, 4.3.7).

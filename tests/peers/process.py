@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
@@ -121,6 +121,33 @@ class Child:
             getattr(self.process, name).close()
 
 
+def tell_of_the_end(process: subprocess.Popen[bytes], api: FakeRuntimeApi) -> None:
+    """Let whoever waits for a request hear it when the process ends and none will come any more."""
+
+    def tell() -> None:
+        process.wait()
+        with api.changed:
+            api.changed.notify_all()
+
+    threading.Thread(target=tell, daemon=True).start()
+
+
+def children(process: int) -> list[int]:
+    """The processes that this one started, by Linux's list of them for each of its threads."""
+    lists = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(pid) for path in lists for pid in path.read_text().split()]
+
+
+def await_true(condition: Callable[[], Any], what: str = "it") -> Any:
+    """Wait for something that says nothing when it happens, by looking; its value."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
+        if value := condition():
+            return value
+        pause.wait(0.01)
+    raise AssertionError(f"{what} has not come within {PATIENCE} s")
+
+
 class Runtime:
     """Our runtime over a scripted Runtime API: `invoke` gives it an event and waits for what it posts."""
 
@@ -139,13 +166,7 @@ class Runtime:
         settings = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "HANDLER": handler}
         wanted = {**settings, **(env or {})}
         self.child = Child([*wrapper, *COMMAND, *arguments], {k: v for k, v in wanted.items() if v != ""}, cwd or root)
-        threading.Thread(target=self._tell_of_the_end, daemon=True).start()
-
-    def _tell_of_the_end(self) -> None:
-        """Whoever waits for a request must hear that none will come any more."""
-        self.child.process.wait()
-        with self.api.changed:
-            self.api.changed.notify_all()
+        tell_of_the_end(self.child.process, self.api)
 
     def __enter__(self) -> Self:
         return self

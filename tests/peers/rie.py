@@ -14,14 +14,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from peers.process import COMMAND, Child
-from peers.wire import PATIENCE
+from peers.process import COMMAND, Child, await_true, children
+from peers.wire import PATIENCE, reserved_port
 
 WHEEL = "aws-sam-cli==1.170.0"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
@@ -59,15 +57,6 @@ def _fetch(path: Path) -> None:
         shutil.move(member, path)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at this moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
 class Emulator:
     """A running emulator: one invocation at a time."""
 
@@ -92,43 +81,42 @@ class Emulator:
 @contextlib.contextmanager
 def rie(handler: str, root: Path, env: Mapping[str, str], command: Sequence[str] = COMMAND) -> Iterator[Emulator]:
     """The emulator, with the runtime under it, ready for events."""
-    front, back = free_ports(2)
-    options = ["--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{front}"]
-    options += ["--runtime-api-address", f"127.0.0.1:{back}"]
     settings = {"LAMBDA_TASK_ROOT": str(root), "HANDLER": handler, **env}
-    child = Child([str(binary()), *options, *command], settings, root)
-    with ready(child, front) as emulator:
-        yield emulator
+    with addresses() as (front, options):
+        child = Child([str(binary()), "--log-level", "error", *options, *command], settings, root)
+        with ready(child, front) as emulator:
+            yield emulator
+
+
+@contextlib.contextmanager
+def addresses() -> Iterator[tuple[int, list[str]]]:
+    """The port that an emulator listens on, and the options that tell it of this one and that of its Runtime API."""
+    with reserved_port() as front, reserved_port() as back:
+        options = ["--runtime-interface-emulator-address", f"127.0.0.1:{front}"]
+        yield front, [*options, "--runtime-api-address", f"127.0.0.1:{back}"]
 
 
 @contextlib.contextmanager
 def ready(child: Child, front: int) -> Iterator[Emulator]:
     """An emulator that was started, once it listens; killed with its runtime in the end."""
     try:
-        _await_port(child, front)
+        await_port(child, front)
         yield Emulator(child, front)
     finally:
         # The emulator puts the runtime into a session of its own, out of reach of a signal to its group.
-        runtimes = _children(child.process.pid)
+        runtimes = children(child.process.pid)
         child.kill()
         for runtime in runtimes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(runtime, signal.SIGKILL)
 
 
-def _children(parent: int) -> list[int]:
-    """The processes that this one started, by Linux's list of them for each of its threads."""
-    lists = Path(f"/proc/{parent}/task").glob("*/children")
-    return [int(pid) for path in lists for pid in path.read_text().split()]
-
-
-def _await_port(child: Child, port: int) -> None:
+def await_port(child: Child, port: int) -> None:
     """The emulator says nothing when it listens, so its port is knocked at."""
-    deadline = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while child.process.poll() is None and time.monotonic() < deadline:
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            pause.wait(0.01)
-    raise AssertionError(f"the emulator does not listen on {port}:\n{child.log}")
+
+    def listens() -> bool:
+        assert child.process.poll() is None, f"the emulator does not listen on {port}:\n{child.log}"
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", port)) == 0
+
+    await_true(listens, f"a listener on {port}")

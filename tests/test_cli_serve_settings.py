@@ -1,0 +1,124 @@
+"""What `dispatch serve` makes of its settings: of the command line, of dispatch.toml and of a template."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from local_support import ServerProcess, client, save
+
+SOURCE = """
+import os
+def handler(event, context):
+    return [os.environ.get("X"), os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], context.get_remaining_time_in_millis() > 60_000]
+"""
+TABLE = '[functions.one]\nhandler = "app.handler"\nconvention = "lambda"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with a handler."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "app.py").write_text(SOURCE)
+    return folder
+
+
+def refused(root: Path, *arguments: str) -> str:
+    """The last line that a server writes which does not start."""
+    command = [sys.executable, "-m", "runtime.cli", "serve", "--port", "0", *arguments]
+    env = {**os.environ, "XDG_STATE_HOME": str(root / "state")}
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=40, check=False)
+    assert ("", False) == (done.stdout, done.returncode == 0)
+    return done.stderr.splitlines()[-1]
+
+
+def test_what_the_file_says_of_all_functions_is_read_again(root: Path) -> None:
+    """A key outside of the tables counts for every function, also when it is changed, broken, or gone."""
+    file = root / "dispatch.toml"
+    file.write_text(f'memory = 256\nenv = {{X = "1"}}\n{TABLE}')
+
+    def answer() -> list[object]:
+        with client(server.host) as one:
+            return one.call("POST", "/2015-03-31/functions/one/invocations", "{}").json
+
+    with ServerProcess(root) as server:
+        assert ["1", "256", False] == answer()
+        save(file, f'memory = 512\ntimeout = 90\nenv = {{X = "9"}}\n{TABLE}')
+        server.line("dispatch.toml again")
+        assert ["9", "512", True] == answer()
+        save(file, f'memory = "much"\n{TABLE}')
+        server.line("dispatch: Invalid value for '--memory': 'much' is not a valid integer.")
+        assert ["9", "512", True] == answer()
+        save(file, TABLE)
+        server.line("dispatch.toml again", 3)
+        assert [None, "128", False] == answer()
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('bootstrap = "nope"', "bootstrap: there is no file "),
+        ('initialization = "warm"', "the initialization is on-demand or snap-start, not 'warm'"),
+        ("asynchronous = {retries = 9}", "asynchronous: retries are 0, 1 or 2, not 9"),
+        ("asynchronous = {maximum_age = nan}", "asynchronous: the maximum age is a number of seconds, not nan"),
+        ("asynchronous = {retrys = 1}", "it has no 'retrys'; it has: retries, maximum_age, on_failure"),
+        ('asynchronous = {on_failure = "function:two"}', "on failure there is no function two; there are: one"),
+        ("url = {foo = 1}", "url: it has no 'foo'; it has: streaming, cors"),
+        ('url = "yes"', "url: it is a table, not 'yes'"),
+        ('environment = "X=1"', "environment: it is a table, not 'X=1'"),
+    ],
+)
+def test_keys_that_cannot_be_used(root: Path, keys: str, told: str) -> None:
+    """A wrong value in dispatch.toml is told at the start, with what there could be."""
+    (root / "dispatch.toml").write_text(TABLE + keys + "\n")
+    assert told in refused(root)
+
+
+def test_a_table_without_a_handler(root: Path) -> None:
+    """A function has a handler, or a bootstrap."""
+    (root / "dispatch.toml").write_text("[functions.one]\nmemory = 256\n")
+    assert "Error: [functions.one] has no handler" == refused(root)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--grace", "nan", "'nan' is not a finite number"),
+        ("--grace", "inf", "'inf' is not a finite number"),
+        ("--time-scale", "-1", "-1.0 is not in the range x>=0."),
+        ("--maximum-age", "nan", "'nan' is not a finite number"),
+        ("--on-failure", "function:two", "on failure there is no function two; there are: function"),
+    ],
+)
+def test_options_that_cannot_be_used(root: Path, option: str, value: str, told: str) -> None:
+    """The same on the command line."""
+    assert refused(root, "app.handler", option, value).endswith(told)
+
+
+def test_functions_of_a_template_that_cannot_be_served(root: Path) -> None:
+    """Each is left out with the reason; the rest is served."""
+    left_out = {
+        "A": ({"Timeout": "abc"}, "its Timeout is 'abc', which is no number"),
+        "B": ({"MemorySize": {"Ref": "Size"}}, "its MemorySize is 'Size', which is no number"),
+        "C": ({"InlineCode": "def handler(e, c): pass"}, "its code is InlineCode, not a folder here"),
+        "D": ({"ReservedConcurrentExecutions": 0}, "the concurrency is at least 1, not 0"),
+        "E": (
+            {"EventInvokeConfig": {"MaximumRetryAttempts": "x"}},
+            "its MaximumRetryAttempts is 'x', which is no number",
+        ),
+    }
+    common = {"Runtime": "python3.13", "Handler": "app.handler"}
+    functions = {name: {**common, **properties} for name, (properties, _) in left_out.items()} | {"F": common}
+    resources = {name: {"Type": "AWS::Serverless::Function", "Properties": own} for name, own in functions.items()}
+    template = {"Parameters": {"Size": {"Type": "Number"}}, "Resources": resources}
+    (root / "template.yaml").write_text(json.dumps(template))
+    with ServerProcess(root, "--config", "template.yaml") as server:
+        for name, (_, why) in left_out.items():
+            assert server.line(f"{name} is left out").endswith(why)
+        with client(server.host) as one:
+            assert 200 == one.call("POST", "/2015-03-31/functions/F/invocations", "{}").status

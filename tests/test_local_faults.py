@@ -1,0 +1,149 @@
+"""What `dispatch serve` says and does when a part of it can't start, or fails later."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import sqlite3
+from pathlib import Path
+
+import pytest
+import uvicorn
+from local_support import ServerProcess, client, save
+from peers.process import await_true
+from peers.wire import PATIENCE
+
+from runtime.local import queue_file
+from runtime.local.functions import Function
+from runtime.local.server import Settings, serve
+
+INVOKE = "/2015-03-31/functions/{}/invocations"
+#: Writes down which event it got, then waits for a file if it is told to.
+WAITING = """
+import os, time
+def handler(event, context):
+    with open("calls", "a") as file:
+        file.write(event["name"] + "\\n")
+    while not os.path.exists(event.get("wait", "/")):
+        time.sleep(0.01)
+"""
+SERVED = ("app.handler", "--convention", "lambda", "--timeout", "60", "--no-reload")
+
+
+def queue(server: ServerProcess, **event: str) -> int:
+    """Hand in an event that nobody waits for; the status."""
+    with client(server.host) as one:
+        body = json.dumps(event)
+        return one.call("POST", INVOKE.format("function"), body, {"X-Amz-Invocation-Type": "Event"}).status
+
+
+def refused(root: Path, *arguments: str, **environment: str) -> str:
+    """Start a server that can't start; what it said."""
+    server = ServerProcess(root, "app.handler", *arguments, environment=environment)
+    with pytest.raises(AssertionError, match="it did not start"), server:
+        pass
+    status = server.wait()
+    server.__exit__()
+    assert 1 == status
+    return "\n".join(server.lines)
+
+
+def test_a_folder_that_the_queue_cannot_have_is_named(tmp_path: Path) -> None:
+    """It is not told as a fault of the port."""
+    said = refused(tmp_path, XDG_STATE_HOME="/proc/nope")
+
+    assert said.startswith("Error: can't keep the queue in /proc/nope/dispatch/")
+    assert said.endswith(": No such file or directory; --queue FILE names another file")
+
+
+def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
+    """A file of another kind is left as it is."""
+    file = tmp_path / "notes.txt"
+    file.write_text("remember the milk " * 100)
+    expected = f"Error: can't keep the queue in {file}: file is not a database; --queue FILE names another file"
+
+    assert expected == refused(tmp_path, "--queue", str(file))
+    assert "remember the milk " * 100 == file.read_text()
+
+
+def test_a_second_server_leaves_the_first_ones_queue_alone(tmp_path: Path) -> None:
+    """It says so, and keeps a queue of its own; no event is handled twice."""
+    (tmp_path / "app.py").write_text(WAITING)
+    calls = tmp_path / "calls"
+    with ServerProcess(tmp_path, *SERVED) as first:
+        assert 202 == queue(first, name="first", wait="go")
+        await_true(calls.exists)
+        with ServerProcess(tmp_path, *SERVED) as second:
+            assert f"the queue in {tmp_path}-state/dispatch/" in second.line("another process keeps")
+            assert 202 == queue(second, name="second")
+            await_true(lambda: "second\n" in calls.read_text())
+        (tmp_path / "go").touch()
+    assert ["first", "second"] == calls.read_text().splitlines()
+
+
+def test_the_queue_is_free_when_its_server_has_ended(tmp_path: Path) -> None:
+    """What a server did not get done the next one does, even if the first was killed."""
+    (tmp_path / "app.py").write_text(WAITING)
+    calls = tmp_path / "calls"
+    with ServerProcess(tmp_path, *SERVED) as first:
+        queue(first, name="event", wait="go")
+        await_true(calls.exists)
+        first.process.kill()
+    (tmp_path / "go").touch()
+    with ServerProcess(tmp_path, *SERVED) as second:
+        await_true(lambda: calls.read_text().count("event\n") == 2)
+        assert [] == [line for line in second.lines if "another process" in line]
+
+
+def test_a_queue_that_fails_ends_the_server(tmp_path: Path) -> None:
+    """A server that can't hand out events any more takes no more; it says why, with status 1."""
+    (tmp_path / "app.py").write_text(WAITING)
+    file = tmp_path / "queue.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute(queue_file.SCHEMA)
+        database.execute(
+            "create trigger full before update on events when new.running begin select raise(fail, 'no room'); end"
+        )
+    with ServerProcess(tmp_path, *SERVED, "--queue", str(file)) as server:
+        assert 202 == queue(server, name="event")
+        assert 1 == server.wait()
+    assert f"Error: can't keep the queue in {file}: no room; --queue FILE names another file" == server.lines[-1]
+
+
+def test_a_reload_that_ends_by_itself_is_said(tmp_path: Path) -> None:
+    """Here a folder that was watched is gone; what is served goes on."""
+    (tmp_path / "app.py").write_text("def handler(event, context): return 'served'\n")
+    (tmp_path / "other").mkdir()
+    table = "[functions.{}]\nhandler = 'app.handler'\nconvention = 'lambda'\n"
+    config = table.format("function") + table.format("other") + "root = 'other'\n"
+    (tmp_path / "dispatch.toml").write_text(config)
+    with ServerProcess(tmp_path) as server:
+        shutil.rmtree(tmp_path / "other")
+        save(tmp_path / "dispatch.toml", config + "timeout = 4\n")
+        assert "FileNotFoundError" in server.line("dispatch: saved changes are served no more, until the next start: ")
+        with client(server.host) as one:
+            assert "served" == one.call("POST", INVOKE.format("function"), "{}").json
+
+
+def test_a_web_server_that_fails_at_its_start_ends_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for, and nothing is said to be served; uvicorn offers no real fault of this kind."""
+
+    async def fail(_server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+        raise OSError(f"no room for {sockets}")
+
+    monkeypatch.setattr(uvicorn.Server, "startup", fail)
+    shown: list[tuple[str, str]] = []
+
+    async def work() -> None:
+        settings = Settings([Function(root=tmp_path)], tmp_path / "queue.sqlite", port=0)
+        async with asyncio.timeout(PATIENCE):
+            await serve(settings, lambda *address: shown.append(address))
+
+    with pytest.raises(OSError, match="no room for"):
+        asyncio.run(work())
+    assert [] == shown
