@@ -54,6 +54,13 @@ def test_own_frames_are_cut(ask: Ask, kind: str, source: str) -> None:
         assert ours not in trace
 
 
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_frames_of_a_coroutine(ask: Ask, convention: str) -> None:
+    """In every convention the event loop that ran it is left out."""
+    report = ask("async def handler(event, more):\n    raise KeyError('x')\n", b"1", convention=convention).report
+    assert [True] == ["app.py" in frame for frame in report["stackTrace"]]
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
