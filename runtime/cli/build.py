@@ -169,7 +169,7 @@ def check(archive: Path, as_json: bool, **told: str | None) -> None:
     ARCHIVE may be made by anything. What is not told is taken from what is inside.
     """
     with reported(as_json):
-        report = checks.check(archive, **{name: value for name, value in told.items() if value})
+        report = checks.check(archive, **{name: value for name, value in told.items() if value is not None})
     if as_json:
         click.echo(json.dumps(report.as_json()))
     else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -47,6 +48,20 @@ class Lazy(click.Group):
             raise click.ClickException(message) from error
         command: click.Command = module.command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether JSON is asked for: where an argument is wrong, click tells of no other."""
+        ctx.obj = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; how it was called wrongly is said in JSON as well to whoever asked for JSON."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            if ctx.obj:
+                click.echo(json.dumps({"error": error.format_message()}))
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List them without importing them."""

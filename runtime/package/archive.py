@@ -6,9 +6,11 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from runtime.package.errors import PackageError
 from runtime.package.target import MAX_UNZIPPED, MAX_ZIPPED
@@ -58,6 +60,31 @@ def megabytes(count: int) -> str:
     return f"{count / 1024 / 1024:.1f} MB"
 
 
+def check_replaceable(file: Path) -> None:
+    """Leave alone what is no archive, or a wheel: it may be what an archive is to be made of.
+
+    Raises:
+        PackageError: something else is at the place of an archive to be.
+    """
+    if os.path.exists(file) and not (file.is_file() and _is_replaceable(file)):
+        raise PackageError(
+            f"{file} is there, and is no zip archive: it stays as it is; name another file by -o, or remove this one"
+        )
+
+
+def _is_replaceable(file: Path) -> bool:
+    return file.suffix != ".whl" and (not file.stat().st_size or zipfile.is_zipfile(file))
+
+
+def is_ours(file: Path) -> bool:
+    """Whether it is an archive whose members all have the date that we give them."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return all(member.date_time == EPOCH for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
 def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] = ()) -> Sizes:
     """Write everything below a folder as a zip archive: sorted names, one date, two kinds of permissions.
 
@@ -66,23 +93,36 @@ def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] =
         file: the archive to make; an existing one is replaced when the new one is complete.
         head: bytes before the archive, such as the first line of a .pyz.
         stored: the members that are not to be compressed.
+
+    Raises:
+        PackageError: there is a link in the folder, or the file can't be written.
     """
     paths = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
     links = [path for path in paths if path.is_symlink()]
     if links:
         raise PackageError(f"{links[0].relative_to(folder)} is a link, which an archive for Lambda can't have")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with partial.open("wb") as raw:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _whole(file) as raw:
             raw.write(head)
             with zipfile.ZipFile(raw, "w") as archive:
                 for path in paths:
                     archive.writestr(_entry(path, folder, stored), path.read_bytes())
+    except OSError as error:
+        raise PackageError(f"{file} can't be written: {error}") from error
+    return sizes(file)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes its place only when it is complete."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as raw:
+            yield raw
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    return sizes(file)
 
 
 def _entry(path: Path, folder: Path, stored: Collection[str]) -> zipfile.ZipInfo:

@@ -65,7 +65,8 @@ def _is_started(member: ZipInfo, inspected: Inspected) -> bool:
 def _program(inspected: Inspected) -> str:
     """The handler, where it is a program."""
     handler = inspected.handler
-    return handler if handler and not handler.endswith((".py", ".pyc", ".pyz", ".zip")) else ""
+    is_program = not handler.endswith((".py", ".pyc", ".pyz", ".zip")) and os.access(inspected.root / handler, os.X_OK)
+    return handler if is_program else ""
 
 
 def layout(inspected: Inspected) -> Iterator[Finding]:

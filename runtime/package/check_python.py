@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dispatch.expressions import uses_only_the_event
 from dispatch.locate import locate
 from runtime.package import handlers, own
 from runtime.package.inspected import Finding, Inspected
@@ -114,20 +116,25 @@ def bytecode(inspected: Inspected) -> Iterator[Finding]:
 def handler(inspected: Inspected) -> Iterator[Finding]:
     """A handler string that names nothing in the archive."""
     spec, root = inspected.handler, os.path.realpath(inspected.root)
-    if not spec or inspected.kind == "layer":
+    if not inspected.is_named or inspected.kind == "layer":
         return
-    target = locate(spec, root)
-    reason = ""
-    if target.path is None and target.convention == "standard":
-        reason = _missing(spec, Path(root))
-    if target.description.startswith("nothing"):
-        reason = target.description.partition(": ")[2]
-    if target.convention == "expression" and spec.isidentifier():
-        reason = f"{spec!r} names no file of the archive, and no module.function"
-    if target.convention == "expression":
-        reason = reason or _uncompilable(spec)
+    reason = _unusable(spec, root)
     if reason:
         yield Finding("error", "handler", spec, reason.replace(root, "the archive"))
+
+
+def _unusable(spec: str, root: str) -> str:
+    """Why a handler string names nothing in the archive; "" if it may name something."""
+    target = locate(spec, root)
+    if not target.convention:
+        return target.description.partition(": ")[2]
+    if target.path is not None or uses_only_the_event(spec):
+        return ""
+    is_file = os.path.isfile(os.path.join(root, spec))
+    if target.convention == "standard":
+        reason = _missing(spec, Path(root))
+        return handlers.unusable_file(spec, root) if reason and is_file else reason
+    return handlers.unusable_file(spec, root) if is_file else _no_source(spec)
 
 
 def _missing(spec: str, root: Path) -> str:
@@ -147,7 +154,9 @@ def _missing(spec: str, root: Path) -> str:
     return f"no {name!r} in {source.relative_to(root)}; it has: {', '.join(sorted(bound)) or 'nothing'}"
 
 
-def _uncompilable(spec: str) -> str:
+def _no_source(spec: str) -> str:
+    if spec.isidentifier() and not hasattr(builtins, spec):
+        return f"{spec!r} names no file of the archive, and no module.function"
     try:
         compile(spec, "<handler>", "exec")
     except SyntaxError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from runtime.package import handlers
+from runtime.package import archive, handlers
 from runtime.package.errors import PackageError
 from runtime.package.target import Target
 from runtime.package.work import SITE, Built, Progress, Work, work
@@ -44,7 +45,7 @@ def build(
         raise PackageError(f"{file.name}: a .pyz is run by a runtime that is there already; --standalone needs a .zip")
     with work(file, target, progress, 5 if standalone else 3) as making:
         copy_source(source, making.folder, file, "__main__.py" if zipapp else None)
-        making.add_libraries([*requirements, *_inline(source)], list(files) or _own_file(source))
+        making.add_libraries([*requirements, *_inline(source, target)], list(files) or _own_file(source))
         if zipapp:
             return _zipapp(making)
         if standalone:
@@ -52,11 +53,11 @@ def build(
             making.add_interpreter(SITE)
             making.add_listing(SITE)
         compiled = making.compile("/var/task")
-        return making.finish(compiled, making.pack(), handlers.offered(_modules(source)))
+        return making.finish(compiled, making.pack(), _offered(source, making))
 
 
-def _inline(source: Path) -> list[str]:
-    return handlers.script_requirements(source) if source.is_file() else []
+def _inline(source: Path, target: Target) -> list[str]:
+    return handlers.script_requirements(source, target.python) if source.is_file() else []
 
 
 def _own_file(source: Path) -> list[Path]:
@@ -64,22 +65,32 @@ def _own_file(source: Path) -> list[Path]:
     return [own] if own.is_file() else []
 
 
-def _modules(source: Path) -> list[Path]:
-    """The user's own modules at the top of the function."""
-    return [source] if source.is_file() else list(source.glob("*.py"))
+def _offered(source: Path, making: Work) -> list[str]:
+    """The handler strings of the user's own files at the top of the function; a note if the only one has none."""
+    if source.is_dir():
+        return handlers.offered(source.glob("*.py"))
+    if source.suffix == ".py":
+        return handlers.offered([source])
+    reason = handlers.unusable_file(source.name, str(making.folder))
+    making.notes += [reason] if reason else []
+    return [] if reason else [source.name]
 
 
 def copy_source(source: Path, folder: Path, output: Path, name: str | None = None) -> None:
     """Copy what a function is made of: links as what they name; without hidden files, caches, virtual environments.
 
     Raises:
-        PackageError: the source is not there, or has nothing in it.
+        PackageError: the source is not there, has nothing in it, or has the output in it, which no build has made.
     """
     if source.is_file():
+        if os.path.exists(output) and output.samefile(source):
+            raise PackageError(f"{output} is the source itself, and stays as it is; name another file by -o")
         shutil.copy(source, folder / (name or source.name))
         return
     if not source.is_dir():
         raise PackageError(f"no file or folder {source} to build a function from")
+    if output.is_file() and output.resolve().is_relative_to(source.resolve()) and not archive.is_ours(output):
+        raise PackageError(f"{output} is a part of the source, and stays as it is; name another file by -o")
     try:
         shutil.copytree(source, folder, ignore=_unwanted(output.resolve()), dirs_exist_ok=True)
     except shutil.Error as error:

@@ -7,7 +7,11 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from dispatch.found import no_file
+from dispatch.locate import locate
+from runtime.package import wheels
 from runtime.package.errors import PackageError
 
 # The names that people give to handlers; what a build offers, besides the script itself.
@@ -66,18 +70,38 @@ def offered(modules: Iterable[Path]) -> list[str]:
     return found
 
 
-def script_requirements(path: Path) -> list[str]:
+def unusable_file(name: str, root: str) -> str:
+    """Why a file of the function's folder `root` is no handler itself, as the runtime says it; "" if it is one."""
+    return "" if locate(name, root).path else no_file(name, root).replace(root, "the archive")
+
+
+def script_requirements(path: Path, python: str = "") -> list[str]:
     """What a script's inline metadata says it depends on.
 
+    Args:
+        path: the script.
+        python: the Python that it is to run on, such as "3.13", if the metadata's `requires-python` is to be met.
+
     Raises:
-        PackageError: the metadata is no TOML.
+        PackageError: the metadata is no TOML, has something else than is specified, or is for another Python.
     """
+    metadata = _metadata(path)
+    listed, pythons = metadata.get("dependencies", []), metadata.get("requires-python", "")
+    if not isinstance(listed, list) or not all(isinstance(requirement, str) for requirement in listed):
+        raise PackageError(f"the script metadata of {path}: dependencies is a list of strings, not {listed!r}")
+    if not isinstance(pythons, str):
+        raise PackageError(f"the script metadata of {path}: requires-python is a string, not {pythons!r}")
+    if python and not wheels.allowed(pythons, python):
+        raise PackageError(f"{path} requires Python {pythons}, and the archive is for Python {python} (--python)")
+    return listed
+
+
+def _metadata(path: Path) -> dict[str, Any]:
     block = _METADATA.search(path.read_text(encoding="utf-8", errors="replace"))
     if block is None:
-        return []
+        return {}
     text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in block["lines"].strip("\n").split("\n"))
     try:
-        listed = tomllib.loads(text).get("dependencies", [])
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PackageError(f"the script metadata of {path} is no TOML: {error}") from None
-    return [str(requirement) for requirement in listed]

@@ -47,6 +47,7 @@ class Inspected:
         python: the Python version it is for, likewise.
         runtime: Lambda's runtime that it is for, "" if not told.
         handler: the handler string, "" if not told.
+        is_named: whether a handler string was told, if only an empty one.
         binaries: the ELF files in it.
     """
 
@@ -58,6 +59,7 @@ class Inspected:
     python: str
     runtime: str
     handler: str
+    is_named: bool
     binaries: dict[str, elf.Binary]
 
     @property
@@ -84,7 +86,7 @@ def look(
     arch: str = "",
     python: str = "",
     runtime: str = "",
-    handler: str = "",
+    handler: str | None = None,
 ) -> Inspected:
     """Look at an archive that was unpacked to `root`, and fill in what was not told.
 
@@ -101,15 +103,12 @@ def look(
         file,
         root,
         members,
-        kind or ("layer" if any(name.startswith(_LAYER) for name in names) and not _has_modules(names) else "function"),
-        arch
-        or _most(
-            {name: binary.machine for name, binary in binaries.items()},
-            {v: k for k, v in MACHINES.items()},
-        ),
+        kind or _kind(names),
+        arch or _arch(binaries),
         python or runtime.removeprefix("python") * runtime.startswith("python") or _python(binaries),
         runtime,
-        handler,
+        handler or "",
+        handler is not None,
         binaries,
     )
 
@@ -118,8 +117,14 @@ def _read(path: Path) -> elf.Binary | None:
     return elf.read(path) if path.is_file() and not path.is_symlink() else None
 
 
-def _has_modules(names: list[str]) -> bool:
-    return any("/" not in name and name.endswith((".py", ".pyc")) for name in names)
+def _kind(names: list[str]) -> str:
+    has_modules = any("/" not in name and name.endswith((".py", ".pyc")) for name in names)
+    return "layer" if any(name.startswith(_LAYER) for name in names) and not has_modules else "function"
+
+
+def _arch(binaries: dict[str, elf.Binary]) -> str:
+    arches = {machine: arch for arch, machine in MACHINES.items()}
+    return _most({name: binary.machine for name, binary in binaries.items()}, arches)
 
 
 def _most(seen: dict[str, str], known: dict[str, str]) -> str:

@@ -52,24 +52,8 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
     Raises:
         PackageError: the interpreter can't compile at all.
     """
-    command = [
-        str(python),
-        "-P",
-        "-m",
-        "compileall",
-        "-q",
-        "-f",
-        "--invalidation-mode",
-        "unchecked-hash",
-    ]
-    command += [
-        *(["-b"] if beside else []),
-        "-s",
-        str(folder),
-        "-p",
-        place,
-        str(folder),
-    ]
+    command = [str(python), "-P", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
+    command += [*(["-b"] if beside else []), "-s", str(folder), "-p", place, str(folder)]
     # One process, in one order: what it has compiled before shows in the bytecode, by what is shared. Sets of constants
     # are written in the order of their hashes.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}

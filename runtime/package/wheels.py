@@ -28,6 +28,9 @@ LEFT_OUT = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 # The lines of a requirements file that say where packages come from.
 _INDEX_OPTION = re.compile(r"\s*(-i|-f|--(index-url|extra-index-url|no-index|find-links|trusted-host))\b")
 
+# More patch releases than any version of Python has had.
+_MANY = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
@@ -124,6 +127,23 @@ def _pinned(item: dict[str, Any]) -> Pinned:
     return Pinned(item["metadata"]["name"], item["metadata"]["version"], place, address.endswith(".whl"))
 
 
+def allowed(specifiers: str, python: str) -> bool:
+    """Whether pip takes some release of a Python, such as "3.13", for what a `requires-python` allows: ">=3.11,<4".
+
+    Raises:
+        PackageError: pip is missing, or it is no such specifier.
+    """
+    try:
+        from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
+    except ModuleNotFoundError:
+        raise _no_pip() from None
+    try:
+        releases = SpecifierSet(specifiers)
+    except InvalidSpecifier as error:
+        raise PackageError(f"requires-python is a version specifier such as '>=3.11': {error}") from None
+    return any(releases.contains(f"{python}.{patch}") for patch in range(_MANY))
+
+
 def _given(wheel: Path, target: Target) -> list[str]:
     """What a wheel that was named by its path requires.
 
@@ -181,11 +201,15 @@ def _pip(arguments: list[str], python: Path | None) -> subprocess.CompletedProce
         command += ["--python", str(python)]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
     if "No module named pip" in done.stderr:
-        raise PackageError(
-            f"no pip in the environment of {sys.executable}, and wheels are fetched with it; "
-            "pip install 'handler-dispatch[build]' brings it"
-        )
+        raise _no_pip()
     return done
+
+
+def _no_pip() -> PackageError:
+    return PackageError(
+        f"no pip in the environment of {sys.executable}, and wheels are fetched with it; "
+        "pip install 'handler-dispatch[build]' brings it"
+    )
 
 
 def _errors(output: str) -> str:

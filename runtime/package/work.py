@@ -140,7 +140,11 @@ def work(file: Path, target: Target, progress: Progress, steps: int) -> Iterator
         target: the Python and architecture it is for.
         progress: told of each step.
         steps: how many steps there will be.
+
+    Raises:
+        PackageError: there is a file already that is no archive.
     """
+    archive.check_replaceable(file)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "archive"
         folder.mkdir()
