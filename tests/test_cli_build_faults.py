@@ -56,6 +56,7 @@ def error(result: Result) -> str:
         "function app.py -o other.txt",
         "function src -o src/app.py",
         "function src -o src/data.zip",
+        "function src -o src/data.npz",
         "function src -o src/.hidden",
         "function src -o src",
         "layer -o rq.txt -r rq.txt",
@@ -70,6 +71,8 @@ def test_what_is_there_stays(tmp_path: Path, run: Run, arguments: str) -> None:
     write(tmp_path / "src", {"app.py": APP, ".hidden": "x"})
     make_zip(tmp_path / "src/data.zip", {"data.txt": ""})
     redate(tmp_path / "src/data.zip")
+    with zipfile.ZipFile(tmp_path / "src/data.npz", "w") as made, made.open("x.npy", "w") as array:
+        array.write(b"written as numpy does")
     # Some tools date a wheel's members as `dispatch build` dates those of its archives.
     make_zip(tmp_path / "one-1.0-py3-none-any.whl", {"one.py": "", "one-1.0.dist-info/METADATA": "Name: one\n"})
     (tmp_path / "link.zip").symlink_to("app.py")
@@ -216,3 +219,9 @@ def test_a_name_that_is_an_expression(tmp_path: Path, run: Run, handler: str) ->
     """A name that the runtime takes for Python source is not missed among the files."""
     make_zip(tmp_path / "a.zip", {"app.py": APP})
     assert run("build", "check", "a.zip", "--handler", handler).exit_code == 0
+
+
+def test_a_file_that_is_a_folder_as_well(tmp_path: Path, run: Run) -> None:
+    """An archive that no system can unpack is an error, not a traceback."""
+    make_zip(tmp_path / "app.zip", {"a": "", "a/b": ""})
+    assert "app.zip is not a zip archive that can be unpacked" in error(run("build", "check", "app.zip", "--json"))

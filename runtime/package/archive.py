@@ -77,10 +77,12 @@ def _is_replaceable(file: Path) -> bool:
 
 
 def is_ours(file: Path) -> bool:
-    """Whether it is an archive whose members all have the date that we give them."""
+    """Whether it is an archive whose members all have the date and the permissions that we give them."""
+    attributes = {(stat.S_IFREG | mode) << 16 for mode in (FILE, PROGRAM)}
     try:
         with zipfile.ZipFile(file) as archive:
-            return all(member.date_time == EPOCH for member in archive.infolist())
+            # The date alone is numpy's, too, in its .npz files.
+            return all(each.date_time == EPOCH and each.external_attr in attributes for each in archive.infolist())
     except (zipfile.BadZipFile, OSError):
         return False
 
@@ -109,7 +111,7 @@ def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] =
                 for path in paths:
                     archive.writestr(_entry(path, folder, stored), path.read_bytes())
     except OSError as error:
-        raise PackageError(f"{file} can't be written: {error}") from error
+        raise PackageError(f"{file} can't be written: {error.strerror or error}") from error
     return sizes(file)
 
 
@@ -156,7 +158,8 @@ def unpack(file: Path, into: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 _unpack(archive, member, file, into)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last one if it is encrypted
+    # RuntimeError if it is encrypted, OSError if a file of it is a folder of it as well.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise PackageError(f"{file} is not a zip archive that can be unpacked: {error}") from None
 
 
