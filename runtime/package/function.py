@@ -68,7 +68,7 @@ def _own_file(source: Path) -> list[Path]:
 def _offered(source: Path, making: Work) -> list[str]:
     """The handler strings of the user's own files at the top of the function; a note if the only one has none."""
     if source.is_dir():
-        return handlers.offered(source.glob("*.py"))
+        return handlers.offered(source.glob("[!.]*.py"))
     if source.suffix == ".py":
         return handlers.offered([source])
     reason = handlers.unusable_file(source.name, str(making.folder))
