@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch import locate, names, plugins
+from dispatch import locate, names, sources
 from dispatch.calling import plain
 from dispatch.errors import HandlerNotFound, UnknownConvention
 from dispatch.invocation import handled
@@ -139,17 +139,20 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
     """Find out what a handler string names and which convention takes it; runs no code but the plugins'."""
     import_module("conventions")
     root = os.path.abspath(root)
-    asked, blocked = plugins.requested(plugin_setting)
-    sources = plugins.installed([root, *sys.path])
+    asked, blocked = sources.requested(plugin_setting)
+    there = sources.installed([root, *sys.path])
     # First, so that what we import is not looked for in the task root.
-    if not (sources or asked or blocked):
+    if not (there or asked or blocked):
         choice = Choice(spec, root, convention, None)
         _put_first(root)
         return choice
-    for name in ("pluggy", *plugins.BUILT_IN.values()):
+    wanted = [convention] if convention in sources.BUILT_IN else sources.BUILT_IN
+    for name in ("pluggy", *map(sources.BUILT_IN.__getitem__, wanted)):
         import_module(name)
+    from dispatch import plugins
+
     _put_first(root)
-    return Choice(spec, root, convention, plugins.Plugins(sources, asked, blocked))
+    return Choice(spec, root, convention, plugins.Plugins(there, asked, blocked))
 
 
 def _put_first(root: str) -> None:
@@ -167,15 +170,14 @@ def _asked(manager: Plugins | None, spec: str, root: str) -> Any:
 
 
 def _convention(name: str, manager: Plugins | None, target: Target | None) -> Convention:
-    known = sorted(plugins.BUILT_IN) if manager is None else manager.known()
+    known = sorted(sources.BUILT_IN) if manager is None else manager.known()
     if manager is not None:
         found_one = manager.convention(name)
         if found_one is not None:
             return found_one
-    elif name in plugins.BUILT_IN:
+    elif name in sources.BUILT_IN:
         # No plugin manager where there is nothing to manage: importing pluggy costs 15 ms of a cold start.
-        offer: Callable[[], dict[str, Convention]] = import_module(plugins.BUILT_IN[name]).dispatch_conventions
-        return offer()[name]
+        return sources.built_in(name)
     left_out = "".join(f"; left out: {source}, {source.state}" for source in (manager.broken() if manager else ()))
     wanted = f" for {target.description}" if target else ""
     raise UnknownConvention(f"no convention {name!r}{wanted}; there are: {', '.join(known)}, and auto{left_out}")

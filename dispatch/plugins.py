@@ -1,110 +1,39 @@
-"""Finds plugins, keeps broken ones out, and asks the others.
+"""Loads plugins, keeps broken ones out, and asks the others.
 
-``importlib.metadata`` and pluggy cost tens of milliseconds of a cold start, so distributions are found by reading their
-``entry_points.txt``, and a :class:`Plugins` is made only where there is a plugin.
+pluggy costs more than ten milliseconds of a cold start, so a :class:`Plugins` is made only where there is a plugin.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 from dispatch.errors import PluginError, Terminated
 from dispatch.faults import text
 from dispatch.found import listing
+from dispatch.sources import BUILT_IN, GROUP, Source, built_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import ModuleType
     from typing import Any
 
     from dispatch.locate import Target
-    from dispatch.types import Convention
-
-#: The conventions that come with us, and the plugin module of each.
-BUILT_IN = {
-    "standard": "conventions.standard",
-    "script": "conventions.script",
-    "expression": "conventions.expression",
-    "json": "conventions.json",
-    "lambda": "conventions.lambda_",
-    "stream": "conventions.stream",
-}
-
-GROUP = "dispatch"
+    from dispatch.types import Convention, Function, Handler
 
 
-class Source:
-    """Where a plugin comes from, and what became of it.
+class _BuiltIn:
+    """Registers a built-in convention in the place of its module, which is imported only if it is asked for."""
 
-    Attributes:
-        name: the entry point's name, or the module's.
-        reference: ``module`` or ``module:attribute``.
-        distribution, version: what installed it; empty for a module that ``HANDLER_PLUGINS`` names.
-        state: ``ok``, ``blocked``, or ``broken: `` and the reason.
-        hooks, conventions: the names of what it implements and offers, once it is loaded.
-    """
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-    __slots__ = ("conventions", "distribution", "hooks", "name", "reference", "state", "version")
+    def dispatch_conventions(self) -> Mapping[str, Convention]:
+        return {self._name: self}
 
-    def __init__(self, name: str, reference: str, distribution: str = "", version: str = "") -> None:
-        self.name = name
-        self.reference = reference
-        self.distribution = distribution
-        self.version = version
-        self.state = "ok"
-        self.hooks: list[str] = []
-        self.conventions: list[str] = []
-
-    def answers_to(self, name: str) -> bool:
-        """Whether ``-name`` means this plugin."""
-        names = {self.name, self.reference, self.reference.partition(":")[0]}
-        return name in names or (bool(self.distribution) and _plain(name) == _plain(self.distribution))
-
-    def __str__(self) -> str:
-        origin = f"{self.distribution} {self.version}" if self.distribution else self.reference
-        return f"{self.name} ({origin})"
-
-
-def installed(paths: Iterable[str]) -> list[Source]:
-    """The plugins that distributions in these folders declare; of two distributions of one name the first counts."""
-    found: dict[str, list[Source]] = {}
-    for path in paths:
-        try:
-            with os.scandir(path or os.curdir) as entries:
-                folders = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
-        except OSError:
-            continue
-        for folder in folders:
-            name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
-            if name not in found:
-                found[name] = [
-                    Source(key, reference, name.replace("_", "-"), version) for key, reference in _declared(folder)
-                ]
-    return [source for sources in found.values() for source in sources]
-
-
-def _declared(folder: str) -> Iterator[tuple[str, str]]:
-    """The entry points of our group that a distribution declares, as name and reference."""
-    try:
-        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        return
-    section = ""
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("["):
-            section = line.strip("[] ")
-        elif section == GROUP and "=" in line and not line.startswith("#"):
-            name, _, reference = line.partition("=")
-            yield name.strip(), reference.partition("[")[0].strip().replace(" ", "")
-
-
-def requested(setting: str) -> tuple[list[str], list[str]]:
-    """The modules that ``HANDLER_PLUGINS`` asks for, and the names that it blocks."""
-    names = setting.replace(",", " ").split()
-    return [name for name in names if not name.startswith("-")], [name[1:] for name in names if name.startswith("-")]
+    def __call__(self, function: Function) -> Handler:
+        return built_in(self._name)(function)
 
 
 def warn(message: str) -> None:
@@ -138,6 +67,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._blocked = frozenset(blocked)
         self._offers: dict[str, list[tuple[Source, Convention]]] = {}
+        self._built_in = {reference: _BuiltIn(name) for name, reference in BUILT_IN.items()}
         self.sources = [Source(name, reference, "handler-dispatch") for name, reference in BUILT_IN.items()]
         self.sources += sources
         self.sources += [Source(name, name) for name in asked]
@@ -156,7 +86,7 @@ class Plugins:
             source.state = "blocked"
             return
         try:
-            plugin = _loaded(source.reference)
+            plugin = self._built_in.get(source.reference) or _loaded(source.reference)
             if self._manager.is_registered(plugin):  # installed, and asked for as well
                 self.sources.remove(source)
                 return
@@ -173,7 +103,7 @@ class Plugins:
         for name, convention in offers.items():
             self._offers.setdefault(name, []).append((source, convention))
 
-    def _register(self, plugin: ModuleType, source: Source) -> list[str]:
+    def _register(self, plugin: Any, source: Source) -> list[str]:
         """Register a plugin as a whole or not at all; returns the names of its hooks."""
         hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
@@ -192,7 +122,7 @@ class Plugins:
             raise
         return hooks
 
-    def _conventions(self, plugin: ModuleType) -> Mapping[str, Convention]:
+    def _conventions(self, plugin: Any) -> Mapping[str, Convention]:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
         try:
             results = self._manager.subset_hook_caller("dispatch_conventions", others)()
@@ -261,7 +191,7 @@ def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
     return name, convention
 
 
-def _check(plugin: ModuleType, hook: str) -> None:
+def _check(plugin: Any, hook: str) -> None:
     """Raise PluginError for a hook that would never run."""
     from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # which pluggy has imported
 
@@ -275,18 +205,11 @@ def _check(plugin: ModuleType, hook: str) -> None:
         raise PluginError(f"{hook} has a yield, and hooks are called as plain functions")
 
 
-def _plain(distribution: str) -> str:
-    """A distribution's name as names are compared (packaging.python.org, name normalization)."""
-    return "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))
-
-
 def _is_hook(plugin: object, name: str) -> bool:
     return name.startswith("dispatch_") and callable(getattr(plugin, name, None))
 
 
 def _loaded(reference: str) -> Any:
-    from importlib import import_module
-
     module, _, attribute = reference.partition(":")
     try:
         plugin: Any = import_module(module)

@@ -41,7 +41,8 @@ def test_a_saved_change_is_served(tmp_path: Path) -> None:
     """Once per change, with one line that says what and how long; ignored files change nothing."""
     write(tmp_path, "'old'")
     (tmp_path / ".gitignore").write_text("ignored.py\n")
-    with ServerProcess(tmp_path, "app.handler", "--convention", "lambda") as server:
+    caching = {"PYTHONDONTWRITEBYTECODE": ""}
+    with ServerProcess(tmp_path, "app.handler", "--convention", "lambda", environment=caching) as server:
         assert "old" == ask(server)
         (tmp_path / "ignored.py").write_text("1")
         # As in the same second, and of the same size: what cached bytecode is judged by.

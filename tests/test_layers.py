@@ -59,13 +59,30 @@ def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
     )
 
 
-def _started(root: Path, handler: str, convention: str = "standard") -> str:
+@pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
+def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
+    """A plugin that is asked for brings no other built-in convention than the one that is."""
+    (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
+    (tmp_path / "app.py").write_text(
+        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
+    )
+    handler = "app.py" if convention == "script" else "app.main"
+    line = _started(tmp_path, handler, convention, HANDLER_PLUGINS="own")
+    modules = {
+        f"conventions.{name.removesuffix('_')}" for name in ("script", "json", "lambda_", "stream", "expression")
+    }
+    expected = {f"conventions.{convention}"} - {"conventions.standard"}
+    assert expected == modules & {name.removesuffix("_") for name in line.split()}
+
+
+def _started(root: Path, handler: str, convention: str = "standard", **settings: str) -> str:
     """What a runtime that loads this and cannot poll prints at its end."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))},
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
         "HANDLER_CONVENTION": convention,
         "LAMBDA_TASK_ROOT": str(root),
+        **settings,
     }
     done = subprocess.run(
         [sys.executable, "-P", "-m", "runtime", handler],

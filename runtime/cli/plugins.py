@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dispatch import plugins
+from dispatch.sources import Source, installed, requested
 from runtime.cli import options
 from runtime.cli.apart import apart
 
@@ -37,10 +38,10 @@ def command(root: Path, plugin_setting: str | None, as_json: bool) -> None:
 
 def _look(root: str, setting: str) -> Iterator[dict[str, Any]]:
     sys.path.insert(0, root)
-    asked, blocked = plugins.requested(setting)
+    asked, blocked = requested(setting)
     # As if they were installed: a broken one is to be listed, not raised.
-    named = [plugins.Source(name, name) for name in asked]
-    sources = plugins.Plugins([*plugins.installed(sys.path), *named], (), blocked).sources
+    named = [Source(name, name) for name in asked]
+    sources = plugins.Plugins([*installed(sys.path), *named], (), blocked).sources
     missing = [one for one in sources if one.reference in asked and one.state.startswith("broken")]
     yield {
         "rows": [_row(source) for source in sources],
@@ -48,7 +49,7 @@ def _look(root: str, setting: str) -> Iterator[dict[str, Any]]:
     }
 
 
-def _row(source: plugins.Source) -> dict[str, Any]:
+def _row(source: Source) -> dict[str, Any]:
     name, version = source.distribution, source.version
     try:
         found = distribution(name) if name else None

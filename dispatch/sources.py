@@ -1,0 +1,112 @@
+"""Knows the built-in conventions, finds out which plugins there are and what is asked of them; loads none.
+
+``importlib.metadata`` costs tens of milliseconds of a cold start, so distributions are found by reading their
+``entry_points.txt``.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dispatch.types import Convention
+
+#: The group of the entry points.
+GROUP = "dispatch"
+
+#: The conventions that come with us, and the plugin module of each.
+BUILT_IN = {
+    "standard": "conventions.standard",
+    "script": "conventions.script",
+    "expression": "conventions.expression",
+    "json": "conventions.json",
+    "lambda": "conventions.lambda_",
+    "stream": "conventions.stream",
+}
+
+
+def built_in(name: str) -> Convention:
+    """A convention that comes with us."""
+    convention: Convention = import_module(BUILT_IN[name]).dispatch_conventions()[name]
+    return convention
+
+
+class Source:
+    """Where a plugin comes from, and what became of it.
+
+    Attributes:
+        name: the entry point's name, or the module's.
+        reference: ``module`` or ``module:attribute``.
+        distribution, version: what installed it; empty for a module that ``HANDLER_PLUGINS`` names.
+        state: ``ok``, ``blocked``, or ``broken: `` and the reason.
+        hooks, conventions: the names of what it implements and offers, once it is loaded.
+    """
+
+    __slots__ = ("conventions", "distribution", "hooks", "name", "reference", "state", "version")
+
+    def __init__(self, name: str, reference: str, distribution: str = "", version: str = "") -> None:
+        self.name = name
+        self.reference = reference
+        self.distribution = distribution
+        self.version = version
+        self.state = "ok"
+        self.hooks: list[str] = []
+        self.conventions: list[str] = []
+
+    def answers_to(self, name: str) -> bool:
+        """Whether ``-name`` means this plugin."""
+        names = {self.name, self.reference, self.reference.partition(":")[0]}
+        return name in names or (bool(self.distribution) and _plain(name) == _plain(self.distribution))
+
+    def __str__(self) -> str:
+        origin = f"{self.distribution} {self.version}" if self.distribution else self.reference
+        return f"{self.name} ({origin})"
+
+
+def installed(paths: Iterable[str]) -> list[Source]:
+    """The plugins that distributions in these folders declare; of two distributions of one name the first counts."""
+    found: dict[str, list[Source]] = {}
+    for path in paths:
+        try:
+            with os.scandir(path or os.curdir) as entries:
+                folders = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
+        except OSError:
+            continue
+        for folder in folders:
+            name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
+            if name not in found:
+                found[name] = [
+                    Source(key, reference, name.replace("_", "-"), version) for key, reference in _declared(folder)
+                ]
+    return [source for sources in found.values() for source in sources]
+
+
+def _declared(folder: str) -> Iterator[tuple[str, str]]:
+    """The entry points of our group that a distribution declares, as name and reference."""
+    try:
+        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return
+    section = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = line.strip("[] ")
+        elif section == GROUP and "=" in line and not line.startswith("#"):
+            name, _, reference = line.partition("=")
+            yield name.strip(), reference.partition("[")[0].strip().replace(" ", "")
+
+
+def requested(setting: str) -> tuple[list[str], list[str]]:
+    """The modules that ``HANDLER_PLUGINS`` asks for, and the names that it blocks."""
+    names = setting.replace(",", " ").split()
+    return [name for name in names if not name.startswith("-")], [name[1:] for name in names if name.startswith("-")]
+
+
+def _plain(distribution: str) -> str:
+    """A distribution's name as names are compared (packaging.python.org, name normalization)."""
+    return "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))
