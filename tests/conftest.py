@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,9 @@ SAMPLES = Path(__file__).parent / "samples"
 
 # Last, for the benchmarks alone: whatever is installed comes before the checkout.
 sys.path.append(str(Path(__file__).parents[1]))
+
+# A shell has what it starts in the background ignore SIGINT, and children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Files = Mapping[str, str | bytes]
 Serve = Callable[..., Runtime]

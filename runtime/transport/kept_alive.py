@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Not socket: it costs several milliseconds of a cold start for what is not used here.
 import _socket as socket
+import sys
 
 # As it is now: user code may replace it.
 from time import monotonic
@@ -32,6 +33,10 @@ _AWAKE = 0.0001
 #: Answers between two looks: one at first, twice as many after each look in vain, at most so many. So where events do
 #: not follow at once, looking costs an invocation about a microsecond.
 _MOST_UNWATCHED = 64
+
+#: How long one receiving waits, as the C library's timeval: a quarter of a second. A signal that comes in the moment
+#: between Python's last look for signals and the system call would otherwise go unheard until the next event.
+_WAIT = b"".join(part.to_bytes(8, sys.byteorder) for part in (0, 250_000))
 
 #: Bytes that are taken in at once.
 _RECEIVE = 256 * 1024
@@ -161,6 +166,8 @@ class KeptAlive(Transport):
                     replies.feed(self._buffer[:size])
                 elif not replies.end():
                     self._lost(EOFError("it was closed before the reply was whole"))
+            except BlockingIOError:  # nothing came for a while
+                continue
             except (OSError, HttpParserError, HttpParserUpgrade) as error:
                 if isinstance(error.__context__, SystemExit):  # a signal came while the parser called back
                     raise error.__context__ from None
@@ -202,6 +209,7 @@ def _connected(address: Address) -> socket.socket:
         else:
             connection.settimeout(None)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WAIT)
             return connection
     raise problem or OSError("it has no address")
 
