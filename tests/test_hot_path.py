@@ -69,6 +69,17 @@ def traced(
     ]
 
 
+#: What the interpreter asks for more memory by: once in a while an arena of its allocator is full.
+MEMORY = {"brk", "mmap", "munmap"}
+
+
+def unexpected(took: list[Counter[str]]) -> list[Counter[str]]:
+    """The invocations that asked the system for anything else; one of them may have asked for memory."""
+    others = [each for each in took if {"recvfrom", "sendto"} != each.keys() - {"look"}]
+    is_growth = len(others) == 1 and {"recvfrom", "sendto"} == others[0].keys() - MEMORY - {"look"}
+    return [] if is_growth else others
+
+
 STRACE = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 
 
@@ -80,7 +91,7 @@ def test_system_calls(serve: Serve, tmp_path: Path, convention: str, plugins: in
     """An invocation is one sending and the receiving of what came, and for a handler that is not quick one look before."""
     handler = "lambda event, headers: event" if convention == "expression" else "app.handler"
     took = traced(serve, tmp_path / "trace", 200, EVENT, handler=handler, convention=convention, plugins=plugins)
-    assert {("recvfrom", "sendto")} == {tuple(sorted(each.keys() - {"look"})) for each in took}
+    assert [] == unexpected(took)
     # The server may write its reply to the answer and the next event apart.
     assert [] == [each for each in took if each["sendto"] != 1 or each["look"] > 1 or each["recvfrom"] > 2]
 
@@ -89,7 +100,7 @@ def test_system_calls(serve: Serve, tmp_path: Path, convention: str, plugins: in
 def test_system_calls_of_larger_events(serve: Serve, tmp_path: Path) -> None:
     """For the memory of 120 KB the system is not asked each time."""
     took = traced(serve, tmp_path / "trace", 100, b"x" * 120_000, handler="app.handler", convention="standard")
-    assert {("recvfrom", "sendto")} == {tuple(sorted(each.keys() - {"look"})) for each in took}
+    assert [] == unexpected(took)
 
 
 def test_an_invocation_leaves_no_memory(serve: Serve) -> None:
