@@ -10,7 +10,7 @@ import sys
 
 import simplejson
 
-from dispatch.names import shadowed
+from dispatch.shadowing import shadowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from conventions import codec
 from dispatch.errors import MarshalError, UnmarshalError
+from dispatch.protocol import JSON
 from dispatch.response import respond
 
 TYPE_CHECKING = False
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
 
     from dispatch.invocation import Invocation
     from dispatch.response import Response
-    from dispatch.types import Conventions, Function, Handler
+    from dispatch.types import Conventions, Handler, UserFunction
 
 UTF_8 = "utf-8"
 
 
-def json(function: Function) -> Handler:
+def json(function: UserFunction) -> Handler:
     """func(event: Any, headers: Mapping[str, str]) -> any value JSON can express, and a few more; see plainer()."""
 
     def handle(invocation: Invocation) -> Response:
         answer = function(parsed(invocation), invocation.headers)
         if invocation.encoding == UTF_8:
-            return respond(answer, encoded, "application/json", _line)
-        return respond(answer, _text, "application/json", lambda item: _text(item) + "\n")
+            return respond(answer, encoded, JSON, _line)
+        return respond(answer, _text, JSON, lambda item: _text(item) + "\n")
 
     return handle
 

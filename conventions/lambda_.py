@@ -16,6 +16,7 @@ import simplejson
 from conventions import codec
 from dispatch.errors import ContextUnmarshalError, MarshalError, UnmarshalError
 from dispatch.invocation import INFINITY
+from dispatch.protocol import CLIENT_CONTEXT, COGNITO_IDENTITY, JSON, TENANT_ID
 from dispatch.response import respond
 
 TYPE_CHECKING = False
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     from dispatch.invocation import Invocation
     from dispatch.response import Response
-    from dispatch.types import Conventions, Function, Handler
+    from dispatch.types import Conventions, Handler, UserFunction
 
-JSON = "application/json"
+#: As `Headers.lowered` has them.
+_CLIENT_CONTEXT, _COGNITO_IDENTITY, _TENANT_ID = CLIENT_CONTEXT.lower(), COGNITO_IDENTITY.lower(), TENANT_ID.lower()
 
 #: What ``context.w3c()`` may have.
 _W3C = ("traceparent", "tracestate", "baggage")
@@ -41,7 +43,7 @@ _ENVIRONMENT = {
 }
 
 
-def lambda_(function: Function) -> Handler:
+def lambda_(function: UserFunction) -> Handler:
     """func(event: Any, context: LambdaContext) -> any value JSON can express, Decimal, or bytes sent as they are."""
     shared = {attribute: os.environ.get(variable) for attribute, variable in _ENVIRONMENT.items()}
 
@@ -95,12 +97,12 @@ class LambdaContext:
         self.__dict__.update(shared)
         self.aws_request_id = invocation.request_id or None
         self.invoked_function_arn = invocation.invoked_function_arn or ""
-        self.tenant_id = value("lambda-runtime-aws-tenant-id") or None
-        header = value("lambda-runtime-client-context")
+        self.tenant_id = value(_TENANT_ID) or None
+        header = value(_CLIENT_CONTEXT)
         client = _parsed(header, "Client Context") if header else None
         self._w3c_fields = _taken_w3c(client) if client else {}
         self.client_context = None if client is None else ClientContext(client)
-        header = value("lambda-runtime-cognito-identity")
+        header = value(_COGNITO_IDENTITY)
         self.identity = CognitoIdentity(_parsed(header, "Cognito Identity") if header else None)
         self._invocation = invocation
 

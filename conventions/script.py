@@ -14,8 +14,9 @@ from _thread import get_ident
 from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.invocation import handled
-from dispatch.response import OCTETS, HTTPResponse, Response, chunks, is_iterator, respond, stop
-from dispatch.streams import Streams
+from dispatch.protocol import OCTETS
+from dispatch.response import HTTPResponse, Response, chunks, is_iterator, respond, stop
+from dispatch.script_streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
-    from dispatch.types import Conventions, Function, Handler
+    from dispatch.types import Conventions, Handler, UserFunction
 
 #: The functions in which a pool's worker waits for jobs and does them.
 _WORKERS = {("concurrent.futures.thread", "_worker"), ("multiprocessing.pool", "worker")}
 
 
-def script(function: Function) -> Handler:
+def script(function: UserFunction) -> Handler:
     """main() -> None, which reads sys.stdin and writes sys.stdout; a generator's items are sent as they come."""
     loaded = _under_way()
     os.register_at_fork(after_in_child=_Answer.give_up)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatch.errors import MarshalError
+from dispatch.protocol import OCTETS
 from dispatch.response import Response, respond, to_bytes
 
 TYPE_CHECKING = False
@@ -10,19 +11,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
-    from dispatch.types import Conventions, Function, Handler
+    from dispatch.types import Conventions, Handler, UserFunction
 
 TEXT = "text/plain"
 
 
-def standard(function: Function) -> Handler:
+def standard(function: UserFunction) -> Handler:
     """func(event: str, headers: Mapping[str, str]) -> str | bytes | None, sent as it is."""
 
     def handle(invocation: Invocation) -> Response:
         answer = function(invocation.text, invocation.headers)
         if isinstance(answer, str):
             return Response(to_bytes(answer), TEXT)
-        return respond(answer, sendable, "application/octet-stream")
+        return respond(answer, sendable, OCTETS)
 
     return handle
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
-    from dispatch.types import Conventions, Function, Handler
+    from dispatch.types import Conventions, Handler, UserFunction
 
 #: How many flushed chunks may wait for the caller before the function has to.
 _WAITING = 4
 
 
-def stream(function: Function) -> Handler:
+def stream(function: UserFunction) -> Handler:
     """func(input: BinaryIO, output: BinaryIO, headers: Mapping[str, str]) -> None."""
 
     def handle(invocation: Invocation) -> Response:
@@ -45,7 +45,7 @@ def stream(function: Function) -> Handler:
     return handle
 
 
-def _run(function: Function, invocation: Invocation, output: _Output) -> None:
+def _run(function: UserFunction, invocation: Invocation, output: _Output) -> None:
     try:
         items = function(io.BytesIO(invocation.body), output, invocation.headers)
         if is_iterator(items):

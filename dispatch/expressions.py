@@ -6,7 +6,7 @@ import sys
 
 from dispatch.bytecode import bound, deferred, read, rebound
 from dispatch.errors import HandlerNotFound, MalformedHandlerName
-from dispatch.found import described, syntax_error
+from dispatch.modules import described, syntax_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

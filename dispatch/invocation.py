@@ -8,6 +8,7 @@ import time
 from _collections_abc import Mapping
 from contextvars import ContextVar
 
+from dispatch import protocol
 from dispatch.errors import UnmarshalError
 
 TYPE_CHECKING = False
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-REQUEST_ID = "lambda-runtime-aws-request-id"
-DEADLINE_MS = "lambda-runtime-deadline-ms"
-FUNCTION_ARN = "lambda-runtime-invoked-function-arn"
-TRACE_ID = "lambda-runtime-trace-id"
+#: As `Headers.lowered` has them.
+REQUEST_ID = protocol.REQUEST_ID.lower()
+_DEADLINE_MS = protocol.DEADLINE_MS.lower()
+_FUNCTION_ARN = protocol.FUNCTION_ARN.lower()
+_TRACE_ID = protocol.TRACE_ID.lower()
 
 INFINITY = float("inf")
 
@@ -112,7 +114,7 @@ class Invocation:
     @property
     def deadline(self) -> float:
         """When Lambda will end the invocation, in seconds since 1970; infinity if that is not known."""
-        milliseconds = self.headers.lowered.get(DEADLINE_MS, "")
+        milliseconds = self.headers.lowered.get(_DEADLINE_MS, "")
         return int(milliseconds) / 1000 if milliseconds.isdecimal() else INFINITY
 
     @property
@@ -123,12 +125,12 @@ class Invocation:
     @property
     def invoked_function_arn(self) -> str | None:
         """The ARN by which the function was invoked."""
-        return self.headers.lowered.get(FUNCTION_ARN) or None
+        return self.headers.lowered.get(_FUNCTION_ARN) or None
 
     @property
     def trace_id(self) -> str | None:
         """The X-Ray trace header, which is also in the environment as ``_X_AMZN_TRACE_ID``."""
-        return self.headers.lowered.get(TRACE_ID) or None
+        return self.headers.lowered.get(_TRACE_ID) or None
 
     def __repr__(self) -> str:
         return f"Invocation({self.request_id!r}, {len(self.body)} bytes)"

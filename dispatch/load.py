@@ -6,8 +6,8 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch import locate, names, sources
-from dispatch.calling import plain
+from dispatch import discovery, locate, shadowing
+from dispatch.asynchrony import plain
 from dispatch.errors import HandlerNotFound, UnknownConvention
 from dispatch.invocation import handled
 
@@ -109,7 +109,7 @@ class Choice:
 
     def load(self) -> Function:
         """Fetch the callable, which runs the user's module, and make a handler of it."""
-        names.claim(self.root)
+        shadowing.claim(self.root)
         function = self.target.find()
         if self.name != "script" and not getattr(function, "has_main", True):
             raise HandlerNotFound(
@@ -139,15 +139,15 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
     """Find out what a handler string names and which convention takes it; runs no code but the plugins'."""
     import_module("conventions")
     root = os.path.abspath(root)
-    asked, blocked = sources.requested(plugin_setting)
-    there = sources.installed([root, *sys.path])
+    asked, blocked = discovery.requested(plugin_setting)
+    there = discovery.installed([root, *sys.path])
     # First, so that what we import is not looked for in the task root.
     if not (there or asked or blocked):
         choice = Choice(spec, root, convention, None)
         _put_first(root)
         return choice
-    wanted = [convention] if convention in sources.BUILT_IN else sources.BUILT_IN
-    for name in ("pluggy", *map(sources.BUILT_IN.__getitem__, wanted)):
+    wanted = [convention] if convention in discovery.BUILT_IN else discovery.BUILT_IN
+    for name in ("pluggy", *map(discovery.BUILT_IN.__getitem__, wanted)):
         import_module(name)
     from dispatch import plugins
 
@@ -170,14 +170,14 @@ def _asked(manager: Plugins | None, spec: str, root: str) -> Any:
 
 
 def _convention(name: str, manager: Plugins | None, target: Target | None) -> Convention:
-    known = sorted(sources.BUILT_IN) if manager is None else manager.known()
+    known = sorted(discovery.BUILT_IN) if manager is None else manager.known()
     if manager is not None:
         found_one = manager.convention(name)
         if found_one is not None:
             return found_one
-    elif name in sources.BUILT_IN:
+    elif name in discovery.BUILT_IN:
         # No plugin manager where there is nothing to manage: importing pluggy costs 15 ms of a cold start.
-        return sources.built_in(name)
+        return discovery.built_in(name)
     left_out = "".join(f"; left out: {source}, {source.state}" for source in (manager.broken() if manager else ()))
     wanted = f" for {target.description}" if target else ""
     raise UnknownConvention(f"no convention {name!r}{wanted}; there are: {', '.join(known)}, and auto{left_out}")

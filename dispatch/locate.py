@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from dispatch import found, names
+from dispatch import modules, shadowing
 from dispatch.errors import DispatchError, HandlerNotFound, ImportModuleError, MalformedHandlerName
 
 TYPE_CHECKING = False
@@ -97,9 +97,9 @@ def _file(spec: str, root: str) -> Target | None:
 
 
 def _archive(path: str, spec: str, script: Callable[[str, str], Callable[..., Any]]) -> Callable[..., Any]:
-    found.add_archive(path)
-    if not names.offered(path, "__main__"):
-        raise ImportModuleError(f"no __main__.py in the archive {spec}; {found.listing(path)}")
+    modules.add_archive(path)
+    if not shadowing.offered(path, "__main__"):
+        raise ImportModuleError(f"no __main__.py in the archive {spec}; {modules.listing(path)}")
     return script(path, spec)
 
 
@@ -118,14 +118,14 @@ def _archived(spec: str, root: str) -> Target | None:
     if path is None or not os.path.isfile(path):
         if not _is_path(spec):
             return None
-        raise HandlerNotFound(f"no archive {archive} in {root}; {found.listing(root, archive)}")
+        raise HandlerNotFound(f"no archive {archive} in {root}; {modules.listing(root, archive)}")
     module = _dotted(written)
     if not module or not attribute.isidentifier():
         raise MalformedHandlerName(f"{spec} names no function: the form is {archive}/module.function")
     return Target(
         "standard",
         f"{attribute} in the module {module} of the archive {archive}",
-        lambda: found.archive_function(path, module, attribute, written),
+        lambda: modules.archive_function(path, module, attribute, written),
         path,
     )
 
@@ -135,21 +135,21 @@ def _function(spec: str, root: str) -> Target | None:
     name = _dotted(module)
     if not _is_path(spec):
         # In a folder whose name has a blank, say.
-        if not ("/" in spec and attribute.isidentifier() and _inside(module, root) and names.offered(root, name)):
+        if not ("/" in spec and attribute.isidentifier() and _inside(module, root) and shadowing.offered(root, name)):
             return None
     elif _is_arithmetic(spec, root):
         return None
     if not name or not attribute.isidentifier():
         if "/" in spec:
-            raise HandlerNotFound(found.no_file(spec, root))
+            raise HandlerNotFound(modules.no_file(spec, root))
         return None
-    if name.replace(".", "").isdigit() and not names.offered(root, name):
+    if name.replace(".", "").isdigit() and not shadowing.offered(root, name):
         return None  # an attribute of a number
     for candidate in _candidates(name):
         if os.path.islink(os.path.join(root, candidate)):
             _inside(candidate, root)
     return Target(
-        "standard", f"{attribute} in the module {name}", lambda: found.function(name, attribute, root, module)
+        "standard", f"{attribute} in the module {name}", lambda: modules.function(name, attribute, root, module)
     )
 
 
@@ -164,7 +164,7 @@ def _is_arithmetic(spec: str, root: str) -> bool:
     if ("event" not in spec and "headers" not in spec) or all(part.isidentifier() for part in spec.split(".")):
         return False
     folder, slash, _ = spec.partition("/")
-    if os.path.lexists(os.path.join(root, folder)) if slash else names.offered(root, spec.rpartition(".")[0]):
+    if os.path.lexists(os.path.join(root, folder)) if slash else shadowing.offered(root, spec.rpartition(".")[0]):
         return False
     from dispatch import expressions  # as for scripts
 
@@ -185,7 +185,7 @@ def _expression(spec: str, root: str) -> Target:
                 raise
             raise MalformedHandlerName(
                 f"{spec!r} names nothing: it is no module.function, and as an expression it fails: {error}; "
-                f"{found.no_file(spec, root)}",
+                f"{modules.no_file(spec, root)}",
                 managed=f"Bad handler '{spec}': not enough values to unpack (expected 2, got 1)",
             ) from error
 
@@ -196,7 +196,9 @@ def _candidates(module: str) -> list[str]:
     """The paths below the task root from which the module, or a package around it, would be loaded."""
     parts = module.split(".")
     paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
-    return paths + [path + kind + suffix for path in paths for kind in ("", "/__init__") for suffix in names.SUFFIXES]
+    return paths + [
+        path + kind + suffix for path in paths for kind in ("", "/__init__") for suffix in shadowing.SUFFIXES
+    ]
 
 
 def _is_path(spec: str) -> bool:

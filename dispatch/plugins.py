@@ -9,10 +9,10 @@ import os
 import sys
 from importlib import import_module
 
+from dispatch.discovery import BUILT_IN, GROUP, Source, built_in
+from dispatch.error_reports import text
 from dispatch.errors import PluginError, Terminated
-from dispatch.faults import text
-from dispatch.found import listing
-from dispatch.sources import BUILT_IN, GROUP, Source, built_in
+from dispatch.modules import listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.locate import Target
-    from dispatch.types import Convention, Function, Handler
+    from dispatch.types import Convention, Handler, UserFunction
 
 
 class _BuiltIn:
@@ -32,7 +32,7 @@ class _BuiltIn:
     def dispatch_conventions(self) -> Mapping[str, Convention]:
         return {self._name: self}
 
-    def __call__(self, function: Function) -> Handler:
+    def __call__(self, function: UserFunction) -> Handler:
         return built_in(self._name)(function)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dispatch.errors import MarshalError
 from dispatch.invocation import handled
+from dispatch.protocol import HTTP_INTEGRATION, OCTETS, PRELUDE_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,15 +12,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.types import Body
-
-OCTETS = "application/octet-stream"
-
-#: The content type by which API Gateway and function URLs know that a stream starts with a prelude
-#: (https://docs.aws.amazon.com/lambda/latest/dg/response-streaming.html).
-HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
-
-#: What stands between the prelude and the body.
-PRELUDE_END = b"\0" * 8
 
 #: What a header's name is made of, and what no value has in it (RFC 9110, sections 5.6.2 and 5.5).
 _IN_NAMES = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")

@@ -6,11 +6,11 @@ import io
 import os
 import sys
 
+from dispatch.asynchrony import settle
 from dispatch.bytecode import binds
-from dispatch.calling import settle
 from dispatch.errors import ImportModuleError
-from dispatch.found import add_folder, attribute_of, syntax_error
-from dispatch.streams import Loaded, Streams
+from dispatch.modules import add_folder, attribute_of, syntax_error
+from dispatch.script_streams import Loaded, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dispatch.invocation import Invocation
 from dispatch.response import Response
 
 #: What a handler string names, once fetched: the user's own callable.
-Function: TypeAlias = Callable[..., Any]
+UserFunction: TypeAlias = Callable[..., Any]
 
 #: What a response carries: all of it, or one chunk after another.
 Body: TypeAlias = bytes | Iterator[bytes]
@@ -18,13 +18,13 @@ Body: TypeAlias = bytes | Iterator[bytes]
 Handler: TypeAlias = Callable[[Invocation], Response]
 
 #: A decorator: how a function of one kind is called, and how its answer becomes a response.
-Convention: TypeAlias = Callable[[Function], Handler]
+Convention: TypeAlias = Callable[[UserFunction], Handler]
 
 #: What ``dispatch_conventions`` returns.
 Conventions: TypeAlias = Mapping[str, Convention]
 
 
-class Report(TypedDict):
+class ErrorReport(TypedDict):
     """An error as the Runtime API is told of it."""
 
     errorMessage: str

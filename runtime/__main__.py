@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch import __version__, calling, faults
+from dispatch import __version__, asynchrony, error_reports
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Terminated
 from dispatch.load import load
 from runtime import loop
@@ -91,9 +91,9 @@ def work(settings: Settings, address: Address) -> int:
         log.warning(str(error))
     # While the patience with which SIGTERM waits for user code still lasts.
     try:
-        calling.close()
+        asynchrony.close()
     except BaseException as error:  # noqa: BLE001 - a second signal, or a task's own: the hooks run all the same
-        log.warning(f"the event loop did not end in order: {faults.text(error)}")
+        log.warning(f"the event loop did not end in order: {error_reports.text(error)}")
     signals.settle()
     signals.last_resort(reason)
     client.close()

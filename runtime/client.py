@@ -7,29 +7,35 @@ from __future__ import annotations
 
 import time
 
-from dispatch import faults
+from dispatch import error_reports
 from dispatch.errors import RuntimeApiError, Terminated
 from dispatch.invocation import REQUEST_ID, Invocation
+from dispatch.protocol import (
+    ERROR_BODY,
+    ERROR_TYPE,
+    INIT_ERROR,
+    INVOCATION,
+    INVOCATION_ID,
+    JSON,
+    NEXT,
+    RESPONSE_MODE,
+    RESTORE_ERROR,
+    RESTORE_NEXT,
+    STREAMING,
+    XRAY_CAUSE,
+)
 from dispatch.response import Response, stop
-from runtime.transport import TRAILERS, Disconnected, Reply, Transport
+from runtime.transport import Disconnected, Reply, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dispatch.types import Report
+    from dispatch.types import ErrorReport
     from runtime.logs import Log
 
-_BASE = "/2018-06-01/runtime"
-NEXT = f"{_BASE}/invocation/next"
-INIT_ERROR = f"{_BASE}/init/error"
-RESTORE_NEXT = f"{_BASE}/restore/next"
-RESTORE_ERROR = f"{_BASE}/restore/error"
-
-ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
-XRAY_CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
-RESPONSE_MODE = "Lambda-Runtime-Function-Response-Mode"
-INVOCATION_ID = "Lambda-Runtime-Invocation-Id"
+#: As `Headers.lowered` has it.
+_INVOCATION_ID = INVOCATION_ID.lower()
 
 #: How often a poll is tried in a row, and the first pause between two tries in seconds; it doubles.
 TRIES = 3
@@ -90,13 +96,13 @@ class RuntimeClient:
     def fail(self, invocation: Invocation, error: BaseException) -> None:
         """Log that the handler failed, and report it."""
         report = self._logged(error, invocation.request_id)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": JSON}
         if not self._managed:
             headers[ERROR_TYPE] = _in_header(report["errorType"])
-        cause = faults.xray_cause(error, self._managed)
+        cause = error_reports.xray_cause(error, self._managed)
         if cause is not None:
             headers[XRAY_CAUSE] = cause
-        self._post(invocation, "error", _echoed(invocation, headers), faults.to_json(report))
+        self._post(invocation, "error", _echoed(invocation, headers), error_reports.to_json(report))
 
     def init_error(self, error: BaseException, error_type: str | None = None) -> None:
         """Log that there is no function, and report it; by default with the error's own type."""
@@ -119,16 +125,16 @@ class RuntimeClient:
         """End the connection."""
         self._transport.close()
 
-    def _logged(self, error: BaseException, request_id: str = "") -> Report:
-        report = faults.report(error, request_id, self._managed)
+    def _logged(self, error: BaseException, request_id: str = "") -> ErrorReport:
+        report = error_reports.report(error, request_id, self._managed)
         self._log.error(report)
         return report
 
     def _report(self, path: str, error: BaseException, error_type: str | None) -> None:
         report = self._logged(error)
-        headers = {"Content-Type": "application/json", ERROR_TYPE: _in_header(error_type or report["errorType"])}
+        headers = {"Content-Type": JSON, ERROR_TYPE: _in_header(error_type or report["errorType"])}
         try:
-            reply = self._transport.post(path, headers, faults.to_json(report))
+            reply = self._transport.post(path, headers, error_reports.to_json(report))
         except Disconnected as lost:
             self._log.warning(f"the error could not be reported: {lost}")
             return
@@ -157,7 +163,7 @@ class RuntimeClient:
 
     def _stream(self, invocation: Invocation, response: Response, body: Iterator[bytes]) -> BaseException | None:
         chunks = _Chunks(body)
-        headers = {"Content-Type": response.content_type, RESPONSE_MODE: "streaming"}
+        headers = {"Content-Type": response.content_type, RESPONSE_MODE: STREAMING}
         try:
             reply = self._transport.stream(
                 _path(invocation, "response"),
@@ -185,13 +191,15 @@ class RuntimeClient:
         if failure is None:
             return {}
         report = self._logged(failure, invocation.request_id)
-        kind, body = TRAILERS
-        trailers = {kind: _in_header(report["errorType"])}
+        trailers = {ERROR_TYPE: _in_header(report["errorType"])}
         try:
             from binascii import b2a_base64
         except ImportError:  # no file can be opened any more
             return trailers
-        return {**trailers, body: b2a_base64(faults.to_json(report, TRAILER_LIMIT), newline=False).decode()}
+        return {
+            **trailers,
+            ERROR_BODY: b2a_base64(error_reports.to_json(report, TRAILER_LIMIT), newline=False).decode(),
+        }
 
 
 class _Chunks:
@@ -220,12 +228,12 @@ def _path(invocation: Invocation, what: str) -> str:
         from urllib.parse import quote
 
         request_id = quote(request_id, safe="")
-    return f"{_BASE}/invocation/{request_id}/{what}"
+    return f"{INVOCATION}/{request_id}/{what}"
 
 
 def _echoed(invocation: Invocation, headers: dict[str, str]) -> dict[str, str]:
     """The headers, with the id by which the platform tells a late answer from the one that it waits for."""
-    invocation_id = invocation.headers.lowered.get("lambda-runtime-invocation-id")
+    invocation_id = invocation.headers.lowered.get(_INVOCATION_ID)
     if invocation_id:
         headers[INVOCATION_ID] = invocation_id
     return headers

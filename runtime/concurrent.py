@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from dispatch import calling
+from dispatch import asynchrony
 from dispatch.errors import SettingError
 from runtime import loop
 from runtime.trace import Trace
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, log: Log, signals: Signals) -> None:
     """Handle events, up to that many at once, until the process is told to end or the Runtime API is gone."""
     Trace().set(None)
-    calling.share()
+    asynchrony.share()
     ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def work() -> None:

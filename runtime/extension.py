@@ -10,12 +10,12 @@ import threading
 from http.client import HTTPConnection, HTTPException
 
 from dispatch.errors import RuntimeApiError
+from dispatch.protocol import EXTENSION, EXTENSION_ID, EXTENSION_NAME, JSON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.transport import Address
 
-_BASE = "/2020-01-01/extension"
 NAME = "dispatch-shutdown"
 
 
@@ -23,13 +23,13 @@ def register(address: Address) -> None:
     """Register the extension and start to wait for its events. Raises RuntimeApiError."""
     connection = HTTPConnection(address.host, address.port, timeout=None)
     try:
-        headers = {"Lambda-Extension-Name": NAME, "Content-Type": "application/json"}
-        connection.request("POST", f"{address.prefix}{_BASE}/register", b'{"events": []}', headers)
+        headers = {EXTENSION_NAME: NAME, "Content-Type": JSON}
+        connection.request("POST", f"{address.prefix}{EXTENSION}/register", b'{"events": []}', headers)
         reply = connection.getresponse()
         told = reply.read()
     except (OSError, HTTPException) as error:
         raise RuntimeApiError(f"HANDLER_SHUTDOWN=extension: the extension cannot be registered: {error}") from error
-    identifier = reply.getheader("Lambda-Extension-Identifier")
+    identifier = reply.getheader(EXTENSION_ID)
     if reply.status != 200 or not identifier:
         raise RuntimeApiError(
             f"HANDLER_SHUTDOWN=extension: registering was answered with status {reply.status} {told[:200]!r}"
@@ -41,8 +41,8 @@ def _wait(connection: HTTPConnection, address: Address, identifier: str) -> None
     """Ask for the next event until the platform ends the conversation; it registered for none, so it only waits."""
     try:
         while True:
-            headers = {"Lambda-Extension-Identifier": identifier}
-            connection.request("GET", f"{address.prefix}{_BASE}/event/next", headers=headers)
+            headers = {EXTENSION_ID: identifier}
+            connection.request("GET", f"{address.prefix}{EXTENSION}/event/next", headers=headers)
             reply = connection.getresponse()
             reply.read()
             if reply.status != 200:

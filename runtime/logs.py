@@ -12,8 +12,9 @@ import sys
 import time
 from _thread import RLock
 
-from dispatch import faults
+from dispatch import error_reports
 from dispatch.invocation import handled
+from dispatch.protocol import TENANT_ID
 from runtime.standard_streams import is_open, write_all
 
 TYPE_CHECKING = False
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
-    from dispatch.types import Report
-
-_TENANT_ID = "lambda-runtime-aws-tenant-id"
+    from dispatch.types import ErrorReport
 
 _ERROR = 40
 _WARNING = 30
@@ -77,7 +76,7 @@ class Log:
         else:
             self.write(f"dispatch: {message}\n", _WARNING)
 
-    def error(self, report: Report) -> None:
+    def error(self, report: ErrorReport) -> None:
         """An error report as one record."""
         if self._as_json:
             record = _json({"timestamp": _now(), "level": "ERROR", **report})
@@ -133,7 +132,7 @@ class Log:
     def _identify(self, record: logging.LogRecord) -> bool:
         invocation = handled.get() or self.latest
         record.aws_request_id = invocation.request_id if invocation else ""
-        record.tenant_id = (invocation.headers.get(_TENANT_ID) or None) if invocation else None
+        record.tenant_id = (invocation.headers.get(TENANT_ID) or None) if invocation else None
         return True
 
 
@@ -227,7 +226,7 @@ def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
         "logger": record.name,
         "stackTrace": traceback.format_tb(trace) if kind else None,
         "errorType": kind.__name__ if kind else None,
-        "errorMessage": faults.text(value) if kind else None,
+        "errorMessage": error_reports.text(value) if kind else None,
         "requestId": getattr(record, "aws_request_id", None),
         "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if kind else None,
     }
@@ -241,13 +240,15 @@ def _json(fields: dict[str, Any]) -> str:
     import json
 
     def encoded(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, default=faults.text, skipkeys=True)
+        return json.dumps(value, ensure_ascii=False, default=error_reports.text, skipkeys=True)
 
     try:
         return encoded(fields) + "\n"
     except Exception:  # noqa: BLE001 - a value that contains itself, or whose own code raises: only that one is text
         return (
-            encoded({key: value if _can(encoded, value) else faults.text(value) for key, value in fields.items()})
+            encoded(
+                {key: value if _can(encoded, value) else error_reports.text(value) for key, value in fields.items()}
+            )
             + "\n"
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dispatch import calling, faults
+from dispatch import asynchrony, error_reports
 from dispatch.errors import MarshalError, ResponseTooLarge, Terminated
 from dispatch.invocation import handled
+from dispatch.protocol import EXCEEDED, RESPONSE_LIMIT
 from dispatch.response import Response, stop
 from runtime.trace import Trace
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from runtime.client import RuntimeClient
     from runtime.lifecycle import Signals
     from runtime.logs import Log
-
-#: Bytes that a buffered answer may have: 6 MiB and 100 (the limit that a 413 of the Runtime API names).
-RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
 
 
 def serve(client: RuntimeClient, function: Function, log: Log, signals: Signals) -> None:
@@ -81,10 +79,7 @@ def _answered(function: Function, invocation: Invocation, signals: Signals) -> R
     if not isinstance(response.body, bytes):
         response.body = _begun(_own(_chunks(response.body), signals))
     elif len(response.body) > RESPONSE_LIMIT:
-        raise ResponseTooLarge(
-            f"Response payload size ({len(response.body)} bytes) exceeded maximum allowed payload size "
-            f"({RESPONSE_LIMIT} bytes)."
-        )
+        raise ResponseTooLarge(f"Response payload size ({len(response.body)} bytes) {EXCEEDED.format(RESPONSE_LIMIT)}")
     return response
 
 
@@ -136,9 +131,9 @@ def _run_afterwards(invocation: Invocation, log: Log, signals: Signals) -> None:
             log.warning(f"after_response: the deadline of {invocation.request_id} has passed; left out: {name}")
             continue
         try:
-            calling.settle(function(*arguments, **options))
+            asynchrony.settle(function(*arguments, **options))
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log
             signals.end_child(error)
-            log.error(faults.report(error, invocation.request_id))
+            log.error(error_reports.report(error, invocation.request_id))

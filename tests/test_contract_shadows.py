@@ -42,7 +42,7 @@ def test_whatever_the_task_root_has(serve: Serve, name: str, convention: str, pl
     assert [large, large] == [runtime.invoke(large).body for _ in range(2)]
 
 
-@pytest.mark.parametrize("module", ["runtime.lifecycle", "conventions.codec", "dispatch.faults"])
+@pytest.mark.parametrize("module", ["runtime.lifecycle", "conventions.codec", "dispatch.error_reports"])
 def test_a_module_named_like_one_of_ours(serve: Serve, module: str) -> None:
     """One module of the same name does not make a package a copy of ours."""
     name, _, part = module.partition(".")

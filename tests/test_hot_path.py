@@ -16,7 +16,7 @@ from conftest import Serve
 from peers.api import FakeRuntimeApi, event
 from peers.wire import PATIENCE
 
-from runtime.client import NEXT
+from dispatch.protocol import NEXT
 from runtime.transport import Address, kept_alive
 
 EVENT = b'{"message": "small event", "n": 123456789012}'

@@ -18,7 +18,7 @@ from peers import rie
 from peers.process import Runtime
 
 import dispatch
-from dispatch import faults
+from dispatch import error_reports
 from dispatch.load import load
 
 ROOT = SAMPLES / "table"
@@ -157,7 +157,7 @@ def in_process(setting: Setting) -> Iterator[Invoke]:
                 response = function(dispatch.Invocation(body, given, setting.encoding))
                 return response.body if isinstance(response.body, bytes) else b"".join(response.body)
             except BaseException as error:
-                return Fails(faults.error_type(error))
+                return Fails(error_reports.error_type(error))
 
         yield invoke
     finally:

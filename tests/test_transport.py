@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from peers.wire import PATIENCE
 
-from runtime.client import NEXT
+from dispatch.protocol import NEXT
 from runtime.transport import Address, Disconnected, by_requests, kept_alive
 
 ANSWER = "/2018-06-01/runtime/invocation/one/response"

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, NoReturn
 
-from dispatch import faults
+from dispatch import error_reports
 from runtime.lifecycle import leave
 
 Work = Callable[[], Iterable[Mapping[str, Any]]]
@@ -47,7 +47,7 @@ def _tell(work: Work, told: IO[str]) -> NoReturn:
             for facts in work():
                 write(facts)
         except BaseException as raised:  # noqa: BLE001 - other people's code may raise anything
-            error = {"type": faults.error_type(raised), "message": faults.text(raised)}
+            error = {"type": error_reports.error_type(raised), "message": error_reports.text(raised)}
         write({"error": error})
     finally:
         leave(0)

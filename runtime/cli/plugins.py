@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from dispatch import plugins
-from dispatch.sources import Source, installed, requested
+from dispatch.discovery import Source, installed, requested
 from runtime.cli import options
 from runtime.cli.apart import apart
 

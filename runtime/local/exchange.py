@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runtime.loop import RESPONSE_LIMIT
+from dispatch.protocol import RESPONSE_LIMIT
 
 #: What one answer may weigh: as much as a runtime sends.
 ANSWER_LIMIT: Final = RESPONSE_LIMIT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from dispatch.response import HTTP_INTEGRATION, PRELUDE_END
+from dispatch.protocol import HTTP_INTEGRATION, PRELUDE_END
 
 #: A prelude longer than this is not one. Lambda's own limit is not documented.
 LIMIT: Final = 1024 * 1024

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dispatch.found import no_file
 from dispatch.locate import locate
+from dispatch.modules import no_file
 from runtime.package import wheels
 from runtime.package.errors import PackageError
 

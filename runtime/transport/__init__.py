@@ -108,10 +108,6 @@ def as_text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-#: The trailers that a streamed answer may end with.
-TRAILERS = ("Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body")
-
-
 def chunk(data: bytes) -> bytes:
     """A piece of a body as HTTP's chunked coding has it (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)

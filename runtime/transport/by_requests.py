@@ -8,7 +8,8 @@ from http.client import HTTPConnection, HTTPException
 import requests
 
 from dispatch.invocation import Headers
-from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
+from dispatch.protocol import TRAILERS
+from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 
 
 class ByRequests(Transport):

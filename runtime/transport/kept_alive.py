@@ -10,7 +10,8 @@ import sys
 from time import monotonic
 
 from dispatch.invocation import Headers
-from runtime.transport import TRAILERS, Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
+from dispatch.protocol import TRAILERS
+from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 from runtime.transport.parser import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 TYPE_CHECKING = False

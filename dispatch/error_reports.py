@@ -12,7 +12,7 @@ import os
 from _json import encode_basestring, encode_basestring_ascii
 
 from dispatch.errors import DispatchError, ExitError
-from dispatch.names import LIBRARY
+from dispatch.shadowing import LIBRARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from dispatch.types import Report
+    from dispatch.types import ErrorReport
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(_HERE, package, "") for package in ("dispatch", "conventions", "runtime"))
@@ -34,7 +34,7 @@ _MACHINERY = (*_MANAGED_MACHINERY, os.path.join(LIBRARY, "importlib", "__init__.
 XRAY_LIMIT = 1024 * 1024
 
 
-def report(error: BaseException, request_id: str = "", managed: bool = False) -> Report:
+def report(error: BaseException, request_id: str = "", managed: bool = False) -> ErrorReport:
     """The report of an exception: its message, its type, the user's own stack frames, the causes that led to it.
 
     With ``managed`` the report is worded as AWS's managed Python runtime words it, which keeps no causes.
@@ -54,7 +54,7 @@ def error_type(error: BaseException) -> str:
     return error.error_type if isinstance(error, DispatchError) else type(error).__name__
 
 
-def to_json(report: Report, limit: int | None = None) -> bytes:
+def to_json(report: ErrorReport, limit: int | None = None) -> bytes:
     """A report as JSON. With a limit in bytes it is ASCII; outer frames, then the message, are cut until it fits."""
     if limit is None:
         try:
@@ -64,7 +64,7 @@ def to_json(report: Report, limit: int | None = None) -> bytes:
     return _joined(report, encode_basestring_ascii, limit).encode()
 
 
-def _joined(report: Report, quoted: Callable[[str], str], limit: int | None = None) -> str:
+def _joined(report: ErrorReport, quoted: Callable[[str], str], limit: int | None = None) -> str:
     head = ", ".join(f'"{key}": {quoted(report[key])}' for key in ("errorMessage", "errorType", "requestId"))
     trace = [quoted(entry) for entry in report["stackTrace"]]
     if limit is not None:

@@ -30,7 +30,7 @@ LIBRARY = os.path.dirname(contextvars.__file__)
 
 #: Modules of each package of ours, by which a copy of this project is told from a package of the user's own.
 _MARKS = {
-    "dispatch": ("faults", "hookspecs"),
+    "dispatch": ("error_reports", "hookspecs"),
     "conventions": ("codec", "lambda_"),
     "runtime": ("lifecycle", "transport.kept_alive"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dispatch import names
+from dispatch import shadowing
 from dispatch.errors import (
     BuiltInModuleConflict,
     DispatchError,
@@ -39,10 +39,10 @@ def function(name: str, attribute: str, root: str, written: str | None = None) -
             f"the module {top} is compiled into Python, so no file can have its name; rename {top}.py",
             managed=f"Cannot use built-in module {written} as a handler module",
         )
-    names.claim(root, [top])
+    shadowing.claim(root, [top])
     file = f"{written}.{attribute}"
-    if attribute in _FILES and not names.offered(root, name):
-        missing = name if names.offered(root, top) else top
+    if attribute in _FILES and not shadowing.offered(root, name):
+        missing = name if shadowing.offered(root, top) else top
         raise ImportModuleError(
             no_file(file, root), managed=f"Unable to import module '{written}': No module named '{missing}'"
         )
@@ -65,7 +65,7 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
 
     try:
         if name == "__main__":  # the one that is loaded is the runtime's own
-            if not names.offered(root, name):
+            if not shadowing.offered(root, name):
                 raise ModuleNotFoundError("No module named '__main__'", name=name)
             sys.modules.pop(name, None)
         return import_module(name)
@@ -127,7 +127,7 @@ def add_archive(path: str) -> None:
     if sys.path[0] == path:
         return
     try:
-        names.claim(path)
+        shadowing.claim(path)
     except ImportError as error:
         raise ImportModuleError(f"{path} is not a zip archive: {error}") from error
     if path in sys.path:
@@ -169,7 +169,7 @@ def _entries(root: str, folder: str) -> list[str]:
     """What is in a folder of the task root or of an archive, folders with a slash. Raises OSError if it is none."""
     if os.path.isfile(root):
         start = os.path.join(folder, "")
-        below = [member.removeprefix(start) for member in names.members(root) if member.startswith(start)]
+        below = [member.removeprefix(start) for member in shadowing.members(root) if member.startswith(start)]
         if folder and not below:
             raise FileNotFoundError
         entries = {"".join(member.partition("/")[:2]) for member in below if member}

@@ -1,0 +1,90 @@
+"""The names, paths and limits of Lambda's interfaces, each written down once.
+
+Constants only. Header names are spelled as AWS sends them; a lookup in received headers needs `.lower()`.
+"""
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html)
+# ----------------------------------------------------------------------------------------------------------------------
+
+RUNTIME_API = "/2018-06-01"
+INVOCATION = f"{RUNTIME_API}/runtime/invocation"
+NEXT = f"{INVOCATION}/next"
+INIT_ERROR = f"{RUNTIME_API}/runtime/init/error"
+RESTORE_NEXT = f"{RUNTIME_API}/runtime/restore/next"
+RESTORE_ERROR = f"{RUNTIME_API}/runtime/restore/error"
+
+#: Headers of an event.
+REQUEST_ID = "Lambda-Runtime-Aws-Request-Id"
+DEADLINE_MS = "Lambda-Runtime-Deadline-Ms"
+FUNCTION_ARN = "Lambda-Runtime-Invoked-Function-Arn"
+TRACE_ID = "Lambda-Runtime-Trace-Id"
+CLIENT_CONTEXT = "Lambda-Runtime-Client-Context"
+COGNITO_IDENTITY = "Lambda-Runtime-Cognito-Identity"
+TENANT_ID = "Lambda-Runtime-Aws-Tenant-Id"
+
+#: Comes with an event and goes back with its answer, so that a late answer is not taken for the one that is due.
+INVOCATION_ID = "Lambda-Runtime-Invocation-Id"
+
+#: Headers of an answer and of an error report; the error's type and body are trailers of a streamed answer.
+RESPONSE_MODE = "Lambda-Runtime-Function-Response-Mode"
+ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
+ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
+XRAY_CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
+TRAILERS = (ERROR_TYPE, ERROR_BODY)
+
+#: The one value of RESPONSE_MODE.
+STREAMING = "streaming"
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The Extensions API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html)
+# ----------------------------------------------------------------------------------------------------------------------
+
+EXTENSION = "/2020-01-01/extension"
+EXTENSION_NAME = "Lambda-Extension-Name"
+EXTENSION_ID = "Lambda-Extension-Identifier"
+EXTENSION_ERROR_TYPE = "Lambda-Extension-Function-Error-Type"
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The Invoke API (botocore's service model for Lambda)
+# ----------------------------------------------------------------------------------------------------------------------
+
+FUNCTIONS = "/2015-03-31/functions"
+INVOKE = FUNCTIONS + "/{name}/invocations"
+INVOKE_STREAMING = "/2021-11-15/functions/{name}/response-streaming-invocations"
+
+INVOCATION_TYPE = "X-Amz-Invocation-Type"
+LOG_TYPE = "X-Amz-Log-Type"
+LOG_RESULT = "X-Amz-Log-Result"
+FUNCTION_ERROR = "X-Amz-Function-Error"
+EXECUTED_VERSION = "X-Amz-Executed-Version"
+CALLER_CLIENT_CONTEXT = "X-Amz-Client-Context"
+CALLER_COGNITO_IDENTITY = "X-Amz-Cognito-Identity"
+CALLER_TENANT_ID = "X-Amz-Tenant-Id"
+AMZN_REQUEST_ID = "x-amzn-RequestId"
+AMZN_ERROR_TYPE = "x-amzn-ErrorType"
+AMZN_TRACE_ID = "X-Amzn-Trace-Id"
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Bodies
+# ----------------------------------------------------------------------------------------------------------------------
+
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+
+#: The content type by which API Gateway and function URLs know that a stream starts with a prelude, and what separates
+#: the prelude from the body (https://docs.aws.amazon.com/lambda/latest/dg/response-streaming.html).
+HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
+PRELUDE_END = b"\0" * 8
+
+#: Bytes that an event may have.
+EVENT_LIMIT = 6 * 1024 * 1024
+
+#: Bytes that a buffered answer may have: the limit that a 413 of the Runtime API names.
+RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
+
+#: Bytes that a streamed answer may have (AWS documentation, "Response streaming", 2025-07).
+STREAM_LIMIT = 200 * 1024 * 1024
+
+#: How Lambda words that one of these is exceeded.
+EXCEEDED = "exceeded maximum allowed payload size ({} bytes)."
