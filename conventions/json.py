@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
 
-from conventions import codec
+from conventions import codec, taking_event
 from dispatch.errors import MarshalError, UnmarshalError
 from dispatch.protocol import JSON
 from dispatch.response import respond
@@ -24,9 +24,10 @@ UTF_8 = "utf-8"
 
 def json(function: UserFunction) -> Handler:
     """func(event: Any, headers: Mapping[str, str]) -> any value JSON can express, and a few more; see plainer()."""
+    call = taking_event(function)
 
     def handle(invocation: Invocation) -> Response:
-        answer = function(parsed(invocation), invocation.headers)
+        answer = call(parsed(invocation), invocation.headers)
         if invocation.encoding == UTF_8:
             return respond(answer, encoded, JSON, _line)
         return respond(answer, _text, JSON, lambda item: _text(item) + "\n")

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import simplejson
 
-from conventions import codec
+from conventions import codec, taking_event
+from conventions.lambda_reports import report
 from dispatch.errors import ContextUnmarshalError, MarshalError, UnmarshalError
 from dispatch.invocation import INFINITY
 from dispatch.protocol import CLIENT_CONTEXT, COGNITO_IDENTITY, JSON, TENANT_ID
@@ -45,16 +46,22 @@ _ENVIRONMENT = {
 
 def lambda_(function: UserFunction) -> Handler:
     """func(event: Any, context: LambdaContext) -> any value JSON can express, Decimal, or bytes sent as they are."""
+    call = taking_event(function)
     shared = {attribute: os.environ.get(variable) for attribute, variable in _ENVIRONMENT.items()}
 
     def handle(invocation: Invocation) -> Response:
         context = LambdaContext(invocation, shared)
-        answer = function(_event(invocation), context)
+        answer = call(_event(invocation), context)
         if isinstance(answer, bytes):
             return respond(answer, _as_it_is, "application/unknown")
         return respond(answer, _encoded, JSON)
 
+    handle.report = report  # type: ignore[attr-defined]
     return handle
+
+
+#: Reports what fails while the handler is loaded.
+lambda_.report = report  # type: ignore[attr-defined]
 
 
 def _event(invocation: Invocation) -> Any:

@@ -13,10 +13,14 @@ from _thread import get_ident
 
 from conventions.buffer import Buffer
 from conventions.standard import sendable
+from dispatch.asynchrony import settle
+from dispatch.errors import HandlerNotFound
 from dispatch.invocation import handled
+from dispatch.modules import described
 from dispatch.protocol import OCTETS
 from dispatch.response import HTTPResponse, Response, chunks, is_iterator, respond, stop
 from dispatch.script_streams import Streams
+from dispatch.scripts import Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,14 +29,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dispatch.invocation import Invocation
-    from dispatch.types import Conventions, Handler, UserFunction
+    from dispatch.types import Conventions, Handler
 
 #: The functions in which a pool's worker waits for jobs and does them.
 _WORKERS = {("concurrent.futures.thread", "_worker"), ("multiprocessing.pool", "worker")}
 
 
-def script(function: UserFunction) -> Handler:
+def script(user_object: Any) -> Handler:
     """main() -> None, which reads sys.stdin and writes sys.stdout; a generator's items are sent as they come."""
+    run = user_object.run if isinstance(user_object, Script) else user_object
+    if not callable(run):
+        raise HandlerNotFound(f"the handler is {described(run)}, which cannot be called")
     loaded = _under_way()
     os.register_at_fork(after_in_child=_Answer.give_up)
 
@@ -47,7 +54,7 @@ def script(function: UserFunction) -> Handler:
         result: Any = None
         try:
             with streams:
-                result = function()
+                result = settle(run())
         except BaseException:
             answer.finish()
             raise
@@ -59,7 +66,12 @@ def script(function: UserFunction) -> Handler:
             return Response(_streamed(answer, streams.over(result)))
         return Response(answer.finish())
 
+    #: The standard streams are the process's.
+    handle.one_at_a_time = True  # type: ignore[attr-defined]
     return handle
+
+
+script.accepts_object = True  # type: ignore[attr-defined]
 
 
 def _text(stream: Any, mode: str, encoding: str, **options: Any) -> Any:

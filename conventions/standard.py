@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conventions import taking_event
 from dispatch.errors import MarshalError
 from dispatch.protocol import OCTETS
 from dispatch.response import Response, respond, to_bytes
@@ -18,9 +19,10 @@ TEXT = "text/plain"
 
 def standard(function: UserFunction) -> Handler:
     """func(event: str, headers: Mapping[str, str]) -> str | bytes | None, sent as it is."""
+    call = taking_event(function)
 
     def handle(invocation: Invocation) -> Response:
-        answer = function(invocation.text, invocation.headers)
+        answer = call(invocation.text, invocation.headers)
         if isinstance(answer, str):
             return Response(to_bytes(answer), TEXT)
         return respond(answer, sendable, OCTETS)

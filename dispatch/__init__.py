@@ -1,8 +1,17 @@
 """What the authors of handlers and plugins import."""
 
-from dispatch.errors import DispatchError
+from dispatch.asynchrony import settle
+from dispatch.errors import DispatchError, MarshalError, UnmarshalError
 from dispatch.invocation import Headers, Invocation, after_response, current
 from dispatch.response import HTTPResponse, Response, respond
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch import http
+    from dispatch.hookspecs import hookimpl
+    from dispatch.locate import Target
 
 __version__ = "0.1.0"
 
@@ -11,8 +20,26 @@ __all__ = [
     "HTTPResponse",
     "Headers",
     "Invocation",
+    "MarshalError",
     "Response",
+    "Target",
+    "UnmarshalError",
     "after_response",
     "current",
+    "hookimpl",
+    "http",
     "respond",
+    "settle",
 ]
+
+#: What only some plugins need is imported when it is asked for: hookimpl brings pluggy.
+_LAZY = {"Target": "dispatch.locate", "hookimpl": "dispatch.hookspecs", "http": "dispatch.http"}
+
+
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dispatch' has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    return getattr(module, name, module)

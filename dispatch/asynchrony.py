@@ -1,4 +1,4 @@
-"""Settles async before any convention sees it: an awaitable becomes its value, an async iterable an iterator.
+"""Settles what is async before any convention sees it: awaitables become values, async iterables iterators.
 
 One event loop lives as long as the process, so that what a handler keeps between events (a client session, a background
 task) stays usable. asyncio is imported when the first awaitable is met.
@@ -6,7 +6,9 @@ task) stays usable. asyncio is imported when the first awaitable is met.
 
 from __future__ import annotations
 
+import sys
 from _collections_abc import AsyncIterable, Awaitable
+from types import FunctionType
 
 from dispatch.response import HTTPResponse
 
@@ -24,17 +26,59 @@ _SETTLED = frozenset({bytes, str, dict, list, tuple, int, float, bool, type(None
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, as one that may be called as if nothing were async."""
+    """The function, as one that may be called as if nothing were async.
 
-    def call(*arguments: Any) -> Any:
-        value = function(*arguments)
+    In all else it looks like the user's: `inspect.signature`, `typing.get_type_hints`, its names, its docstring and the
+    attributes that decorators left on it are the same.
+    """
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        value = function(*arguments, **options)
         return value if type(value) in _SETTLED else settle(value)
 
-    return call
+    return looking_like(function, call)
+
+
+#: What can be seen of a function besides its signature; Python 3.14 computes annotations when they are asked for.
+_NAMES = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
+_ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
+
+#: Marks by which inspect and asyncio take a function for one made with `async def`.
+_ASYNC_MARKS = ("_is_coroutine_mark", "_is_coroutine")
+
+
+def looking_like(original: Any, call: Any) -> Callable[..., Any]:
+    """The call, with all that can be seen of the original: functools.wraps without its import, for objects as well."""
+    call.__name__, call.__annotations__ = type(original).__name__, {}
+    seen = original
+    if not isinstance(original, type):
+        method = getattr(type(original), "__call__", None)  # noqa: B004 - its annotations are wanted
+        if isinstance(method, FunctionType) and not hasattr(original, "__wrapped__"):
+            seen = method.__get__(original)
+        call.__dict__.update(getattr(original, "__dict__", {}))
+        _copy(seen, call, _ANNOTATIONS)
+        for mark in _ASYNC_MARKS:
+            call.__dict__.pop(mark, None)
+    for name in _NAMES:
+        _copy(original, call, name)
+    call.__wrapped__ = seen
+    return call  # type: ignore[no-any-return]
+
+
+def _copy(original: Any, call: Any, name: str) -> None:
+    try:
+        setattr(call, name, getattr(original, name))
+    except (AttributeError, TypeError):  # an object need not have it, or may have something else of that name
+        return
 
 
 def settle(value: Any) -> Any:
-    """What an answer comes to: the result of an awaitable, an iterator for an async iterable, else the value itself."""
+    """The value that a call comes to: an awaitable is awaited, an async iterable becomes an iterator.
+
+    Anything else is returned as it is; of an `HTTPResponse` the body is settled.
+    """
+    if type(value) in _SETTLED:
+        return value
     if isinstance(value, Awaitable):
         return settle(_loop.run(_await(value)))
     if isinstance(value, AsyncIterable):

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 #: The group of the entry points.
 GROUP = "dispatch"
 
-#: The conventions that come with us, and the plugin module of each.
+#: The name by which this project is installed.
+DISTRIBUTION = "handler-dispatch"
+
+#: The conventions of this project, and the plugin module of each.
 BUILT_IN = {
     "standard": "conventions.standard",
     "script": "conventions.script",
@@ -27,6 +30,16 @@ BUILT_IN = {
     "lambda": "conventions.lambda_",
     "stream": "conventions.stream",
 }
+
+#: Leaves the choice of the convention to what the handler string names, and what it then is.
+AUTO = "auto"
+OF_A_FUNCTION = "standard"
+OF_A_SCRIPT = "script"
+OF_A_PROGRAM = "process"
+OF_SOURCE = "expression"
+
+#: The convention of AWS's managed Python runtime.
+AS_ON_LAMBDA = "lambda"
 
 
 def built_in(name: str) -> Convention:

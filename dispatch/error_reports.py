@@ -1,6 +1,7 @@
-"""Makes of an exception the report that the Runtime API is sent.
+"""Turns an exception into the report that the Runtime API is sent.
 
-Whatever the exception does (its ``str()`` fails, its text has lone surrogates), there is a report.
+Whatever the exception does (its `str()` fails, its text has lone surrogates), there is a report. A convention whose
+handlers carry a `report` of their own builds it from the parts below.
 """
 
 from __future__ import annotations
@@ -12,49 +13,92 @@ import os
 from _json import encode_basestring, encode_basestring_ascii
 
 from dispatch.errors import DispatchError, ExitError
-from dispatch.shadowing import LIBRARY
+from dispatch.protocol import ERROR_TYPE, XRAY_CAUSE
+from dispatch.shadowing import LIBRARY, OUR_PACKAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Any
 
-    from dispatch.types import ErrorReport
-
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = tuple(os.path.join(_HERE, package, "") for package in ("dispatch", "conventions", "runtime"))
+_OURS = tuple(os.path.join(_HERE, package, "") for package in OUR_PACKAGES)
 
-#: Frames between ours and the user's: of the event loop that runs a coroutine, and of the import system, which AWS's
-#: runtime shows.
-_MANAGED_MACHINERY = (os.path.join(LIBRARY, "asyncio", ""),)
-_MACHINERY = (*_MANAGED_MACHINERY, os.path.join(LIBRARY, "importlib", "__init__.py"), "<frozen ")
+#: Where the frames of an event loop that runs a coroutine are.
+EVENT_LOOP = os.path.join(LIBRARY, "asyncio", "")
 
-#: AWS's client leaves the X-Ray cause out from this size on (awslambdaric 4.2.2).
+#: Frames between ours and the user's: of the event loop, and of the import system.
+_MACHINERY = (EVENT_LOOP, os.path.join(LIBRARY, "importlib", "__init__.py"), "<frozen ")
+
+#: An X-Ray cause of this size or more is left out, as AWS's client does (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024
 
+#: The keys of a report, in order.
+_KEYS = ("errorMessage", "errorType", "requestId", "stackTrace")
 
-def report(error: BaseException, request_id: str = "", managed: bool = False) -> ErrorReport:
-    """The report of an exception: its message, its type, the user's own stack frames, the causes that led to it.
 
-    With ``managed`` the report is worded as AWS's managed Python runtime words it, which keeps no causes.
+class ErrorReport(dict[str, "Any"]):
+    """An error as it is reported: a dictionary with `errorMessage`, `errorType`, `requestId` and `stackTrace`.
+
+    Attributes:
+        headers: those that go with it to `/error`, besides the content type.
+        always_headed: whether the log has the line above the stack trace even where there is no frame.
     """
-    return {
-        "errorMessage": _message(error, managed),
-        "errorType": error_type(error),
+
+    __slots__ = ("always_headed", "headers")
+
+    def __init__(
+        self, fields: Mapping[str, Any], headers: Mapping[str, str | None], always_headed: bool = False
+    ) -> None:
+        """Make the report; a header whose value is None is left out."""
+        super().__init__(fields)
+        self.headers = {name: value for name, value in headers.items() if value is not None}
+        self.always_headed = always_headed
+
+
+def report(error: BaseException, request_id: str = "") -> ErrorReport:
+    """The report of an exception: its message, its type, the user's own stack frames, the causes that led to it."""
+    return completed({}, error, request_id)
+
+
+def completed(fields: Mapping[str, Any], error: BaseException, request_id: str) -> ErrorReport:
+    """The report that has these fields and, for those that are missing, the usual ones."""
+    kind = fields.get("errorType") or error_type(error)
+    fields = {
+        "errorMessage": message(error) if "errorMessage" not in fields else fields["errorMessage"],
+        "errorType": kind,
         "requestId": request_id,
-        "stackTrace": _managed_trace(error) if managed else _trace(error),
+        "stackTrace": _trace(error) if "stackTrace" not in fields else fields["stackTrace"],
+        **fields,
     }
+    cause = xray_cause(message(error), error_type(error), user_frames(error))
+    return ErrorReport(fields, {ERROR_TYPE: in_header(str(kind)), XRAY_CAUSE: cause})
+
+
+def worded(report_of: Any, error: BaseException, request_id: str = "") -> ErrorReport:
+    """The report that a handler's own `report` makes of an error; the usual one where that fails or makes none.
+
+    Args:
+        report_of: takes the error and the request id; returns an ErrorReport, or a dictionary with any of its keys.
+        error: what failed.
+        request_id: of the invocation, or an empty string.
+    """
+    try:
+        made = report_of(error, request_id)
+        return made if isinstance(made, ErrorReport) else completed(dict(made), error, request_id)
+    except Exception:  # noqa: BLE001 - the error that is to be reported counts, not one of the report's
+        return report(error, request_id)
 
 
 def error_type(error: BaseException) -> str:
-    """The type that the Runtime API is told: one of ours, or the class's name for what user code raises."""
+    """The type that an exception is reported by: one of ours, or the class's name for what user code raises."""
     if isinstance(error, SystemExit):
         return ExitError.error_type
     return error.error_type if isinstance(error, DispatchError) else type(error).__name__
 
 
-def to_json(report: ErrorReport, limit: int | None = None) -> bytes:
+def to_json(report: Mapping[str, Any], limit: int | None = None) -> bytes:
     """A report as JSON. With a limit in bytes it is ASCII; outer frames, then the message, are cut until it fits."""
     if limit is None:
         try:
@@ -64,32 +108,48 @@ def to_json(report: ErrorReport, limit: int | None = None) -> bytes:
     return _joined(report, encode_basestring_ascii, limit).encode()
 
 
-def _joined(report: ErrorReport, quoted: Callable[[str], str], limit: int | None = None) -> str:
-    head = ", ".join(f'"{key}": {quoted(report[key])}' for key in ("errorMessage", "errorType", "requestId"))
-    trace = [quoted(entry) for entry in report["stackTrace"]]
+def _joined(report: Mapping[str, Any], quoted: Callable[[str], str], limit: int | None = None) -> str:
+    head = ", ".join(f'"{key}": {quoted(str(report[key]))}' for key in _KEYS[:3])
+    more = "".join(f", {quoted(str(key))}: {_value(report[key], quoted)}" for key in report if key not in _KEYS)
+    trace = [quoted(str(entry)) for entry in report["stackTrace"]]
     if limit is not None:
-        while trace and len(head) + sum(map(len, trace)) + 2 * len(trace) + 20 > limit:
+        if len(head) + len(more) > limit:
+            more = ""
+        while trace and len(head) + len(more) + sum(map(len, trace)) + 2 * len(trace) + 20 > limit:
             del trace[0]
         if len(head) > limit:
             # A character takes up to twelve bytes in ASCII.
-            return _joined({**report, "errorMessage": report["errorMessage"][: limit // 12], "stackTrace": []}, quoted)
-    return f'{{{head}, "stackTrace": [{", ".join(trace)}]}}'
+            shortened = {**report, "errorMessage": str(report["errorMessage"])[: limit // 12], "stackTrace": []}
+            return _joined({key: shortened[key] for key in _KEYS}, quoted)
+    return f'{{{head}, "stackTrace": [{", ".join(trace)}]{more}}}'
 
 
-def xray_cause(error: BaseException, managed: bool = False) -> str | None:
+def _value(value: Any, quoted: Callable[[str], str]) -> str:
+    """A field that a convention added, as JSON."""
+    try:
+        from json import dumps
+
+        return dumps(value, default=text)
+    except Exception:  # noqa: BLE001 - a value that JSON cannot express; or the json of the task root
+        return quoted(text(value))
+
+
+def xray_cause(message: str, kind: str, frames: list[Any]) -> str | None:
     """What X-Ray shows of an exception, as one line of JSON; None where it would be too large to send."""
     quoted = encode_basestring_ascii
-    known = managed and isinstance(error, DispatchError)
-    frames = [] if known else _frames(error, managed)
     stack = ", ".join(
         f'{{"label": {quoted(frame.name)}, "path": {quoted(frame.filename)}, "line": {frame.lineno or 0}}}'
         for frame in frames
     )
     paths = ", ".join(quoted(path) for path in dict.fromkeys(frame.filename for frame in frames))
-    kind = "LambdaValidationError" if known else error_type(error)
-    exception = f'{{"message": {quoted(_message(error, managed))}, "type": {quoted(kind)}, "stack": [{stack}]}}'
+    exception = f'{{"message": {quoted(message)}, "type": {quoted(kind)}, "stack": [{stack}]}}'
     cause = f'{{"working_directory": {quoted(_folder())}, "exceptions": [{exception}], "paths": [{paths}]}}'
     return cause if len(cause) < XRAY_LIMIT else None
+
+
+def in_header(text: str) -> str:
+    """Text as one line of ASCII."""
+    return text.encode("ascii", "backslashreplace").decode().replace("\r", " ").replace("\n", " ")
 
 
 def _folder() -> str:
@@ -99,9 +159,8 @@ def _folder() -> str:
         return ""
 
 
-def _message(error: BaseException, managed: bool) -> str:
-    if managed and isinstance(error, DispatchError) and error.managed is not None:
-        return error.managed
+def message(error: BaseException) -> str:
+    """What an exception says; of `sys.exit()`, that it was called."""
     if type(error) is SystemExit:
         code = "" if error.code is None else text(error.code)
         return code if isinstance(error.code, str) else f"the handler called sys.exit({code})"
@@ -128,7 +187,7 @@ def _trace(error: BaseException) -> list[str]:
             continue
         seen.add(id(error))
         lines += [headline] if headline else []
-        lines += _formatted(_frames(error, managed=False))
+        lines += formatted(user_frames(error))
         if error.__cause__ is not None:
             left.append((_headline("Caused by", error.__cause__), error.__cause__))
         elif error.__context__ is not None and not error.__suppress_context__:
@@ -141,23 +200,12 @@ def _trace(error: BaseException) -> list[str]:
 
 
 def _headline(how: str, error: BaseException) -> str:
-    return f"{how} {type(error).__name__}: {_message(error, False)}\n"
+    return f"{how} {type(error).__name__}: {message(error)}\n"
 
 
-def _managed_trace(error: BaseException) -> list[str]:
-    if not isinstance(error, DispatchError):
-        # Without the columns, which would have the failing part of each line underlined.
-        frames = _frames(error, managed=True)
-        return _formatted([(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames])
-    cause = error.__cause__
-    if isinstance(cause, SyntaxError):
-        return [f'  File "{cause.filename}" Line {cause.lineno}\n    {cause.text}']
-    return []
-
-
-def _frames(error: BaseException, managed: bool) -> list[Any]:
-    """The user's frames: ours are cut, and so is the machinery between ours and the user's first."""
-    skipped = _OURS + (_MANAGED_MACHINERY if managed else _MACHINERY)
+def user_frames(error: BaseException, machinery: Iterable[str] = _MACHINERY) -> list[Any]:
+    """The user's frames: ours are cut, and so are those between ours and the user's first whose files start so."""
+    skipped = (*_OURS, *machinery)
     frames = _extracted(error.__traceback__)
     while frames and frames[0].filename.startswith(skipped):
         del frames[0]
@@ -188,7 +236,8 @@ class _Frame:
         return iter((self.filename, self.lineno, self.name, self.line))
 
 
-def _formatted(frames: list[Any]) -> list[str]:
+def formatted(frames: list[Any]) -> list[str]:
+    """Frames as the traceback module formats them."""
     try:
         from traceback import format_list
 

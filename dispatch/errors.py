@@ -1,21 +1,27 @@
-"""Every error that this project raises, as one tree; each class knows the error type that the Runtime API is told.
+"""Every error that this project raises, as one tree; each class knows the error type that it is reported by.
 
-The names of the types are those of AWS's own runtimes where AWS has one for the case.
+The types are those of AWS's own runtimes where AWS has one for the case.
 """
 
 
 class DispatchError(Exception):
-    """The root of the tree. The message says what was looked for, where, and what there is instead.
+    """The root of the tree.
 
-    ``managed`` is the wording of AWS's managed Python runtime for the same case, where it has one: the ``lambda``
-    convention reports that.
+    Attributes:
+        facts: what the error is about, by name (`module`, `attribute`, `reason`), for a convention that words it anew.
     """
 
     error_type = "Runtime.Unknown"
 
-    def __init__(self, message: str, managed: str | None = None) -> None:
+    def __init__(self, message: str, **facts: str) -> None:
+        """Make the error.
+
+        Args:
+            message: says what was looked for, where, and what there is instead.
+            facts: see the attribute.
+        """
         super().__init__(message)
-        self.managed = managed
+        self.facts = facts
 
 
 class SettingError(DispatchError):

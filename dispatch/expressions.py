@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 
 from dispatch.bytecode import bound, deferred, read, rebound
-from dispatch.errors import HandlerNotFound, MalformedHandlerName
-from dispatch.modules import described, syntax_error
+from dispatch.errors import MalformedHandlerName
+from dispatch.modules import syntax_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import CodeType, ModuleType
     from typing import Any
 
@@ -21,11 +20,11 @@ _FREE = frozenset({"event", "headers"})
 _ONLY_AST = 0x400
 
 
-def expression(source: str) -> Callable[..., Any]:
-    """Python source as a callable of ``(event, headers)``.
+def expression(source: str) -> Any:
+    """Python source as a callable of `(event, headers)`, or as the value of its last statement.
 
-    Statements that use neither ``event`` nor ``headers`` run once, now. From the first that does, everything runs for
-    each event, and the last one, an expression, is the answer. If none does, the last one must give a callable. A
+    Statements that use neither `event` nor `headers` run once, now. From the first that does, everything runs for each
+    event, and the last one, an expression, is the answer. If none does, the value of the last one is the handler. A
     function uses the event, too, if it reads a global that a later statement makes of it.
     """
     try:
@@ -39,13 +38,7 @@ def expression(source: str) -> Callable[..., Any]:
     for code in statements[:first]:
         exec(code, space)  # noqa: S102 - the handler is the user's code
     if first > len(statements):
-        value = eval(answer, space)  # noqa: S307 - the handler is the user's code
-        if not callable(value):
-            raise HandlerNotFound(
-                f"the handler, read as Python source, gives {described(value)}, which cannot be called, "
-                "and it uses neither event nor headers"
-            )
-        return value  # type: ignore[no-any-return]
+        return eval(answer, space)  # noqa: S307 - the handler is the user's code
 
     def evaluate(event: Any, headers: Any) -> Any:
         scope = {**space, "event": event, "headers": headers}

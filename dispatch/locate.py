@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from dispatch import modules, shadowing
+from dispatch.discovery import OF_A_FUNCTION, OF_A_PROGRAM, OF_A_SCRIPT, OF_SOURCE
 from dispatch.errors import DispatchError, HandlerNotFound, ImportModuleError, MalformedHandlerName
 
 TYPE_CHECKING = False
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 #: No path that a handler string may name has one of these; Python source that is more than a name nearly always has.
 _NOT_IN_PATHS = frozenset(" \t\r\n\0()[]{}<>'\"`,:;=!?*&|^%#\\")
 
+#: Why `auto` takes a string for a function.
+_DOTTED = "the string is a dotted name"
+
 _ARCHIVES = (".pyz", ".zip")
 _SCRIPTS = (".py", ".pyc")
 
@@ -27,50 +31,80 @@ class Target:
     """What a handler string names.
 
     Attributes:
-        convention: the name of the convention that takes it under ``auto``; empty if it cannot be used.
+        convention: the name of the convention that takes it under `auto`; empty if it cannot be used.
         description: what it is, in words for people.
-        find: fetches the callable; runs the user's module, raises DispatchError or what the module raises.
+        find: fetches what is named; runs the user's module, raises DispatchError or what the module raises.
         path: the file, where there is one.
+        function: fetches it for a convention that calls a function; raises HandlerNotFound where it is none.
+        module: the dotted name of the module that it is in, or an empty string.
+        reason: why `auto` chooses the convention, a clause.
     """
 
-    __slots__ = ("convention", "description", "find", "path")
+    __slots__ = ("convention", "description", "find", "function", "module", "path", "reason")
 
     def __init__(
-        self, convention: str, description: str, find: Callable[[], Callable[..., Any]], path: str | None = None
+        self,
+        convention: str,
+        description: str,
+        find: Callable[[], Any],
+        path: str | None = None,
+        *,
+        function: Callable[[], Callable[..., Any]] | None = None,
+        module: str = "",
+        reason: str = "",
     ) -> None:
         self.convention = convention
         self.description = description
         self.find = find
         self.path = path
+        self.function = function or self._function
+        self.module = module
+        self.reason = reason
+
+    def _function(self) -> Callable[..., Any]:
+        found = self.find()
+        if not callable(found):
+            raise HandlerNotFound(f"{self.description} is {modules.described(found)}, which cannot be called")
+        return found  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<Target: {self.description}>"
 
 
-def locate(spec: str, root: str, as_source: bool = False) -> Target:
+def locate(spec: str, root: str) -> Target:
     """What the handler string names in the task root.
 
     Args:
         spec: the handler string.
         root: the function's folder, an absolute path.
-        as_source: take it for Python source, whatever else it may name.
     """
-    if as_source and spec.strip():
-        return _source(spec)
     try:
         return _file(spec, root) or _archived(spec, root) or _function(spec, root) or _expression(spec, root)
     except DispatchError as error:
         return _nothing(error)
 
 
-def _source(spec: str) -> Target:
+def source(spec: str, find: Callable[[], Any] | None = None) -> Target:
+    """The handler string taken for Python source, whatever else it may name."""
     from dispatch import expressions  # as for scripts
 
-    return Target("expression", "Python source", lambda: expressions.expression(spec))
+    find = find or (lambda: expressions.expression(spec))
+
+    def function() -> Callable[..., Any]:
+        value = find()
+        if not callable(value):
+            raise HandlerNotFound(
+                f"the handler, read as Python source, gives {modules.described(value)}, which cannot be called, "
+                "and it uses neither event nor headers"
+            )
+        return value  # type: ignore[no-any-return]
+
+    reason = "the string is neither a file nor a dotted name"
+    return Target(OF_SOURCE, "Python source", find, function=function, reason=reason)
 
 
 def _nothing(error: DispatchError) -> Target:
-    def find() -> Callable[..., Any]:
+    def find() -> Any:
         raise error
 
     return Target("", f"nothing that can be used: {error}", find)
@@ -88,19 +122,30 @@ def _file(spec: str, root: str) -> Target | None:
         # Imported now: once user code runs, the name dispatch may be another's.
         from dispatch import scripts
 
-        if spec.endswith(_ARCHIVES):
-            return Target("script", f"the archive {spec}", lambda: _archive(path, spec, scripts.archive_script), path)
-        return Target("script", f"the script {spec}", lambda: scripts.script(path, spec, root), path)
+        is_archive = spec.endswith(_ARCHIVES)
+
+        def script() -> scripts.Script:
+            if not is_archive:
+                return scripts.load_script(path, spec, root)
+            modules.add_archive(path)
+            if not shadowing.offered(path, "__main__"):
+                raise ImportModuleError(f"no __main__.py in the archive {spec}; {modules.listing(path)}")
+            return scripts.load_archive(path, spec)
+
+        return Target(
+            OF_A_SCRIPT,
+            f"the {'archive' if is_archive else 'script'} {spec}",
+            script,
+            path,
+            function=lambda: script().main(),
+            reason=f"the string names {'a zip archive' if is_archive else 'a script'}",
+        )
     if os.access(path, os.X_OK):
-        return Target("process", f"the program {spec}", lambda: _program(path), path)
+        reason = "the string names an executable file"
+        return Target(
+            OF_A_PROGRAM, f"the program {spec}", lambda: path, path, function=lambda: _program(path), reason=reason
+        )
     return None
-
-
-def _archive(path: str, spec: str, script: Callable[[str, str], Callable[..., Any]]) -> Callable[..., Any]:
-    modules.add_archive(path)
-    if not shadowing.offered(path, "__main__"):
-        raise ImportModuleError(f"no __main__.py in the archive {spec}; {modules.listing(path)}")
-    return script(path, spec)
 
 
 def _program(path: str) -> Callable[..., Any]:
@@ -123,10 +168,12 @@ def _archived(spec: str, root: str) -> Target | None:
     if not module or not attribute.isidentifier():
         raise MalformedHandlerName(f"{spec} names no function: the form is {archive}/module.function")
     return Target(
-        "standard",
+        OF_A_FUNCTION,
         f"{attribute} in the module {module} of the archive {archive}",
-        lambda: modules.archive_function(path, module, attribute, written),
+        lambda: modules.archive_member(path, module, attribute, written),
         path,
+        module=module,
+        reason=_DOTTED,
     )
 
 
@@ -149,7 +196,11 @@ def _function(spec: str, root: str) -> Target | None:
         if os.path.islink(os.path.join(root, candidate)):
             _inside(candidate, root)
     return Target(
-        "standard", f"{attribute} in the module {name}", lambda: modules.function(name, attribute, root, module)
+        OF_A_FUNCTION,
+        f"{attribute} in the module {name}",
+        lambda: modules.member(name, attribute, root, module),
+        module=name,
+        reason=_DOTTED,
     )
 
 
@@ -172,12 +223,12 @@ def _is_arithmetic(spec: str, root: str) -> bool:
 
 
 def _expression(spec: str, root: str) -> Target:
-    target = _source(spec)
+    target = source(spec)
     is_file = os.path.isfile(os.path.join(root, spec))
     if not is_file and not _is_path(spec):
         return target
 
-    def find() -> Callable[..., Any]:
+    def find() -> Any:
         try:
             return target.find()
         except (NameError, DispatchError) as error:
@@ -186,10 +237,10 @@ def _expression(spec: str, root: str) -> Target:
             raise MalformedHandlerName(
                 f"{spec!r} names nothing: it is no module.function, and as an expression it fails: {error}; "
                 f"{modules.no_file(spec, root)}",
-                managed=f"Bad handler '{spec}': not enough values to unpack (expected 2, got 1)",
+                handler=spec,
             ) from error
 
-    return Target("expression", "Python source", find)
+    return source(spec, find)
 
 
 def _candidates(module: str) -> list[str]:

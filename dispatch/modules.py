@@ -16,7 +16,6 @@ from dispatch.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 _FILES = frozenset({"py", "pyc", "pyz"})
 
 
-def function(name: str, attribute: str, root: str, written: str | None = None) -> Callable[..., Any]:
-    """A function of a module in the task root, or of one that is installed.
+def member(name: str, attribute: str, root: str, written: str | None = None) -> Any:
+    """A function, or whatever has that name, of a module in the task root, or of one that is installed.
 
     Args:
         name: the module's dotted name.
-        attribute: the function's name.
+        attribute: its name in the module.
         root: the task root, or an archive.
         written: the module as the handler string wrote it, with its slashes.
     """
@@ -37,15 +36,13 @@ def function(name: str, attribute: str, root: str, written: str | None = None) -
     if top in sys.builtin_module_names:
         raise BuiltInModuleConflict(
             f"the module {top} is compiled into Python, so no file can have its name; rename {top}.py",
-            managed=f"Cannot use built-in module {written} as a handler module",
+            module=written,
         )
     shadowing.claim(root, [top])
     file = f"{written}.{attribute}"
     if attribute in _FILES and not shadowing.offered(root, name):
         missing = name if shadowing.offered(root, top) else top
-        raise ImportModuleError(
-            no_file(file, root), managed=f"Unable to import module '{written}': No module named '{missing}'"
-        )
+        raise ImportModuleError(no_file(file, root), module=written, reason=f"No module named '{missing}'")
     try:
         return attribute_of(_imported(name, root, written), name, attribute, written)
     except (HandlerNotFound, ImportModuleError) as error:
@@ -54,10 +51,10 @@ def function(name: str, attribute: str, root: str, written: str | None = None) -
         raise
 
 
-def archive_function(path: str, name: str, attribute: str, written: str) -> Callable[..., Any]:
-    """A function of a module inside a zip archive, whose libraries can be imported as well."""
+def archive_member(path: str, name: str, attribute: str, written: str) -> Any:
+    """The same of a module inside a zip archive, whose libraries can be imported as well."""
     add_archive(path)
-    return function(name, attribute, path, written)
+    return member(name, attribute, path, written)
 
 
 def _imported(name: str, root: str, written: str) -> ModuleType:
@@ -70,36 +67,34 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
             sys.modules.pop(name, None)
         return import_module(name)
     except SyntaxError as error:
-        raise syntax_error(f"the module {name}", error, f"Syntax error in module '{written}': {error}") from error
+        raise syntax_error(f"the module {name}", error, module=written) from error
     except ImportError as error:
-        managed = f"Unable to import module '{written}': {error}"
+        facts = {"module": written, "reason": str(error)}
         missing = getattr(error, "name", None)
         # An import that fails further down names another module: then the user's module is there, what it needs is not.
         if isinstance(error, ModuleNotFoundError) and missing and (name + ".").startswith(missing + "."):
             where = f"{root} or on Python's path{'' if missing == name else f', not even {missing}'}"
             raise ImportModuleError(
-                f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}", managed
+                f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}", **facts
             ) from error
-        raise ImportModuleError(f"the module {name} cannot be imported: {error}", managed) from error
+        raise ImportModuleError(f"the module {name} cannot be imported: {error}", **facts) from error
 
 
-def attribute_of(module: ModuleType, name: str, attribute: str, written: str) -> Callable[..., Any]:
-    """The callable of that name in a module. Raises HandlerNotFound, which lists what the module has."""
+def attribute_of(module: ModuleType, name: str, attribute: str, written: str) -> Any:
+    """What has that name in a module. Raises HandlerNotFound, which lists what can be called there."""
     file = getattr(module, "__file__", None)
     where = _below_the_root(file if isinstance(file, str) else name)
     try:
-        value = getattr(module, attribute)
+        return getattr(module, attribute)
     except AttributeError:
         # A module may have put any object in its own place.
         there = {**vars(type(module)), **getattr(module, "__dict__", {})}
         public = sorted(key for key, value in there.items() if callable(value) and not key.startswith("_"))
         raise HandlerNotFound(
             f"no {attribute!r} in {where}; it has: {', '.join(public) or 'nothing that can be called'}",
-            managed=f"Handler '{attribute}' missing on module '{written}'",
+            attribute=attribute,
+            module=written,
         ) from None
-    if not callable(value):
-        raise HandlerNotFound(f"{attribute!r} in {where} is {described(value)}, which cannot be called")
-    return value  # type: ignore[no-any-return]
 
 
 def _below_the_root(file: str) -> str:
@@ -108,12 +103,12 @@ def _below_the_root(file: str) -> str:
     return max((file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix)), key=len, default=file)
 
 
-def syntax_error(what: str, error: SyntaxError, managed: str | None = None) -> DispatchError:
+def syntax_error(what: str, error: SyntaxError, **facts: str) -> DispatchError:
     """What is reported of source that cannot be compiled: where, and the line."""
     line = (error.text or "").strip()
     # Of a file with a NUL in it Python tells neither.
     where = f" ({os.path.basename(error.filename or '')}, line {error.lineno}: {line})" if error.lineno else ""
-    return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg}{where}", managed)
+    return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg}{where}", reason=str(error), **facts)
 
 
 def add_folder(folder: str) -> None:

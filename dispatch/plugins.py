@@ -1,6 +1,8 @@
-"""Loads plugins, keeps broken ones out, and asks the others.
+"""Loads plugins, leaves broken ones out, and calls the hooks of the others.
 
-pluggy costs more than ten milliseconds of a cold start, so a :class:`Plugins` is made only where there is a plugin.
+pluggy is the registry: it validates implementations and puts them in order. They are called here, one at a time and
+each guarded, because a plugin that fails must not take the function down with it. Importing pluggy costs more than ten
+milliseconds of a cold start, so plugins are loaded only where there are some besides the built-in conventions.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch.discovery import BUILT_IN, GROUP, Source, built_in
+from dispatch.discovery import BUILT_IN, DISTRIBUTION, GROUP, Source, built_in
 from dispatch.error_reports import text
 from dispatch.errors import PluginError, Terminated
+from dispatch.locate import Target
 from dispatch.modules import listing
 
 TYPE_CHECKING = False
@@ -19,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
-    from dispatch.locate import Target
-    from dispatch.types import Convention, Handler, UserFunction
+    import pluggy
+
+    from dispatch.types import Convention
 
 
 class _BuiltIn:
@@ -29,15 +33,12 @@ class _BuiltIn:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def dispatch_conventions(self) -> Mapping[str, Convention]:
-        return {self._name: self}
-
-    def __call__(self, function: UserFunction) -> Handler:
-        return built_in(self._name)(function)
+    def dispatch_conventions(self) -> Mapping[str, Any]:
+        return {self._name: lambda: built_in(self._name)}
 
 
 def warn(message: str) -> None:
-    """Tell the log of a plugin that was left out or a hook that failed."""
+    """Log that a plugin was left out, or that a hook failed."""
     line = f"dispatch: {message}\n"
     try:
         sys.stderr.write(line)
@@ -45,44 +46,60 @@ def warn(message: str) -> None:
         os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
-class Plugins:
-    """All plugins, the built-in ones among them, through one plugin manager.
+def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), blocked: Iterable[str] = ()) -> Plugins:
+    """Load all plugins, the built-in ones first.
 
-    Raises PluginError if one that was asked for by name cannot be loaded.
+    Args:
+        sources: the installed ones.
+        requested: the modules that `HANDLER_PLUGINS` names.
+        blocked: the names that it blocks.
+
+    Raises:
+        PluginError: one that was requested cannot be loaded.
+    """
+    import pluggy
+
+    from dispatch import hookspecs
+
+    class Manager(pluggy.PluginManager):
+        """Takes every function by its prefix, without a decorator."""
+
+        def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+            options = super().parse_hookimpl_opts(plugin, name)
+            return {} if options is None and _is_hook(plugin, name) else options
+
+    manager = Manager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    built_in_ones = [Source(name, reference, DISTRIBUTION) for name, reference in BUILT_IN.items()]
+    plugins = Plugins(manager, [*built_in_ones, *sources, *(Source(name, name) for name in requested)])
+    for source in [*plugins.sources]:
+        plugins.load(source, blocked=any(source.answers_to(name) for name in blocked))
+    for name in sorted(set(blocked)):
+        if not any(source.answers_to(name) for source in plugins.sources):
+            available = ", ".join(source.name for source in plugins.sources)
+            warn(f"HANDLER_PLUGINS blocks {name!r}, but there is no such plugin; available: {available}")
+    for source in plugins.broken():
+        if source.reference in requested:
+            raise PluginError(f"HANDLER_PLUGINS asks for {source.reference}, which is {source.state}")
+    return plugins
+
+
+class Plugins:
+    """The plugins, in one plugin manager.
+
+    Attributes:
+        sources: where each comes from, and what became of it.
     """
 
-    def __init__(self, sources: Iterable[Source], asked: Iterable[str] = (), blocked: Iterable[str] = ()) -> None:
-        import pluggy
-
-        from dispatch import hookspecs
-
-        class Manager(pluggy.PluginManager):
-            """Takes every function by its prefix, without a decorator."""
-
-            def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
-                options = super().parse_hookimpl_opts(plugin, name)
-                return {} if options is None and _is_hook(plugin, name) else options
-
-        self._manager = Manager(GROUP)
-        self._manager.add_hookspecs(hookspecs)
-        self._blocked = frozenset(blocked)
-        self._offers: dict[str, list[tuple[Source, Convention]]] = {}
+    def __init__(self, manager: pluggy.PluginManager, sources: list[Source]) -> None:
+        self.sources = sources
+        self._manager = manager
+        self._offers: dict[str, list[tuple[Source, Any]]] = {}
         self._built_in = {reference: _BuiltIn(name) for name, reference in BUILT_IN.items()}
-        self.sources = [Source(name, reference, "handler-dispatch") for name, reference in BUILT_IN.items()]
-        self.sources += sources
-        self.sources += [Source(name, name) for name in asked]
-        for source in [*self.sources]:
-            self._add(source)
-        for name in sorted(self._blocked):
-            if not any(source.answers_to(name) for source in self.sources):
-                there = ", ".join(source.name for source in self.sources)
-                warn(f"HANDLER_PLUGINS blocks {name}, which is no plugin; there are: {there}")
-        for source in self.sources:
-            if source.reference in asked and source.state.startswith("broken"):
-                raise PluginError(f"HANDLER_PLUGINS asks for {source.reference}, which is {source.state}")
 
-    def _add(self, source: Source) -> None:
-        if any(source.answers_to(name) for name in self._blocked):
+    def load(self, source: Source, *, blocked: bool) -> None:
+        """Import a plugin and register it; the source's state tells what became of it."""
+        if blocked:
             source.state = "blocked"
             return
         try:
@@ -147,17 +164,17 @@ class Plugins:
             raise PluginError(
                 f"the convention {name!r} is offered by {who}; HANDLER_PLUGINS=-{offers[-1][0].name} blocks one"
             )
-        return offers[0][1] if offers else None
+        if not offers:
+            return None
+        source, convention = offers[0]
+        return convention() if source.reference in self._built_in else convention  # type: ignore[no-any-return]
 
     def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
         """What each plugin that has a say makes of a handler string, first come first."""
         for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
             name = implementation.plugin_name.partition(":")[0]
             claim = _guarded(implementation, {"spec": spec, "root": root})
-            if claim is not None and not all(hasattr(claim, part) for part in ("convention", "description", "find")):
-                warn(f"dispatch_locate of the plugin {name} gave {type(claim).__name__}, neither a Target nor None")
-                claim = None
-            yield name, claim
+            yield name, _as_target(claim, name)
 
     def hook(self, name: str) -> Callable[..., None] | None:
         """A function that tells every plugin that has the hook; None if none has it, so that nobody is called."""
@@ -182,6 +199,16 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
         name = implementation.plugin_name.partition(":")[0]
         warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {text(error)}")
         return None
+
+
+def _as_target(claim: Any, plugin: str) -> Target | None:
+    """What a plugin says that a handler string names, if it is a Target or looks like one."""
+    if claim is None or isinstance(claim, Target):
+        return claim
+    if all(hasattr(claim, part) for part in ("convention", "description", "find")):
+        return Target(claim.convention, claim.description, claim.find, getattr(claim, "path", None))
+    warn(f"dispatch_locate of the plugin {plugin} returned {type(claim).__name__}; it returns a Target or None")
+    return None
 
 
 def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:

@@ -9,9 +9,10 @@ from dispatch.protocol import HTTP_INTEGRATION, OCTETS, PRELUDE_END
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    from dispatch.types import Body
+    #: What a response carries: all of it, or one chunk after another.
+    Body: TypeAlias = bytes | Iterator[bytes]
 
 #: What a header's name is made of, and what no value has in it (RFC 9110, sections 5.6.2 and 5.5).
 _IN_NAMES = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")

@@ -1,4 +1,4 @@
-"""Fetches a script: a file or an archive that runs as a whole, or whose ``main()`` is called."""
+"""Fetches a script: a file or an archive that runs as a whole, or whose `main()` is called."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import io
 import os
 import sys
 
-from dispatch.asynchrony import settle
+from dispatch.asynchrony import looking_like, settle
 from dispatch.bytecode import binds
-from dispatch.errors import ImportModuleError
-from dispatch.modules import add_folder, attribute_of, syntax_error
+from dispatch.errors import HandlerNotFound, ImportModuleError
+from dispatch.modules import add_folder, attribute_of, described, syntax_error
 from dispatch.script_streams import Loaded, Streams
 
 TYPE_CHECKING = False
@@ -20,55 +20,54 @@ if TYPE_CHECKING:
 
 
 class Script:
-    """A script file as a callable.
+    """A script file: what the `script` convention runs; its `main()` is what other conventions call.
 
-    Called with nothing it is the script: its ``main()``, or, where it has none, the whole file from top to bottom as
-    ``__main__``. Called with an event, by a convention that passes one, it is ``main(handler, event)``; with more than
-    event and headers, as the stream convention calls, it is ``main()`` with these.
+    Attributes:
+        spec: the handler string.
     """
 
-    def __init__(self, spec: str, path: str, name: str, code: CodeType, loader: Any) -> None:
+    def __init__(self, spec: str, path: str, code: CodeType, main: Callable[..., Any] | None = None) -> None:
+        """Make the script.
+
+        Args:
+            spec: the handler string.
+            path: the file.
+            code: the file, compiled.
+            main: its `main()`, once the file was loaded as a module; None where it has none.
+        """
         self.spec = spec
         self._path = path
         self._code = code
-        self._main = self._load(name, loader) if binds(code, "main") else None
+        self._main = main
 
-    @property
-    def has_main(self) -> bool:
-        """Whether there is a main() to call."""
-        return self._main is not None
+    def run(self) -> Any:
+        """Run `main()`, or the whole file from top to bottom as `__main__`; returns what `main()` returns."""
+        sys.argv = [self.spec]
+        return self._run_all() if self._main is None else self._main()
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Run the script, or its main(); what comes back is what main() returns.
+    def main(self) -> Callable[..., Any]:
+        """The script's `main()`, which reads and writes standard streams of its own. Raises HandlerNotFound.
 
-        Who calls it with nothing has streams in place; for others they are put there here.
+        Its attribute `__script__` is the handler string.
         """
-        if arguments:
-            return self._answered(arguments if len(arguments) > 2 else (self.spec, arguments[0]))
-        sys.argv = [self.spec]
-        return self._run() if self._main is None else self._main()
+        user_main = self._main
+        if user_main is None:
+            raise HandlerNotFound(f"no main() in {self.spec}; a script without main() runs in the script convention")
 
-    def _answered(self, arguments: tuple[Any, ...]) -> Any:
-        streams = Streams("stdin", "stdout", "stderr")
-        answer = None
-        with streams:
-            sys.argv = [self.spec]
-            # Here, as a coroutine must not run when the streams are gone again.
-            answer = settle(self._main(*arguments))  # type: ignore[misc]
-        return streams.over(answer)
+        def main(*arguments: Any, **options: Any) -> Any:
+            streams = Streams("stdin", "stdout", "stderr")
+            answer = None
+            with streams:
+                sys.argv = [self.spec]
+                # Here, as a coroutine must not run when the streams are gone again.
+                answer = settle(user_main(*arguments, **options))
+            return streams.over(answer)
 
-    def _load(self, name: str, loader: Any) -> Callable[..., Any]:
-        from importlib.util import module_from_spec, spec_from_file_location
+        looking_like(user_main, main)
+        main.__script__ = self.spec  # type: ignore[attr-defined]
+        return main
 
-        module_spec = spec_from_file_location(name, self._path, loader=loader)
-        assert module_spec is not None  # noqa: S101 - only without a loader is there none
-        module = sys.modules[name] = module_from_spec(module_spec)
-        sys.argv = [self.spec]
-        with Loaded("stdin"), Loaded("stdout"):
-            exec(self._code, module.__dict__)  # noqa: S102 - running the user's script is the job
-        return attribute_of(module, name, "main", name)
-
-    def _run(self) -> None:
+    def _run_all(self) -> None:
         from types import ModuleType
 
         module = sys.modules["__main__"] = ModuleType("__main__")
@@ -89,8 +88,8 @@ def _flush(module: ModuleType) -> None:
                 continue
 
 
-def script(path: str, spec: str, root: str) -> Script:
-    """A script file, compiled once. Its own folder comes right behind the task root on ``sys.path``."""
+def load_script(path: str, spec: str, root: str) -> Script:
+    """A script file, compiled once. Its own folder comes right after the task root on `sys.path`."""
     from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 
     folder = os.path.dirname(path)
@@ -98,7 +97,7 @@ def script(path: str, spec: str, root: str) -> Script:
         add_folder(folder)
     name = _script_name(spec)
     loader = SourcelessFileLoader(name, path) if path.endswith(".pyc") else SourceFileLoader(name, path)
-    return Script(spec, path, name, _compiled(spec, loader, name), loader)
+    return _loaded(spec, path, name, _compiled(spec, loader, name), loader)
 
 
 def _script_name(spec: str) -> str:
@@ -107,14 +106,32 @@ def _script_name(spec: str) -> str:
     return f"{name}__script" if name in sys.modules else name
 
 
-def archive_script(path: str, spec: str) -> Script:
-    """The ``__main__.py`` of a zip archive, which is on ``sys.path``, as a script."""
+def load_archive(path: str, spec: str) -> Script:
+    """The `__main__.py` of a zip archive, which is on `sys.path`, as a script."""
     from zipimport import zipimporter
 
     loader = zipimporter(path)
     # Not the archive's own name: a package inside may have that.
     name = f"{os.path.basename(spec).partition('.')[0]}__script"
-    return Script(spec, os.path.join(path, "__main__.py"), name, _compiled(spec, loader, "__main__"), loader)
+    return _loaded(spec, os.path.join(path, "__main__.py"), name, _compiled(spec, loader, "__main__"), loader)
+
+
+def _loaded(spec: str, path: str, name: str, code: CodeType, loader: Any) -> Script:
+    """The script, loaded as a module where it has a `main()`."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    if not binds(code, "main"):
+        return Script(spec, path, code)
+    module_spec = spec_from_file_location(name, path, loader=loader)
+    assert module_spec is not None  # noqa: S101 - only without a loader is there none
+    module = sys.modules[name] = module_from_spec(module_spec)
+    sys.argv = [spec]
+    with Loaded("stdin"), Loaded("stdout"):
+        exec(code, module.__dict__)  # noqa: S102 - running the user's script is the job
+    main = attribute_of(module, name, "main", name)
+    if not callable(main):
+        raise HandlerNotFound(f"main in {spec} is {described(main)}, which cannot be called")
+    return Script(spec, path, code, main)
 
 
 def _compiled(spec: str, loader: Any, name: str) -> CodeType:

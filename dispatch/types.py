@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from dispatch.invocation import Invocation
 from dispatch.response import Response
@@ -11,23 +11,12 @@ from dispatch.response import Response
 #: What a handler string names, once fetched: the user's own callable.
 UserFunction: TypeAlias = Callable[..., Any]
 
-#: What a response carries: all of it, or one chunk after another.
-Body: TypeAlias = bytes | Iterator[bytes]
-
-#: All that the runtime knows of user code.
+#: All that the runtime knows of user code. It may have an attribute `report`, see `dispatch.hookspecs`.
 Handler: TypeAlias = Callable[[Invocation], Response]
 
-#: A decorator: how a function of one kind is called, and how its answer becomes a response.
+#: A decorator: how a function of one kind is called, and how its answer becomes a response. It may have the attributes
+#: `accepts_object` and `locate`, see `dispatch.hookspecs`.
 Convention: TypeAlias = Callable[[UserFunction], Handler]
 
-#: What ``dispatch_conventions`` returns.
+#: What `dispatch_conventions` returns.
 Conventions: TypeAlias = Mapping[str, Convention]
-
-
-class ErrorReport(TypedDict):
-    """An error as the Runtime API is told of it."""
-
-    errorMessage: str
-    errorType: str
-    requestId: str
-    stackTrace: list[str]

@@ -8,9 +8,10 @@ from importlib import import_module
 
 from dispatch import __version__, asynchrony, error_reports
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Terminated
-from dispatch.load import load
-from runtime import loop
+from dispatch.load import choose
 from runtime.client import RuntimeClient
+from runtime.cold_start import when_imported
+from runtime.environment import Environment
 from runtime.lifecycle import Signals, leave
 from runtime.logs import Log
 from runtime.settings import Settings, log_settings, wrapped
@@ -21,26 +22,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from dispatch.error_reports import ErrorReport
+
 
 def main(argv: list[str]) -> int:
-    """Run until told to end; returns the exit status."""
+    """Run until the process is to end; returns the exit status."""
     unbuffer()
+    log = Log(*log_settings(os.environ))
     try:
         address = _address()
     except DispatchError as error:
-        Log(*log_settings(os.environ)).warning(str(error))
+        log.warning(str(error))
         return 1
     try:
         _wrap()
-        settings = Settings(os.environ, argv[1] if len(argv) > 1 else None)
+        settings = Settings.from_environ(os.environ, argv[1] if len(argv) > 1 else None)
     except DispatchError as error:
-        _client(address, None, Log(*log_settings(os.environ))).init_error(error)
-        return 1
+        return _init_error(_client(address, None, log), log, error_reports.report(error))
     if settings.workers == 1 or settings.concurrency:
-        return work(settings, address)
+        return work(settings, address, log)
     from runtime.workers import supervise
 
-    return supervise(settings.workers, lambda: work(settings, address), _log(settings))
+    return supervise(settings.workers, lambda: work(settings, address, log), log)
 
 
 def _wrap() -> None:
@@ -57,14 +60,8 @@ def _wrap() -> None:
         ) from error
 
 
-def _log(settings: Settings) -> Log:
-    managed = settings.convention == "lambda"
-    return Log(settings.log_as_json, settings.log_level, settings.log_descriptor, managed)
-
-
-def work(settings: Settings, address: Address) -> int:
-    """One execution environment: load the function, then serve it; returns the exit status."""
-    log = _log(settings)
+def work(settings: Settings, address: Address, log: Log) -> int:
+    """One process of the runtime: load the function, then serve it; returns the exit status."""
     if settings.log_socket:
         from runtime.workers import log_to
 
@@ -75,8 +72,7 @@ def work(settings: Settings, address: Address) -> int:
     try:
         client = _client(address, settings, log)
     except DispatchError as error:
-        _client(address, None, log).init_error(error)
-        return 1
+        return _init_error(_client(address, None, log), log, error_reports.report(error))
     signals = Signals()
     reason, status = "exit", 1
     try:
@@ -94,7 +90,7 @@ def work(settings: Settings, address: Address) -> int:
         asynchrony.close()
     except BaseException as error:  # noqa: BLE001 - a second signal, or a task's own: the hooks run all the same
         log.warning(f"the event loop did not end in order: {error_reports.text(error)}")
-    signals.settle()
+    signals.ignore()
     signals.last_resort(reason)
     client.close()
     return status
@@ -103,10 +99,14 @@ def work(settings: Settings, address: Address) -> int:
 def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log, signals: Signals) -> int:
     """Load, take part in a snapshot, serve; returns the exit status if there is nothing to serve."""
     optional = _optional(settings)
-    log.watch()
+    when_imported("logging", log.set_up)
+    report_of = error_reports.report
     try:
         os.chdir(settings.root)
-        function = load(settings.handler, settings.root, settings.convention, settings.plugins)
+        choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
+        report_of = getattr(choice.convention, "report", report_of)
+        with signals.guard:
+            function = choice.load()
         if settings.concurrency:
             optional["concurrent"].check(function)
         if "extension" in optional:
@@ -114,20 +114,25 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the user's module raises is an init error
-        signals.end_child(error)
-        client.init_error(error)
-        return 1
-    signals.last_resort = lambda reason: function.tell("shutdown", reason=reason)
-    function.tell("startup", function=function)
+        return _init_error(client, log, error_reports.worded(report_of, error))
+    signals.last_resort = lambda reason: function.notify("shutdown", reason=reason)
+    function.notify("startup", function=function)
     signals.check()
-    status: int = optional["snapshot"].snapshot(client, function) if settings.snap_start else 0
+    environment = Environment(client, function, log, signals)
+    status: int = optional["snapshot"].snapshot(environment) if settings.snap_start else 0
     if status:
         return status
     if settings.concurrency:
-        connect = lambda: _client(address, settings, log)  # noqa: E731 - a name for an argument
-        optional["concurrent"].serve(settings.workers, connect, function, log, signals)
-    loop.serve(client, function, log, signals)
-    return 0
+        another = lambda: Environment(_client(address, settings, log), function, log, signals)  # noqa: E731 - a name
+        optional["concurrent"].serve(settings.workers, another, signals)
+    return environment.serve()
+
+
+def _init_error(client: RuntimeClient, log: Log, report: ErrorReport) -> int:
+    """Log and report that there is no function; returns the exit status."""
+    log.error(report)
+    client.init_error(report)
+    return 1
 
 
 def _optional(settings: Settings) -> dict[str, ModuleType]:
@@ -146,15 +151,13 @@ def _address() -> Address:
             "AWS_LAMBDA_RUNTIME_API is not set: this is the runtime that Lambda or an emulator starts; "
             "to try a handler here, use: dispatch run HANDLER"
         )
-    return Address(text)
+    return Address.parse(text)
 
 
 def _client(address: Address, settings: Settings | None, log: Log) -> RuntimeClient:
     transport = transport_class(settings.transport if settings else "socket")
     carrier = transport(address, f"dispatch/{__version__} python/{sys.version.split()[0]}")
-    if settings is None:
-        return RuntimeClient(carrier, log)
-    return RuntimeClient(carrier, log, settings.encoding, managed=settings.convention == "lambda")
+    return RuntimeClient(carrier, log, settings.encoding if settings else "utf-8")
 
 
 if __name__ == "__main__":

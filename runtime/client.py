@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 
-from dispatch import error_reports
-from dispatch.errors import RuntimeApiError, Terminated
+from dispatch.error_reports import in_header, to_json
+from dispatch.errors import RuntimeApiError
 from dispatch.invocation import REQUEST_ID, Invocation
 from dispatch.protocol import (
     ERROR_BODY,
@@ -22,16 +22,15 @@ from dispatch.protocol import (
     RESTORE_ERROR,
     RESTORE_NEXT,
     STREAMING,
-    XRAY_CAUSE,
 )
-from dispatch.response import Response, stop
 from runtime.transport import Disconnected, Reply, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from dispatch.types import ErrorReport
+    from dispatch.error_reports import ErrorReport
+    from dispatch.response import Response
     from runtime.logs import Log
 
 #: As `Headers.lowered` has it.
@@ -47,16 +46,12 @@ TRAILER_LIMIT = 2_800
 
 
 class RuntimeClient:
-    """Talks to the Runtime API on behalf of one execution environment.
+    """Talks to the Runtime API on behalf of one execution environment."""
 
-    ``managed`` words error reports as AWS's managed Python runtime does.
-    """
-
-    def __init__(self, transport: Transport, log: Log, encoding: str = "utf-8", managed: bool = False) -> None:
+    def __init__(self, transport: Transport, log: Log, encoding: str = "utf-8") -> None:
         self._transport = transport
         self._log = log
         self._encoding = encoding
-        self._managed = managed
 
     def next(self) -> Invocation:
         """Wait for an event. Raises RuntimeApiError when the Runtime API cannot be used any more."""
@@ -82,31 +77,35 @@ class RuntimeClient:
             self._log.warning(f"{problem}; trying again")
             time.sleep(PAUSE * 2 ** (failures - 1))
 
-    def respond(self, invocation: Invocation, response: Response, poll: bool = False) -> BaseException | None:
-        """Send an answer; with ``poll`` the next event is asked for in the same breath.
-
-        Returns what broke off a streamed answer, which its trailers and the log have told already.
-        """
-        if not isinstance(response.body, bytes):
-            return self._stream(invocation, response, response.body)
+    def respond(self, invocation: Invocation, response: Response, poll: bool = False) -> None:
+        """Send an answer of bytes; with `poll` the next event is asked for in the same breath."""
         headers = _echoed(invocation, {"Content-Type": response.content_type})
-        self._post(invocation, "response", headers, response.body, NEXT if poll else None)
-        return None
+        self._post(invocation, "response", headers, response.read(), NEXT if poll else None)
 
-    def fail(self, invocation: Invocation, error: BaseException) -> None:
-        """Log that the handler failed, and report it."""
-        report = self._logged(error, invocation.request_id)
-        headers = {"Content-Type": JSON}
-        if not self._managed:
-            headers[ERROR_TYPE] = _in_header(report["errorType"])
-        cause = error_reports.xray_cause(error, self._managed)
-        if cause is not None:
-            headers[XRAY_CAUSE] = cause
-        self._post(invocation, "error", _echoed(invocation, headers), error_reports.to_json(report))
+    def stream(
+        self,
+        invocation: Invocation,
+        content_type: str,
+        chunks: Iterable[bytes],
+        failure: Callable[[], ErrorReport | None],
+    ) -> None:
+        """Send an answer chunk by chunk; the report of what broke the chunks off, if any, goes into the trailers."""
+        headers = _echoed(invocation, {"Content-Type": content_type, RESPONSE_MODE: STREAMING})
+        try:
+            reply = self._transport.stream(_path(invocation, "response"), headers, chunks, lambda: _trailers(failure()))
+        except Disconnected as lost:
+            self._log.warning(f"the streamed response to {invocation.request_id} was broken off: {lost}")
+        else:
+            self._judge(invocation, "response", reply)
 
-    def init_error(self, error: BaseException, error_type: str | None = None) -> None:
-        """Log that there is no function, and report it; by default with the error's own type."""
-        self._report(INIT_ERROR, error, error_type)
+    def fail(self, invocation: Invocation, report: ErrorReport) -> None:
+        """Report that the handler failed."""
+        headers = _echoed(invocation, {"Content-Type": JSON, **report.headers})
+        self._post(invocation, "error", headers, to_json(report))
+
+    def init_error(self, report: ErrorReport, error_type: str | None = None) -> None:
+        """Report that there is no function, by default with the error's own type."""
+        self._report(INIT_ERROR, report, error_type)
 
     def restore_next(self) -> None:
         """Let the snapshot be taken, and wait until it is restored. Raises RuntimeApiError."""
@@ -117,24 +116,18 @@ class RuntimeClient:
         if reply.status != 200:
             raise RuntimeApiError(_problem("/restore/next", reply))
 
-    def restore_error(self, error: BaseException, error_type: str) -> None:
-        """Log that a restored environment cannot be used, and report it."""
-        self._report(RESTORE_ERROR, error, error_type)
+    def restore_error(self, report: ErrorReport, error_type: str) -> None:
+        """Report that a restored environment cannot be used."""
+        self._report(RESTORE_ERROR, report, error_type)
 
     def close(self) -> None:
         """End the connection."""
         self._transport.close()
 
-    def _logged(self, error: BaseException, request_id: str = "") -> ErrorReport:
-        report = error_reports.report(error, request_id, self._managed)
-        self._log.error(report)
-        return report
-
-    def _report(self, path: str, error: BaseException, error_type: str | None) -> None:
-        report = self._logged(error)
-        headers = {"Content-Type": JSON, ERROR_TYPE: _in_header(error_type or report["errorType"])}
+    def _report(self, path: str, report: ErrorReport, error_type: str | None) -> None:
+        headers = {"Content-Type": JSON, ERROR_TYPE: in_header(error_type or str(report["errorType"]))}
         try:
-            reply = self._transport.post(path, headers, error_reports.to_json(report))
+            reply = self._transport.post(path, headers, to_json(report))
         except Disconnected as lost:
             self._log.warning(f"the error could not be reported: {lost}")
             return
@@ -148,7 +141,7 @@ class RuntimeClient:
         try:
             reply = self._transport.post(_path(invocation, what), headers, body, then)
         except Disconnected as lost:
-            self._log.warning(f"whether the {what} to {invocation.request_id} arrived is not known: {lost}")
+            self._log.warning(f"cannot tell whether the {what} to {invocation.request_id} arrived: {lost}")
             return
         self._judge(invocation, what, reply)
 
@@ -161,65 +154,16 @@ class RuntimeClient:
             raise RuntimeApiError(f"{problem}; the execution environment cannot be used any more")
         self._log.warning(problem)
 
-    def _stream(self, invocation: Invocation, response: Response, body: Iterator[bytes]) -> BaseException | None:
-        chunks = _Chunks(body)
-        headers = {"Content-Type": response.content_type, RESPONSE_MODE: STREAMING}
-        try:
-            reply = self._transport.stream(
-                _path(invocation, "response"),
-                _echoed(invocation, headers),
-                chunks,
-                lambda: self._trailers(invocation, chunks.failure),
-            )
-        except Disconnected as lost:
-            self._log.warning(f"the streamed response to {invocation.request_id} was broken off: {lost}")
-        else:
-            self._judge(invocation, "response", reply)
-        finally:
-            self._stop(body, invocation)
-        return chunks.failure
 
-    def _stop(self, body: Iterator[bytes], invocation: Invocation) -> None:
-        try:
-            stop(body)
-        except Terminated:
-            raise
-        except BaseException as error:  # noqa: BLE001 - nobody listens any more; there is only the log
-            self._logged(error, invocation.request_id)
-
-    def _trailers(self, invocation: Invocation, failure: BaseException | None) -> Mapping[str, str]:
-        if failure is None:
-            return {}
-        report = self._logged(failure, invocation.request_id)
-        trailers = {ERROR_TYPE: _in_header(report["errorType"])}
-        try:
-            from binascii import b2a_base64
-        except ImportError:  # no file can be opened any more
-            return trailers
-        return {
-            **trailers,
-            ERROR_BODY: b2a_base64(error_reports.to_json(report, TRAILER_LIMIT), newline=False).decode(),
-        }
-
-
-class _Chunks:
-    """A streamed body that ends where it fails, keeps the failure, and leaves out empty chunks, which would end it."""
-
-    def __init__(self, body: Iterator[bytes]) -> None:
-        self.failure: BaseException | None = None
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        while True:
-            try:
-                data = next(self._body, None)
-            except BaseException as error:  # noqa: BLE001 - a started answer must be ended properly, whatever happened
-                self.failure = error
-                return
-            if data is None:
-                return
-            if data:
-                yield data
+def _trailers(report: ErrorReport | None) -> Mapping[str, str]:
+    if report is None:
+        return {}
+    trailers = {ERROR_TYPE: in_header(str(report["errorType"]))}
+    try:
+        from binascii import b2a_base64
+    except ImportError:  # no file can be opened any more
+        return trailers
+    return {**trailers, ERROR_BODY: b2a_base64(to_json(report, TRAILER_LIMIT), newline=False).decode()}
 
 
 def _path(invocation: Invocation, what: str) -> str:
@@ -237,11 +181,6 @@ def _echoed(invocation: Invocation, headers: dict[str, str]) -> dict[str, str]:
     if invocation_id:
         headers[INVOCATION_ID] = invocation_id
     return headers
-
-
-def _in_header(text: str) -> str:
-    """Text as one line of ASCII."""
-    return text.encode("ascii", "backslashreplace").decode().replace("\r", " ").replace("\n", " ")
 
 
 def _problem(what: str, reply: Reply) -> str:

@@ -13,28 +13,34 @@ from collections.abc import Callable
 
 from dispatch import asynchrony
 from dispatch.errors import SettingError
-from runtime import loop
+from runtime.environment import Environment
 from runtime.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dispatch.load import Function
-    from runtime.client import RuntimeClient
+    from typing import NoReturn
+
+    from dispatch.function import Function
     from runtime.lifecycle import Signals
-    from runtime.logs import Log
 
 
-def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, log: Log, signals: Signals) -> None:
-    """Handle events, up to that many at once, until the process is told to end or the Runtime API is gone."""
+def serve(count: int, environment: Callable[[], Environment], signals: Signals) -> NoReturn:
+    """Handle events, up to that many at once, until the process is to end or the Runtime API is gone.
+
+    Args:
+        count: how many environments there are.
+        environment: makes one; each has a connection of its own, and all have one function.
+        signals: what ends the process.
+    """
     Trace().set(None)
     asynchrony.share()
     ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            client = connect()
+            one = environment()
             while True:
-                loop.handle(client, function, log, client.next(), signals)
+                one.handle(one.client.next())
                 signals.check()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
             ended.put(error)
@@ -46,10 +52,12 @@ def serve(count: int, connect: Callable[[], RuntimeClient], function: Function, 
 
 def check(function: Function) -> None:
     """Raise SettingError for a handler that cannot be called several times at once."""
-    calls = (function.callable, type(function.callable).__call__)
+    user_object = function.user_object
+    calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - how it is made counts
     is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
-    if function.convention == "script" or not is_async:
+    if getattr(function.handler, "one_at_a_time", False) or not is_async:
         raise SettingError(
-            f"HANDLER_CONCURRENCY is 'async', which takes a handler made with async def, by a convention other than "
-            f"script; this is {function.callable!r}, {function.convention}. Without it, HANDLER_WORKERS are processes"
+            f"HANDLER_CONCURRENCY is 'async', but the handler is {user_object!r} in the {function.convention} "
+            "convention; it takes an async def function in a convention other than script. Without it, "
+            "HANDLER_WORKERS are processes"
         )

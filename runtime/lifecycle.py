@@ -24,16 +24,47 @@ def nothing(_reason: str) -> None:
     """What is left to do when a process ends that has loaded no function."""
 
 
-class Signals:
-    """Turns SIGTERM and SIGINT into Terminated.
+class ForkGuard:
+    """Stands around user code: a process that user code forked ends where that code comes to an end, as a program ends.
 
-    User code may catch even that (``except:``); then ``last_resort`` is called and the process ends all the same.
+    It is not an execution environment: what it would answer is its parent's to answer.
     """
 
     def __init__(self) -> None:
+        self.in_child = False
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self.in_child:
+            _end_child(error)
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    if error is not None and not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+    code = error.code if isinstance(error, SystemExit) else int(error is not None)
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)  # noqa: T201 - as Python itself does
+    leave(code if isinstance(code, int) else int(code is not None))
+
+
+class Signals:
+    """Turns SIGTERM and SIGINT into Terminated.
+
+    User code may catch even that (`except:`); then `last_resort` is called and the process ends all the same.
+
+    Attributes:
+        guard: stands around user code.
+        pending: what is to end the process; None while nothing is.
+        last_resort: called with the reason before a process ends that user code will not let go.
+    """
+
+    def __init__(self) -> None:
+        self.guard = ForkGuard()
         self.pending: Terminated | None = None
         self.last_resort: Callable[[str], None] = nothing
-        self.in_child = False
         self._mask: set[int] = set()
 
     def install(self) -> None:
@@ -51,8 +82,8 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _let_go(self) -> None:
-        """This is a process that user code forked: it is no execution environment, and signals do what they do."""
-        self.in_child = True
+        """In a process that user code forked signals do what they do in any."""
+        self.guard.in_child = True
         self.pending, self.last_resort = None, nothing
         ours = {
             signal.SIGTERM: signal.SIG_DFL,
@@ -64,24 +95,13 @@ class Signals:
                 signal.signal(number, default)
         self._release()
 
-    def end_child(self, error: BaseException | None) -> None:
-        """In a process that user code forked, in which its handler has come to an end: end it as a program ends."""
-        if not self.in_child:
-            return
-        if error is not None and not isinstance(error, SystemExit):
-            sys.excepthook(type(error), error, error.__traceback__)
-        code = error.code if isinstance(error, SystemExit) else int(error is not None)
-        if code is not None and not isinstance(code, int):
-            print(code, file=sys.stderr)  # noqa: T201 - as Python itself does
-        leave(code if isinstance(code, int) else int(code is not None))
-
     def check(self) -> None:
-        """Before the next event: raise Terminated if user code swallowed it; end a process that user code forked."""
-        self.end_child(None)
-        if self.pending is not None:
-            raise self.pending
+        """Before the next event: raise Terminated if user code swallowed it; end a process that a hook forked."""
+        with self.guard:
+            if self.pending is not None:
+                raise self.pending
 
-    def settle(self) -> None:
+    def ignore(self) -> None:
         """The process is ending in order: the last resort is not needed."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,7 +118,7 @@ class Signals:
 
     def _insist(self, _number: int, _frame: FrameType | None) -> None:
         assert self.pending is not None  # noqa: S101 - the timer is set where it is
-        self.settle()
+        self.ignore()
         sys.stdout = sys.__stdout__  # a script's is its answer
         self.last_resort(self.pending.reason)
         leave(self.pending.status)

@@ -8,7 +8,6 @@ nothing.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from _thread import RLock
 
@@ -21,12 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import Any
 
+    from dispatch.error_reports import ErrorReport
     from dispatch.invocation import Invocation
-    from dispatch.types import ErrorReport
 
 _ERROR = 40
 _WARNING = 30
@@ -48,9 +45,7 @@ class Log:
         latest: the invocation that is being handled, for threads that were started without its context.
     """
 
-    def __init__(
-        self, as_json: bool = False, level: str = "", descriptor: int | None = None, managed: bool = False
-    ) -> None:
+    def __init__(self, as_json: bool = False, level: str = "", descriptor: int | None = None) -> None:
         """Set up the log.
 
         Args:
@@ -58,13 +53,11 @@ class Log:
             level: the root logger's level, or an empty string; a name that logging does not know is ignored.
             descriptor: the platform's telemetry descriptor, which takes frames; standard error where it is None or
                 not open: the number would soon be a connection's.
-            managed: leave nothing out of an error's record that AWS's runtime writes.
         """
         self.latest: Invocation | None = None
         self._as_json = as_json
         self._level = "DEBUG" if level == "TRACE" else level
         self._descriptor = descriptor if descriptor is not None and is_open(descriptor) else None
-        self._managed = managed
         # Records of several threads must not mix. A signal's handler may write where its own thread was writing.
         self._lock = RLock()
         os.register_at_fork(after_in_child=self._unlock)
@@ -84,10 +77,10 @@ class Log:
             return
         message = report["errorMessage"]
         lines = [f"[ERROR] {report['errorType']}: {message}" if message else f"[ERROR] {report['errorType']}"]
-        if report["stackTrace"] or self._managed:
+        if report["stackTrace"] or report.always_headed:
             lines.append("Traceback (most recent call last):")
         for entry in report["stackTrace"]:
-            lines += [_indented(line) for line in entry.splitlines()] or [""]
+            lines += [_indented(line) for line in str(entry).splitlines()] or [""]
         # Without frames a line end would end the record.
         self.write("\r".join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
 
@@ -110,14 +103,8 @@ class Log:
         """A forked child has one thread, which is not the one that may have been writing."""
         self._lock = RLock()
 
-    def watch(self) -> None:
-        """From now on: as soon as logging is imported, its root logger writes here."""
-        if "logging" in sys.modules:
-            self._set_up(sys.modules["logging"])
-        else:
-            sys.meta_path.insert(0, _Import("logging", self._set_up))
-
-    def _set_up(self, logging: Any) -> None:
+    def set_up(self, logging: Any) -> None:
+        """Let the root logger of `logging`, the module, write here."""
         if not hasattr(logging, "getLogger"):  # the task root has a logging.py of its own
             return
         logging.Formatter.converter = time.gmtime
@@ -134,36 +121,6 @@ class Log:
         record.aws_request_id = invocation.request_id if invocation else ""
         record.tenant_id = (invocation.headers.get(TENANT_ID) or None) if invocation else None
         return True
-
-
-class _Import:
-    """Calls a function once, when a module has been imported."""
-
-    def __init__(self, name: str, then: Any) -> None:
-        self._name = name
-        self._then = then
-
-    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
-        if name != self._name:
-            return None
-        from importlib.util import find_spec
-
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            self._tap(spec.loader)
-        return spec
-
-    def _tap(self, loader: Any) -> None:
-        execute = loader.exec_module
-
-        def execute_and_tell(module: ModuleType) -> None:
-            execute(module)
-            if module.__name__ == self._name:  # a zip archive has one loader for all its modules
-                loader.exec_module = execute
-                self._then(module)
-
-        loader.exec_module = execute_and_tell
 
 
 def _handler_class(logging: Any) -> Any:

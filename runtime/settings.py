@@ -10,6 +10,7 @@ from dispatch.errors import MalformedHandlerName, SettingError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
+    from typing import Self
 
 TRANSPORTS = ("socket", "requests")
 #: Set once the program of AWS_LAMBDA_EXEC_WRAPPER had its turn.
@@ -33,23 +34,33 @@ class Settings:
         concurrency: ``async`` to run them on one event loop instead of in processes of their own.
         shutdown: ``extension`` to have the platform send SIGTERM, which it does only where there is an extension.
         snap_start: whether a snapshot is taken once the function is loaded.
-        log_as_json: whether log records are JSON objects.
-        log_level: a level's name in capitals, or an empty string.
-        log_descriptor: the file descriptor of the platform's telemetry log, or None.
         log_socket: where each worker gets a log of its own, or an empty string.
     """
 
     __slots__ = (
-        "concurrency", "convention", "encoding", "handler", "log_as_json", "log_descriptor", "log_level", "log_socket",
-        "plugins", "root", "shutdown", "snap_start", "transport", "workers",
+        "concurrency", "convention", "encoding", "handler", "log_socket", "plugins", "root", "shutdown", "snap_start",
+        "transport", "workers",
     )  # fmt: skip
 
-    def __init__(self, environ: MutableMapping[str, str], handler: str | None = None) -> None:
+    concurrency: str
+    convention: str
+    encoding: str
+    handler: str
+    log_socket: str
+    plugins: str
+    root: str
+    shutdown: str
+    snap_start: bool
+    transport: str
+    workers: int
+
+    @classmethod
+    def from_environ(cls, environ: MutableMapping[str, str], handler: str | None = None) -> Self:
         """Read the environment; take out of it what is meant for the runtime alone. Raises DispatchError."""
-        self.handler = _utf8(handler or environ.get("HANDLER") or environ.get("_HANDLER") or "")
+        self = cls()
+        self.handler = handler_string(environ, handler)
         self.convention = environ.get("HANDLER_CONVENTION") or "auto"
         self.plugins = environ.get("HANDLER_PLUGINS", "")
-        self.log_as_json, self.log_level, self.log_descriptor = log_settings(environ)
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.transport = _one_of("HANDLER_TRANSPORT", environ.get("HANDLER_TRANSPORT") or "socket", TRANSPORTS)
@@ -63,6 +74,12 @@ class Settings:
                 "no handler is named: set _HANDLER or HANDLER, or give it as the command's argument"
             )
         environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
+        return self
+
+
+def handler_string(environ: Mapping[str, str], argument: str | None = None) -> str:
+    """The handler string: the command's argument, else `HANDLER`, else `_HANDLER`; empty where there is none."""
+    return _utf8(argument or environ.get("HANDLER") or environ.get("_HANDLER") or "")
 
 
 def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:
@@ -83,7 +100,10 @@ def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str
 
 
 def log_settings(environ: Mapping[str, str]) -> tuple[bool, str, int | None]:
-    """What Settings tells as ``log_as_json``, ``log_level`` and ``log_descriptor``, even where the rest is wrong."""
+    """Whether log records are JSON, the log level in capitals or empty, the telemetry descriptor or None.
+
+    Apart from the other settings, because the log is there before they are read and can be wrong.
+    """
     descriptor = environ.get("_LAMBDA_TELEMETRY_LOG_FD", "")
     return (
         environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON",

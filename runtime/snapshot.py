@@ -14,18 +14,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from dispatch.load import Function
-    from runtime.client import RuntimeClient
+    from runtime.environment import Environment
 
 #: The exit statuses of AWS's own runtime client.
 BEFORE_SNAPSHOT_FAILED = 64
 AFTER_RESTORE_FAILED = 65
 
 
-def snapshot(client: RuntimeClient, function: Function) -> int:
+def snapshot(environment: Environment) -> int:
     """Run the hooks around the snapshot; returns 0, or the status to exit with after a failure that was reported."""
+    client, function = environment.client, environment.function
     try:
-        function.tell("before_snapshot")
+        function.notify("before_snapshot")
         registered = _registered("get_before_snapshot")
         while registered:
             call, arguments, options = registered.pop()
@@ -34,17 +34,17 @@ def snapshot(client: RuntimeClient, function: Function) -> int:
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a hook raises is reported
-        client.init_error(error, BeforeSnapshotError.error_type)
+        client.init_error(environment.report(error), BeforeSnapshotError.error_type)
         return BEFORE_SNAPSHOT_FAILED
     try:
         _reseed()
         for call, arguments, options in _registered("get_after_restore"):
             call(*arguments, **options)
-        function.tell("after_restore")
+        function.notify("after_restore")
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a hook raises is reported
-        client.restore_error(error, AfterRestoreError.error_type)
+        client.restore_error(environment.report(error), AfterRestoreError.error_type)
         return AFTER_RESTORE_FAILED
     return 0
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+from runtime.cold_start import when_imported
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -21,9 +23,6 @@ _KEY = os.fsencode(VARIABLE)
 #: The audit events at which a child process takes over the C library's environment.
 _STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"})
 
-#: What multiprocessing imports when it starts a child for the first time that is not a fork.
-_SPAWNING = frozenset({"multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver"})
-
 
 class Trace:
     """The variable; one object a process."""
@@ -31,7 +30,6 @@ class Trace:
     def __init__(self) -> None:
         self._view: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
         self._hooked = False
-        self._wrapped = False
 
     def set(self, trace_id: str | None) -> None:
         """Make this the current value; None takes the variable away."""
@@ -42,8 +40,7 @@ class Trace:
             if not self._hooked:
                 self._hooked = True
                 sys.addaudithook(self._audit)
-                if not _SPAWNING.isdisjoint(sys.modules):
-                    self._wrap()
+                when_imported("multiprocessing.util", self._wrap)
         elif self._view.pop(_KEY, None) is not None:
             os.unsetenv(_KEY)
 
@@ -53,19 +50,11 @@ class Trace:
         else:
             os.environ.pop(VARIABLE, None)
 
-    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+    def _audit(self, event: str, _arguments: tuple[object, ...]) -> None:
         if event in _STARTS:
             self._tell()
-        elif event == "import" and arguments[0] in _SPAWNING:
-            self._wrap()
 
-    def _wrap(self) -> None:
-        if self._wrapped:
-            return
-        self._wrapped = True
-        from multiprocessing import util as module
-
-        util: Any = module
+    def _wrap(self, util: Any) -> None:
         spawn = util.spawnv_passfds
 
         def tell_first(*arguments: object) -> object:

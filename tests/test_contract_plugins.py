@@ -106,7 +106,7 @@ BROKEN = {
     "async generator": ("async def dispatch_startup(function):\n    yield\n", "async def"),
     "generator": ("def dispatch_startup(function):\n    yield\n", "yield"),
     "interrupts": ("raise KeyboardInterrupt('own')\n", "own"),
-    "locate gives no target": ("def dispatch_locate(spec, root):\n    return 'nonsense'\n", "gave str"),
+    "locate gives no target": ("def dispatch_locate(spec, root):\n    return 'nonsense'\n", "returned str"),
     "startup raises": ("def dispatch_startup(function):\n    raise KeyError('own')\n", "own"),
     "locate raises": ("def dispatch_locate(spec, root):\n    raise KeyError('own')\n", "own"),
 }

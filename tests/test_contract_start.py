@@ -186,7 +186,7 @@ def test_blocking_what_is_no_plugin(serve: Serve) -> None:
     """Blocking a plugin that is not there is said on standard error, and does no harm."""
     runtime = serve(FILES, env={"HANDLER_PLUGINS": "-nope"})
     assert b"x" == runtime.invoke(b"x").body
-    assert [True] * 2 == [word in runtime.child.log for word in ("blocks nope", "there are: standard")]
+    assert [True] * 2 == [word in runtime.child.log for word in ("blocks 'nope'", "available: standard")]
 
 
 def test_init_error_that_nobody_takes(serve: Serve) -> None:

@@ -182,7 +182,7 @@ def turns(api: FakeRuntimeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     """A function that answers, takes the next event, and returns how often the clock was asked for that."""
     clock = Clock()
     monkeypatch.setattr(kept_alive, "monotonic", clock.monotonic)
-    transport = kept_alive.KeptAlive(Address(api.address), "test")
+    transport = kept_alive.KeptAlive(Address.parse(api.address), "test")
     api.hand_out(event(b""))
     transport.get(NEXT)
 

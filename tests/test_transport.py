@@ -42,7 +42,7 @@ class Server:
     @property
     def address(self) -> Address:
         """Where it listens."""
-        return Address(f"127.0.0.1:{self.listener.getsockname()[1]}")
+        return Address.parse(f"127.0.0.1:{self.listener.getsockname()[1]}")
 
     def _run(self) -> None:
         for texts in self._connections:

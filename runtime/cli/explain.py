@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dispatch import load, locate
+from dispatch.discovery import AUTO
 from runtime.cli import options
 from runtime.cli.apart import apart
 from runtime.local.functions import Function, FunctionSettingError
@@ -62,7 +63,7 @@ def explain(function: Function) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "handler": function.handler,
         "root": root,
-        "asked": environment.get("HANDLER_CONVENTION") or load.AUTO,
+        "asked": environment.get("HANDLER_CONVENTION") or AUTO,
         "plugins": [],
         "usable": False,
         **apart(lambda: _look(function.handler, environment)),
@@ -75,12 +76,12 @@ def _look(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]
     """What comes out step by step of what the runtime does too."""
     os.environ.clear()
     os.environ.update(environment)
-    settings = Settings(os.environ, handler)
+    settings = Settings.from_environ(os.environ, handler)
     concurrent = import_module("runtime.concurrent") if settings.concurrency else None
     os.chdir(settings.root)
     choice = load.choose(settings.handler, settings.root, settings.convention, settings.plugins)
     yield {
-        "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.said],
+        "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.claims],
         "names": choice.target.description,
         "convention": choice.name,
         "why": _why(choice, settings.convention),
@@ -92,12 +93,12 @@ def _look(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]
 
 
 def _why(choice: load.Choice, asked: str) -> str:
-    if asked != load.AUTO:
+    if asked != AUTO:
         return "it was asked for"
-    claimed = next((name for name, claim in choice.said if claim is not None), None)
+    claimed = next((name for name, claim in choice.claims if claim is not None), None)
     if claimed is not None:
         return f"the plugin {claimed} claims the handler string"
-    return f"auto takes it for {_KINDS.get(choice.target.convention, choice.target.description)}"
+    return choice.target.reason or f"it names {choice.target.description}"
 
 
 def _show_imports(function: Function, as_json: bool) -> bool:
@@ -118,14 +119,6 @@ def _show_imports(function: Function, as_json: bool) -> bool:
     if failure:
         print_error(failure, log, function)
     return failure is None
-
-
-_KINDS = {
-    "script": "an existing script file",
-    "process": "an executable file",
-    "standard": "a dotted name",
-    "expression": "anything else",
-}
 
 
 def _in_words(facts: dict[str, Any]) -> str:

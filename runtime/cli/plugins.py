@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from dispatch import plugins
 from dispatch.discovery import Source, installed, requested
+from dispatch.plugins import load_plugins
 from runtime.cli import options
 from runtime.cli.apart import apart
 
@@ -41,7 +41,7 @@ def _look(root: str, setting: str) -> Iterator[dict[str, Any]]:
     asked, blocked = requested(setting)
     # As if they were installed: a broken one is to be listed, not raised.
     named = [Source(name, name) for name in asked]
-    sources = plugins.Plugins([*installed(sys.path), *named], (), blocked).sources
+    sources = load_plugins([*installed(sys.path), *named], (), blocked).sources
     missing = [one for one in sources if one.reference in asked and one.state.startswith("broken")]
     yield {
         "rows": [_row(source) for source in sources],

@@ -10,6 +10,7 @@ from dispatch.invocation import Headers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
 
 #: Each transport's module, by its name in ``HANDLER_TRANSPORT``.
 _MODULES = {"socket": "runtime.transport.kept_alive", "requests": "runtime.transport.by_requests"}
@@ -49,15 +50,22 @@ class Address:
 
     __slots__ = ("authority", "host", "port", "prefix")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, host: str, port: int, authority: str, prefix: str = "") -> None:
+        self.host = host
+        self.port = port
+        self.authority = authority
+        self.prefix = prefix
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The address that a text gives. Raises SettingError."""
         scheme, mark, rest = text.partition("://")
         if mark and scheme.lower() != "http":
             raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; the Runtime API is spoken over plain http")
         if not (text.isascii() and text.isprintable()):
             raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; an address is written in ASCII")
-        self.authority, slash, path = (rest if mark else text).partition("/")
-        self.prefix = (slash + path).rstrip("/")
-        host, port = self.authority, ""
+        authority, slash, path = (rest if mark else text).partition("/")
+        host, port = authority, ""
         if host.startswith("["):
             host, _, port = host[1:].partition("]")
             port = port.removeprefix(":")
@@ -67,7 +75,7 @@ class Address:
             raise SettingError(
                 f"AWS_LAMBDA_RUNTIME_API is {text!r}; it is host:port, as in 127.0.0.1:9001, the port at most 65535"
             )
-        self.host, self.port = host, int(port or 80)
+        return cls(host, int(port or 80), authority, (slash + path).rstrip("/"))
 
     @property
     def url(self) -> str:

@@ -11,12 +11,19 @@ from time import monotonic
 
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
+from runtime.cold_start import import_without_typing
 from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
-from runtime.transport.parser import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+if not TYPE_CHECKING:
+    _httptools = import_without_typing("httptools")
+    HttpParserError, HttpParserUpgrade = _httptools.HttpParserError, _httptools.HttpParserUpgrade
+    HttpResponseParser = _httptools.HttpResponseParser
 
 #: Seconds to wait for a connection. The server is on this machine; AWS's client allows one second.
 CONNECT_TIMEOUT = 1.0

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import dispatch
+from dispatch.function import Function
 from dispatch.hookspecs import hookimpl
-from dispatch.load import Function, load
+from dispatch.load import load
 from dispatch.locate import Target
 from dispatch.types import Convention, Conventions, Handler
 

@@ -1,0 +1,65 @@
+"""How AWS's managed Python runtime words its error reports; the `lambda` convention reports so.
+
+The sentences are those of awslambdaric 4.2.2, which tests compare them with.
+"""
+
+from __future__ import annotations
+
+from dispatch import error_reports
+from dispatch.errors import (
+    BuiltInModuleConflict,
+    DispatchError,
+    HandlerNotFound,
+    ImportModuleError,
+    MalformedHandlerName,
+    UserCodeSyntaxError,
+)
+from dispatch.protocol import XRAY_CAUSE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dispatch.error_reports import ErrorReport
+
+#: AWS's sentence for each class of our errors, to be filled in from the error's facts.
+_SENTENCES: dict[type[DispatchError], str] = {
+    BuiltInModuleConflict: "Cannot use built-in module {module} as a handler module",
+    HandlerNotFound: "Handler '{attribute}' missing on module '{module}'",
+    ImportModuleError: "Unable to import module '{module}': {reason}",
+    MalformedHandlerName: "Bad handler '{handler}': not enough values to unpack (expected 2, got 1)",
+    UserCodeSyntaxError: "Syntax error in module '{module}': {reason}",
+}
+
+#: The X-Ray type of an error that the runtime raised itself.
+_VALIDATION_ERROR = "LambdaValidationError"
+
+
+def report(error: BaseException, request_id: str) -> ErrorReport:
+    """The report as AWS's runtime makes it: without causes, and with its type in the body alone."""
+    message, kind, frames = error_reports.message(error), error_reports.error_type(error), []
+    if isinstance(error, DispatchError):
+        message, trace = _sentence(error), _syntax_error(error.__cause__)
+        cause = error_reports.xray_cause(message, _VALIDATION_ERROR, [])
+    else:
+        frames = error_reports.user_frames(error, (error_reports.EVENT_LOOP,))
+        # Without the columns, which would have the failing part of each line underlined.
+        trace = error_reports.formatted(
+            [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames]
+        )
+        cause = error_reports.xray_cause(message, kind, frames)
+    fields = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": trace}
+    return error_reports.ErrorReport(fields, {XRAY_CAUSE: cause}, always_headed=True)
+
+
+def _sentence(error: DispatchError) -> str:
+    """AWS's words for one of our errors; ours where AWS has no such case."""
+    sentence = _SENTENCES.get(type(error))
+    try:
+        return sentence.format(**error.facts) if sentence else error_reports.text(error)
+    except KeyError:  # the error is about something else than a module
+        return error_reports.text(error)
+
+
+def _syntax_error(cause: BaseException | None) -> list[str]:
+    if not isinstance(cause, SyntaxError):
+        return []
+    return [f'  File "{cause.filename}" Line {cause.lineno}\n    {cause.text}']

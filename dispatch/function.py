@@ -1,0 +1,71 @@
+"""A handler that is ready to be called."""
+
+from __future__ import annotations
+
+from dispatch.invocation import handled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from dispatch.invocation import Invocation
+    from dispatch.locate import Target
+    from dispatch.response import Response
+    from dispatch.types import Handler
+
+    #: Finds what notifies the plugins of a hook, by keyword; None where no plugin implements it.
+    Hooks = Callable[[str], Callable[..., None] | None]
+
+
+class Function:
+    """What was loaded: a handler, and the plugins that follow its life.
+
+    Attributes:
+        handler: answers an invocation.
+        user_object: what the user wrote, and what the handler string names.
+        convention: the name of the convention that was chosen.
+        target: the handler string's meaning.
+        before_invoke, after_invoke: notify the plugins, by keyword; None where no plugin implements the hook.
+    """
+
+    __slots__ = ("_hooks", "after_invoke", "before_invoke", "convention", "handler", "target", "user_object")
+
+    def __init__(self, handler: Handler, user_object: Any, convention: str, target: Target, hooks: Hooks) -> None:
+        self.handler = handler
+        self.user_object = user_object
+        self.convention = convention
+        self.target = target
+        self._hooks = hooks
+        self.before_invoke = hooks("before_invoke")
+        self.after_invoke = hooks("after_invoke")
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Notify the plugins of a turn in the function's life: `startup`, `before_snapshot`, `shutdown`."""
+        implemented = self._hooks(hook)
+        if implemented:
+            implemented(**arguments)
+
+    def __call__(self, invocation: Invocation) -> Response:
+        """Handle an event here and now, without the hooks: for tests, and for programs that embed a function."""
+        token = handled.set(invocation)
+        try:
+            response = self.handler(invocation)
+        finally:
+            handled.reset(token)
+        if not isinstance(response.body, bytes):
+            response.body = _handling(invocation, response.body)
+        return response
+
+
+def _handling(invocation: Invocation, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a streamed answer, each made while its invocation is the current one."""
+    while True:
+        token = handled.set(invocation)
+        try:
+            chunk = next(chunks, None)
+        finally:
+            handled.reset(token)
+        if chunk is None:
+            return
+        yield chunk

@@ -1,0 +1,199 @@
+"""The execution environment: polls for an event, hands it to the handler, sends the answer back."""
+
+from __future__ import annotations
+
+from dispatch import error_reports
+from dispatch.asynchrony import settle
+from dispatch.errors import MarshalError, ResponseTooLarge, Terminated
+from dispatch.invocation import handled
+from dispatch.protocol import EXCEEDED, RESPONSE_LIMIT
+from dispatch.response import Response, stop
+from runtime.trace import Trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Self
+
+    from dispatch.error_reports import ErrorReport
+    from dispatch.function import Function
+    from dispatch.invocation import Invocation
+    from runtime.client import RuntimeClient
+    from runtime.lifecycle import ForkGuard, Signals
+    from runtime.logs import Log
+
+_END = object()
+
+
+class Environment:
+    """One function behind one connection to the Runtime API; it serves one invocation at a time."""
+
+    def __init__(self, client: RuntimeClient, function: Function, log: Log, signals: Signals) -> None:
+        self.client = client
+        self.function = function
+        self._log = log
+        self._signals = signals
+        self._guard = signals.guard
+        self._report_of = getattr(function.handler, "report", error_reports.report)
+
+    def serve(self) -> NoReturn:
+        """Handle events until the process is to end (Terminated) or the Runtime API is gone (RuntimeApiError)."""
+        trace = Trace()
+        while True:
+            self._signals.check()
+            invocation = self.client.next()
+            self._log.latest = invocation
+            trace.set(invocation.trace_id)
+            self.handle(invocation)
+
+    def handle(self, invocation: Invocation) -> None:
+        """One invocation, from the event to what was put off until after the answer."""
+        token = handled.set(invocation)
+        try:
+            self._handle(invocation)
+        finally:
+            handled.reset(token)
+
+    def _handle(self, invocation: Invocation) -> None:
+        function = self.function
+        if function.before_invoke:
+            function.before_invoke(invocation=invocation)
+        response: Response | None = None
+        error: BaseException | None = None
+        try:
+            response = self.answer(invocation)
+        except Terminated:
+            raise
+        except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
+            error = failure
+            self.client.fail(invocation, self.report(error, invocation.request_id))
+        else:
+            error = self._send(invocation, response)
+        if isinstance(error, Terminated):
+            raise error
+        if invocation.afterwards:
+            self._run_afterwards(invocation)
+        if function.after_invoke:
+            function.after_invoke(invocation=invocation, response=response, error=error)
+
+    def answer(self, invocation: Invocation) -> Response:
+        """The handler's answer. The first chunk of a streamed one is there, so failing at once is an ordinary error."""
+        with self._guard:
+            response = self.function.handler(invocation)
+        if not isinstance(response, Response):
+            raise MarshalError(
+                f"the {self.function.convention} convention returned {type(response).__name__}; it returns a Response"
+            )
+        content_type = response.content_type
+        if not (isinstance(content_type, str) and content_type.isascii() and content_type.isprintable()):
+            raise MarshalError(f"the content type of a Response is one line of ASCII, not {content_type!r}")
+        body = response.body
+        if isinstance(body, bytearray | memoryview):
+            response.body = body = bytes(body)
+        if not isinstance(body, bytes):
+            response.body = _Chunks(body, self._guard).begun()
+        elif len(body) > RESPONSE_LIMIT:
+            raise ResponseTooLarge(f"Response payload size ({len(body)} bytes) {EXCEEDED.format(RESPONSE_LIMIT)}")
+        return response
+
+    def report(self, error: BaseException, request_id: str = "") -> ErrorReport:
+        """Log that user code failed; returns the report of it, as the handler words it."""
+        report = error_reports.worded(self._report_of, error, request_id)
+        self._log.error(report)
+        return report
+
+    def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
+        """Send the answer; returns what broke a streamed one off, which was reported already."""
+        chunks = response.body
+        if not isinstance(chunks, _Chunks):
+            # Where nothing has to run in between, the answer and the next poll go out together.
+            self.client.respond(invocation, response, not (self.function.after_invoke or invocation.afterwards))
+            return None
+        try:
+            self.client.stream(
+                invocation,
+                response.content_type,
+                chunks,
+                lambda: self.report(chunks.failure, invocation.request_id) if chunks.failure else None,
+            )
+        finally:
+            self._close(chunks, invocation)
+        return chunks.failure
+
+    def _close(self, chunks: _Chunks, invocation: Invocation) -> None:
+        try:
+            chunks.close()
+        except Terminated:
+            raise
+        except BaseException as error:  # noqa: BLE001 - nobody listens any more; there is only the log
+            self.report(error, invocation.request_id)
+
+    def _run_afterwards(self, invocation: Invocation) -> None:
+        """What after_response() put off, as far as the deadline allows."""
+        while invocation.afterwards:
+            function, arguments, options = invocation.afterwards.pop(0)
+            if not invocation.remaining_time:
+                name = getattr(function, "__qualname__", type(function).__name__)
+                self._log.warning(
+                    f"after_response: the deadline of {invocation.request_id} has passed; left out: {name}"
+                )
+                continue
+            try:
+                with self._guard:
+                    settle(function(*arguments, **options))
+            except Terminated:
+                raise
+            except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log
+                self._log.error(error_reports.report(error, invocation.request_id))
+
+
+class _Chunks:
+    """The body of a streamed answer: bytes, never empty ones, which would end it; a body that fails ends there.
+
+    Attributes:
+        failure: what the body raised once its first chunk had been taken.
+    """
+
+    def __init__(self, body: Any, guard: ForkGuard) -> None:
+        if isinstance(body, str) or not hasattr(type(body), "__iter__"):
+            raise MarshalError(f"the body of a Response is bytes, or an iterator of bytes, not {type(body).__name__}")
+        self.failure: BaseException | None = None
+        self._source = iter(body)
+        self._guard = guard
+        self._first: Any = _END
+
+    def begun(self) -> Self:
+        """The same, its first chunk taken. Raises what the body raises."""
+        try:
+            self._first = self._take()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk, self._first = self._first, _END
+        if chunk is _END:
+            try:
+                chunk = self._take()
+            except BaseException as error:  # noqa: BLE001 - a started answer must be ended properly, whatever happened
+                self.failure = error
+        if chunk is _END:
+            raise StopIteration
+        return chunk  # type: ignore[no-any-return]
+
+    def _take(self) -> Any:
+        while True:
+            with self._guard:
+                chunk = next(self._source, _END)
+            if chunk is not _END and not isinstance(chunk, bytes):
+                raise MarshalError(f"each chunk of a Response is bytes, not {type(chunk).__name__}")
+            if chunk:
+                return chunk
+
+    def close(self) -> None:
+        """End the body, so that what stands in its `finally` runs."""
+        with self._guard:
+            stop(self._source)
