@@ -44,7 +44,7 @@ _NAMES = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__"
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
 #: Marks by which inspect and asyncio take a function for one made with `async def`.
-_ASYNC_MARKS = ("_is_coroutine_mark", "_is_coroutine")
+_ASYNC_MARKS = ("_is_coroutine_marker", "_is_coroutine")
 
 
 def looking_like(original: Any, call: Any) -> Callable[..., Any]:

@@ -35,6 +35,9 @@ LAMBDA = {
 }
 MANAGED = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
 
+#: Has the plugin of samples_lambda offer our `lambda` under a name of its own.
+RENAMED = {"HANDLER_CONVENTION": "lambda2", "HANDLER_PLUGINS": "lambda2"}
+
 #: The headers of a post that the Runtime API reads. Content-Length and the like are HTTP's business.
 READ_BY_THE_PLATFORM = (
     "Content-Type",

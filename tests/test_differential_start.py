@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import write
-from differential_support import BOTH, LAMBDA, Outcome, Post, Side, in_ascii
+from differential_support import BOTH, LAMBDA, RENAMED, SAMPLES, Outcome, Post, Side, in_ascii
 
 #: AWS's client says before each init error that updates of AWS's managed runtime may be to blame.
 WARNING = "LAMBDA_WARNING: Unhandled exception."
@@ -76,3 +76,15 @@ def test_init_error(tmp_path: Path, handler: str) -> None:
     assert theirs.posts == [in_ascii(without_content_type(post)) for post in ours.posts]
     warning, _, log = theirs.log.partition("\n")
     assert (True, log) == (WARNING in warning, ours.log)
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_another_name(tmp_path: Path, handler: str) -> None:
+    """Offered by a plugin under another name, the convention's init errors are the same."""
+    files = {**FILES, "lambda2.py": (SAMPLES / "lambda2.py").read_text()}
+    root = write(tmp_path / "task", files)
+    outcomes = []
+    for name, env in {"lambda": {}, "lambda2": RENAMED}.items():
+        with Side("dispatch", handler, root, {**LAMBDA, **env}, tmp_path / f"{name}.log") as side:
+            outcomes.append(side.start())
+    assert outcomes[0] == outcomes[1]
