@@ -157,7 +157,7 @@ UNICODE_CASES = [
 ]
 
 #: What is compared, with the variables that each has of its own: the last is our convention as a plugin offers it.
-SIDES: Mapping[str, Mapping[str, str]] = {**dict.fromkeys(BOTH, {}), "lambda2": RENAMED}
+SIDES: Mapping[str, Mapping[str, str]] = {**{name: {} for name in BOTH}, "lambda2": RENAMED}
 
 Outcomes = Mapping[str, Mapping[str, Outcome]]
 

@@ -49,8 +49,7 @@ MAINS = {
     "none": ("def main(): return 'nothing'", b"nothing"),
     "async": ("async def main(event): return event", b"hey"),
     "decorated": (
-        "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def call(*a): return 2 * f(*a)\n    return call\n"
-        "@twice\ndef main(event): return event",
+        "import functools\ndef twice(f):\n    return functools.wraps(f)(lambda *a: 2 * f(*a))\n@twice\ndef main(event): return event",
         b"heyhey",
     ),
     "object": ("class Main:\n    def __call__(self, event): return event\nmain = Main()", b"hey"),
@@ -230,6 +229,7 @@ class Called:
     field: int
 
     def __call__(self, event: Path) -> bytes:
+        """What this object does."""
         return str(event).encode()
 
 
