@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from benchmarks import tricks
 from benchmarks.__main__ import main
 from benchmarks.budgets import BUDGETS, judge
 from benchmarks.environments import OURS, Installed, create
@@ -274,3 +275,10 @@ def test_scenarios_name_subjects_that_exist() -> None:
         scenario = SCENARIOS[budget.scenario]
         assert {budget.ours, budget.theirs or budget.ours} <= names(scenario)
         assert budget.figure in [figure.name for figure in scenario.figures]
+
+
+def test_every_trick_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks.tricks` has a figure for each trick, and the page has them all."""
+    tricks.main(["--quick"])
+    printed = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()]
+    assert [*tricks.TRICKS] == printed
