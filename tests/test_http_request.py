@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from wsgiref.validate import validator
@@ -117,6 +119,16 @@ def test_null_is_as_good_as_missing(kind: str) -> None:
         request.body,
         request.cookies,
     )
+
+
+def test_importing_it_is_cheap() -> None:
+    """It brings nothing but itself and what decodes base64, and `dispatch` does not bring it."""
+    source = "import sys, dispatch; before = set(sys.modules); import dispatch.http; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-P", "-c", source], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+
+    assert "dispatch.http" in modules
+    assert {name for name in modules if not name.startswith("dispatch.http")} <= {"binascii"}
 
 
 # ----------------------------------------------------------------------------------------------------------------------

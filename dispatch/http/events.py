@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dispatch.http import bodies, percent
 from dispatch.http.kinds import ALB, ALB_MULTI_VALUE, FUNCTION_URL, HTTP_API, KINDS, REST_API
+from dispatch.http.request import PORTS, host_and_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ _MAKERS: dict[str, Callable[[Request], dict[str, Any]]] = {
 def _headers(request: Request, scheme: str, *, has_context: bool = True) -> list[tuple[str, str]]:
     """The request's headers, and those without which reading the event would not find the request again."""
     known = {"x-forwarded-proto": request.scheme if request.scheme != scheme else None}
-    default = {"http": 80, "https": 443}.get(request.scheme)
-    if request.port != default and not request.headers.get("host", "").endswith(f":{request.port}"):
+    _, port = host_and_port(request.headers.get("host", ""))
+    if request.port != (port or PORTS[request.scheme]):
         known["x-forwarded-port"] = str(request.port)
     if not has_context:
         known |= {"x-forwarded-for": request.client, "host": request.host}

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_PORTS = {"http": 80, "https": 443}
+#: The ports that need no mention.
+PORTS = {"http": 80, "https": 443}
 
 
 class Request:
@@ -69,9 +70,9 @@ class Request:
         self.body = body
         self.client = client
         self.scheme = scheme
-        name, sent_port = _host_and_port(self.headers.get("host", ""))
+        name, sent_port = host_and_port(self.headers.get("host", ""))
         self.host = host or name or None
-        self.port = port or sent_port or _PORTS.get(scheme, 80)
+        self.port = port or sent_port or PORTS[scheme]
         self.http_version = http_version
         self.base_path = base_path
         self.kind = kind
@@ -190,7 +191,7 @@ def _with_one_cookie_header(headers: Iterable[tuple[str, str]]) -> tuple[tuple[s
     return (*(pair for pair in pairs if pair[0].lower() != "cookie"), ("cookie", "; ".join(cookies)))
 
 
-def _host_and_port(host: str) -> tuple[str, int | None]:
+def host_and_port(host: str) -> tuple[str, int | None]:
     """The parts of a Host header; an IPv6 address loses its brackets."""
     if host.startswith("["):
         name, _, port = host[1:].partition("]")
