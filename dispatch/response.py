@@ -59,24 +59,19 @@ class HTTPResponse:
         cookies: Iterable[str] = (),
         body: Any = b"",
     ) -> None:
-        if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
-            raise ValueError(f"an HTTP status is a whole number from 100 to 599, not {status!r}")
+        check_status(status)
         if isinstance(cookies, str):
             raise TypeError(f"cookies are a list of strings, not the string {cookies!r}")
         self.status = int(status)
         self.headers = dict(headers or {})
         self.cookies = list(cookies)
         self.body = body
-        for text in (*self.headers, *self.headers.values(), *self.cookies):
-            if not isinstance(text, str):
-                raise TypeError(f"HTTP headers and cookies are strings, not {text!r}")
-            if not _NOT_IN_VALUES.isdisjoint(text):
-                raise ValueError(f"HTTP headers and cookies have no line end and no NUL in them, unlike {text!r}")
-        for name in list(self.headers):
-            if not name or not _IN_NAMES.issuperset(name):
-                raise ValueError(f"an HTTP header's name is made of letters, digits and !#$%&'*+-.^_`|~, not {name!r}")
+        for name, value in list(self.headers.items()):
+            check_header(name, value)
             if name.lower() == "set-cookie":
                 self.cookies.append(self.headers.pop(name))
+        for cookie in self.cookies:
+            check_header("set-cookie", cookie)
 
     def prelude(self) -> bytes:
         """The JSON object and the eight NUL bytes that go before the body."""
@@ -84,6 +79,23 @@ class HTTPResponse:
 
         fields = {"statusCode": self.status, "headers": self.headers, "cookies": self.cookies}
         return json.dumps(fields).encode() + PRELUDE_END
+
+
+def check_status(status: Any) -> None:
+    """Raise ValueError for what is not a status of HTTP."""
+    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
+        raise ValueError(f"an HTTP status is a whole number from 100 to 599, not {status!r}")
+
+
+def check_header(name: Any, value: Any) -> None:
+    """Raise TypeError or ValueError for a header that HTTP cannot carry."""
+    for text in (name, value):
+        if not isinstance(text, str):
+            raise TypeError(f"HTTP headers and cookies are strings, not {text!r}")
+        if not _NOT_IN_VALUES.isdisjoint(text):
+            raise ValueError(f"HTTP headers and cookies have no line end and no NUL in them, unlike {text!r}")
+    if not name or not _IN_NAMES.issuperset(name):
+        raise ValueError(f"an HTTP header's name is made of letters, digits and !#$%&'*+-.^_`|~, not {name!r}")
 
 
 def respond(

@@ -11,8 +11,9 @@ import pytest
 from local_support import Client, ServerProcess, client
 from peers.wire import PATIENCE
 
+from dispatch import http as http_events
 from runtime.local.prelude import BadPrelude, Splitter
-from runtime.local.url_event import BadAnswer, HttpRequest, make_event, read_answer
+from runtime.local.url_event import BadAnswer, make_event, read_answer
 
 FUNCTIONS = '''
 import os, time
@@ -107,6 +108,17 @@ def test_a_request_becomes_an_event(http_client: Client) -> None:
     context = event["requestContext"]
     assert ("PUT", "/users/a%20b", "127.0.0.1") == tuple(context["http"][key] for key in ("method", "path", "sourceIp"))
     assert ("Echo", "$default") == (context["apiId"], context["stage"])
+
+
+def test_the_event_is_the_request(server: ServerProcess, http_client: Client) -> None:
+    """Read as any HTTP event it has the path, the address and the scheme that the client used."""
+    event = http_client.call("GET", "/lambda-url/Echo/a%20b%2Fc?x=%26").json
+    request = http_events.Request.from_event(event)
+    host, _, port = server.host.rpartition(":")
+
+    assert (http_events.FUNCTION_URL, "/a b/c", "/a%20b%2Fc") == (request.kind, request.path, request.raw_path)
+    assert ("http", host, int(port)) == (request.scheme, request.host, request.port)
+    assert ([("x", "&")], "127.0.0.1") == (request.query, request.client)
 
 
 def test_a_body_that_is_no_text_is_base64(http_client: Client) -> None:
@@ -264,7 +276,7 @@ def test_a_prelude_that_is_none() -> None:
 
 def test_headers_that_come_twice_are_joined() -> None:
     """Duplicates are joined by commas, names are lower case."""
-    request = HttpRequest("GET", "/", "", [("X-A", "1"), ("x-a", "2")], b"", "127.0.0.1")
+    request = http_events.Request("GET", "/", "", [("X-A", "1"), ("x-a", "2")], b"", client="127.0.0.1")
 
     assert {"x-a": "1,2"} == make_event(request, "f", "1")["headers"]
 

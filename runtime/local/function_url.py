@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dispatch import http
 from runtime.local import cors
 from runtime.local.exchange import Event
 from runtime.local.functions import Function, UrlSettings
@@ -19,10 +20,9 @@ from runtime.local.invoke_api import EVENT_LIMIT, read
 from runtime.local.platform import Invocation, Platform, Throttled
 from runtime.local.prelude import BadPrelude, Splitter
 from runtime.local.refusals import Refusal
-from runtime.local.url_event import BadAnswer, HttpAnswer, HttpRequest, make_event, read_answer, read_head
+from runtime.local.url_event import DOMAIN, BadAnswer, HttpAnswer, make_event, read_answer, read_head
 
 PREFIX: Final = "/lambda-url/"
-DOMAIN: Final = ".lambda-url.localhost"
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 #: What Lambda says when a function failed or answered nonsense.
 FAILED: Final = (b"Internal Server Error", 502)
@@ -92,14 +92,15 @@ class FunctionUrls:
         request_id = str(uuid.uuid4())
         raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         path = raw.decode("latin-1").partition("?")[0].removeprefix(PREFIX).partition("/")[2]
-        message = HttpRequest(
+        message = http.Request(
             request.method,
             f"/{path}",
             request.scope["query_string"].decode("latin-1"),
             request.headers.items(),
             await read(request, EVENT_LIMIT),
-            request.client.host if request.client else "",
-            f"HTTP/{request.scope['http_version']}",
+            client=request.client.host if request.client else None,
+            scheme=request.url.scheme,
+            http_version=request.scope["http_version"],
         )
         body = json.dumps(make_event(message, function.name, request_id)).encode()
         return self._platform.invoke(function.name, Event(body, request_id), "url")

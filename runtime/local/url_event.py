@@ -1,20 +1,18 @@
-"""Function URLs in payload format 2.0: an HTTP request as an event, and a function's answer as an HTTP response."""
+"""Function URLs: what the server adds to the event of a request, and a function's answer as an HTTP response."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
+from dispatch.http import FUNCTION_URL, Request, bodies, event
 from runtime.local.functions import ACCOUNT
 
-#: Content types whose bodies stay text; any other body is base64.
-TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/javascript")
+#: The host names of functions end with it.
+DOMAIN: Final = ".lambda-url.localhost"
 #: What belongs to one connection and not to the message.
 HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"})
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -22,19 +20,6 @@ MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 
 class BadAnswer(ValueError):
     """An answer that can't be an HTTP response; the caller gets status 502."""
-
-
-@dataclass(slots=True)
-class HttpRequest:
-    """The parts of a request that an event is made of; `headers` are pairs, `path` and `query` as they were sent."""
-
-    method: str
-    path: str
-    query: str
-    headers: Iterable[tuple[str, str]]
-    body: bytes
-    source_ip: str
-    protocol: str = "HTTP/1.1"
 
 
 @dataclass(slots=True)
@@ -46,61 +31,26 @@ class HttpAnswer:
     body: bytes = b""
 
 
-def make_event(request: HttpRequest, name: str, request_id: str) -> dict[str, Any]:
+def make_event(request: Request, name: str, request_id: str) -> dict[str, Any]:
     """The event of a request to the URL of the function `name`."""
-    headers = _joined((key.lower(), value) for key, value in request.headers)
-    cookies = headers.pop("cookie", "")
     now = time.time()
-    event: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": request.path,
-        "rawQueryString": request.query,
-        "headers": headers,
-        "requestContext": {
+    domain = request.host if request.host and request.host.endswith(DOMAIN) else name + DOMAIN
+    made = event(
+        request,
+        FUNCTION_URL,
+        {
             "accountId": ACCOUNT,
             "apiId": name,
-            "domainName": headers.get("host", "localhost").rsplit(":", 1)[0],
+            "domainName": domain,
             "domainPrefix": name,
-            "http": {
-                "method": request.method,
-                "path": request.path,
-                "protocol": request.protocol,
-                "sourceIp": request.source_ip,
-                "userAgent": headers.get("user-agent", ""),
-            },
             "requestId": request_id,
-            "routeKey": "$default",
-            "stage": "$default",
             "time": _clf_time(now),
             "timeEpoch": int(now * 1000),
         },
-        "isBase64Encoded": False,
-    }
-    if cookies:
-        event["cookies"] = [cookie.strip() for cookie in cookies.split(";")]
-    if request.query:
-        event["queryStringParameters"] = _joined(parse_qsl(request.query, keep_blank_values=True))
-    if request.body:
-        event["body"], event["isBase64Encoded"] = _body(request.body, headers.get("content-type", ""))
-    return event
-
-
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Pairs as a mapping; what comes several times is joined by commas."""
-    found: dict[str, list[str]] = {}
-    for key, value in pairs:
-        found.setdefault(key, []).append(value)
-    return {key: ",".join(values) for key, values in found.items()}
-
-
-def _body(body: bytes, content_type: str) -> tuple[str, bool]:
-    if content_type.lower().startswith(TEXT_TYPES):
-        try:
-            return body.decode(), False
-        except UnicodeDecodeError:
-            pass
-    return base64.b64encode(body).decode(), True
+    )
+    # As it was sent, which it has always been here; AWS decodes it.
+    made["requestContext"]["http"]["path"] = made["rawPath"]
+    return made
 
 
 def _clf_time(now: float) -> str:
@@ -152,9 +102,7 @@ def _decoded(value: Mapping[str, Any]) -> bytes:
         return b""
     if not isinstance(body, str):
         raise BadAnswer(f"the body of an answer is text, not {type(body).__name__}: encode it as JSON yourself")
-    if not value.get("isBase64Encoded"):
-        return body.encode()
     try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
-        raise BadAnswer(f"the body is said to be base64 and is not: {error}") from error
+        return bodies.decode(body, is_base64=bool(value.get("isBase64Encoded")))
+    except ValueError as error:
+        raise BadAnswer(f"isBase64Encoded is true, but the body is not base64: {error}") from error

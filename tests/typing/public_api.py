@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import dispatch
+from dispatch import http
 from dispatch.function import Function
 from dispatch.hookspecs import hookimpl
 from dispatch.load import load
@@ -29,6 +30,16 @@ async def ticks() -> AsyncIterator[bytes]:
 async def page(event: str, headers: Mapping[str, str]) -> dispatch.HTTPResponse:
     """An HTTP answer."""
     return dispatch.HTTPResponse(200, {"Content-Type": "text/plain"}, ["a=b"], ticks())
+
+
+def web(event: Any) -> dict[str, Any]:
+    """An HTTP event, and its answer."""
+    request = http.Request.from_event(event, base_path="/prod")
+    environ: dict[str, Any] = request.environ()
+    streamed: dispatch.HTTPResponse = http.streamed_reply(request, 200, {"a": "b"}, ticks(), ["c=d"])
+    seen = f"{request.path} {dict(request.query)} {request.cookies['a']} {environ['PATH_INFO']} {streamed.status}"
+    again: dict[str, Any] = http.event(request, http.ALB)
+    return http.reply(request, 200, [("a", "b"), ("a", "c")], seen) if http.kind(event) else again
 
 
 def upper(function: Any) -> Handler:
