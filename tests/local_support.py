@@ -18,7 +18,7 @@ from typing import Any, Self
 from peers.process import await_true
 from peers.wire import PATIENCE
 
-from runtime.local.functions import Function
+from runtime.local.function import Function
 
 #: AWS's own runtime client as a runtime.
 AWS_RUNTIME = (sys.executable, "-m", "awslambdaric")

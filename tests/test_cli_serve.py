@@ -21,7 +21,7 @@ from peers.process import await_true
 from peers.wire import PATIENCE, reserved_port
 
 from runtime.cli.serve import command as serve
-from runtime.local.process import GRACE
+from runtime.local.environments.process import GRACE
 
 INVOKE = "/2015-03-31/functions/{}/invocations"
 

@@ -16,11 +16,11 @@ from local_support import AWS_RUNTIME, aws_function, client, write_handler, writ
 from peers.process import await_true
 from peers.wire import PATIENCE
 
-from runtime.local.environment import Environment
-from runtime.local.functions import ACCOUNT, Function, FunctionSettingError
-from runtime.local.platform import Throttled, UnknownFunction
-from runtime.local.process import family
-from runtime.local.report import LogLine
+from runtime.local.environments.environment import Environment
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.environments.platform import Throttled, UnknownFunction
+from runtime.local.environments.process import family
+from runtime.local.function import ACCOUNT, Function, FunctionSettingError
 from runtime.local.sync import LocalPlatform, Result, serving
 
 
@@ -179,7 +179,7 @@ def test_a_program_that_is_not_there_is_an_init_error(tmp_path: Path) -> None:
 
 def test_slow_loading_is_tried_again_on_the_events_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that takes longer to load than Lambda allows is started once more, on the event's time."""
-    monkeypatch.setattr("runtime.local.environment.INIT_LIMIT", 1.0)
+    monkeypatch.setattr("runtime.local.environments.environment.INIT_LIMIT", 1.0)
     source = f"#!/bin/sh\n[ -e tried ] || {{ : >tried; exec sleep 600; }}\nexec {shlex.join(AWS_RUNTIME)} app.handler\n"
     program = write_program(tmp_path / "bootstrap", source)
     with serving(replace(aws_function(tmp_path), command=[str(program)])) as local:

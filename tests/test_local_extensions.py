@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from local_support import Client, Got, client
 
-from runtime.local.functions import Function
+from runtime.local.function import Function
 from runtime.local.sync import LocalRuntimeApi, runtime_api, serving
 
 NAME = "Lambda-Extension-Name"

@@ -16,9 +16,9 @@ from local_support import ServerProcess, client, save
 from peers.process import await_true
 from peers.wire import PATIENCE
 
-from runtime.local import queue_file
-from runtime.local.functions import Function
-from runtime.local.server import Settings, serve
+from runtime.local.asynchronous import queue_file
+from runtime.local.function import Function
+from runtime.local.serve import Settings, serve
 
 INVOKE = "/2015-03-31/functions/{}/invocations"
 #: Writes down which event it got, then waits for a file if it is told to.

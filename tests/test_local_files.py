@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from runtime.local import config, template
-from runtime.local.functions import AsyncSettings, Function, FunctionSettingError, UrlSettings
+from runtime.local.config import dispatch_toml as config
+from runtime.local.config import sam_template as template
+from runtime.local.function import AsyncSettings, Function, FunctionSettingError, UrlSettings
 
 SAM = """
 AWSTemplateFormatVersion: "2010-09-09"

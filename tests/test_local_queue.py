@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from peers.wire import PATIENCE
 
-from runtime.local.exchange import Event
-from runtime.local.functions import AsyncSettings, Function
-from runtime.local.platform import Platform
-from runtime.local.queue import Queue
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform
+from runtime.local.function import AsyncSettings, Function
+from runtime.local.invocation import Event
 
 HANDLER = """
 import json, time

@@ -15,9 +15,9 @@ import pytest
 from local_support import Client, client
 from peers.wire import PATIENCE
 
-from runtime.local.exchange import AHEAD, ANSWER_LIMIT, Answer, Event
-from runtime.local.runtime_api import RuntimeApi
-from runtime.local.states import ALLOWED, Machine, State, Step, StepRefused
+from runtime.local.invocation import AHEAD, ANSWER_LIMIT, Answer, Event
+from runtime.local.runtime_api.server import RuntimeApi
+from runtime.local.runtime_api.states import ALLOWED, Machine, State, Step, StepRefused
 from runtime.local.sync import LocalRuntimeApi, Result, runtime_api
 
 

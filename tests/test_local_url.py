@@ -11,8 +11,8 @@ import pytest
 from local_support import Client, ServerProcess, client
 from peers.wire import PATIENCE
 
-from runtime.local.prelude import BadPrelude, Splitter
-from runtime.local.url_event import BadAnswer, HttpRequest, make_event, read_answer
+from runtime.local.web.prelude import BadPrelude, Splitter
+from runtime.local.web.url_event import BadAnswer, HttpRequest, make_event, read_answer
 
 FUNCTIONS = '''
 import os, time

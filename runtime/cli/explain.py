@@ -15,8 +15,8 @@ import click
 from dispatch import load, locate
 from runtime.cli import options
 from runtime.cli.apart import apart
-from runtime.local.functions import Function, FunctionSettingError
-from runtime.local.variables import variables
+from runtime.local.environments.variables import variables
+from runtime.local.function import Function, FunctionSettingError
 from runtime.settings import Settings
 
 
@@ -103,7 +103,7 @@ def _why(choice: load.Choice, asked: str) -> str:
 def _show_imports(function: Function, as_json: bool) -> bool:
     """What was imported; return whether the runtime started."""
     from runtime.cli.run import print_error
-    from runtime.local.imports import measure
+    from runtime.local.environments.import_times import measure
 
     imports, log, failure = measure(function)
     if as_json:

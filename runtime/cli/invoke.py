@@ -23,7 +23,7 @@ import requests
 from runtime.cli import options
 from runtime.cli.run import read_event
 from runtime.local import samples
-from runtime.local.eventstream import BadStream, Decoder
+from runtime.local.web.event_stream import BadStream, Decoder
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:9000"
 #: Seconds to wait for an answer: Lambda's longest timeout.

@@ -14,11 +14,11 @@ from typing import Any
 import click
 
 from runtime.cli import options
-from runtime.local.exchange import Answer, Event, FunctionError
-from runtime.local.functions import Function, FunctionSettingError
-from runtime.local.platform import Platform
-from runtime.local.prelude import BadPrelude, Splitter
-from runtime.local.report import LogLine, Report
+from runtime.local.environments.log_lines import LogLine, Report
+from runtime.local.environments.platform import Platform
+from runtime.local.function import Function, FunctionSettingError
+from runtime.local.invocation import Answer, Event, FunctionError
+from runtime.local.web.prelude import BadPrelude, Splitter
 
 
 @click.command(

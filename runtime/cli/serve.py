@@ -17,9 +17,9 @@ import click
 
 from runtime.cli import options
 from runtime.cli.run import print_line
-from runtime.local import config as toml
-from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function, FunctionSettingError
-from runtime.local.report import LogLine
+from runtime.local.config import dispatch_toml as toml
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, Function, FunctionSettingError
 
 DEBUG_PORT = 5678
 #: Where a context keeps the arguments of the command line.
@@ -162,8 +162,8 @@ def command(
 
     Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, a page at /.
     """
-    from runtime.local.queue_file import QueueError
-    from runtime.local.server import CantListen, Settings, serve
+    from runtime.local.asynchronous.queue_file import QueueError
+    from runtime.local.serve import CantListen, Settings, serve
 
     if settings["debug"] is not None and find_spec("debugpy") is None:
         raise click.UsageError("--debug needs debugpy: pip install debugpy")
@@ -242,7 +242,7 @@ def _of_file(config: Path | None, default: Function) -> list[Function]:
     if config.suffix == ".toml":
         found = toml.functions(toml.read(config), config.parent, default)
     else:
-        from runtime.local import template
+        from runtime.local.config import sam_template as template
 
         described = template.read(config, default)
         found = described.functions

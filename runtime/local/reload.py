@@ -13,7 +13,7 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 from watchfiles import Change, DefaultFilter, awatch
 
-from runtime.local.platform import Platform
+from runtime.local.environments.platform import Platform
 
 #: Changes that come within this many milliseconds of each other are one.
 DEBOUNCE: Final = 200

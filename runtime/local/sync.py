@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from runtime.local.exchange import Event, FunctionError
-from runtime.local.functions import Function
-from runtime.local.platform import Observer, Platform, ignore
-from runtime.local.report import Report
-from runtime.local.runtime_api import RuntimeApi
+from runtime.local.environments.log_lines import Report
+from runtime.local.environments.platform import Observer, Platform, ignore
+from runtime.local.function import Function
+from runtime.local.invocation import Event, FunctionError
+from runtime.local.runtime_api.server import RuntimeApi
 
 T = TypeVar("T")
 

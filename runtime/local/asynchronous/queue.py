@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from runtime.local.destinations import record, send
-from runtime.local.exchange import Event
-from runtime.local.functions import Function
-from runtime.local.platform import Platform, Throttled, UnknownFunction
-from runtime.local.queue_file import QueueError, open_file
+from runtime.local.asynchronous.destinations import record, send
+from runtime.local.asynchronous.queue_file import QueueError, open_file
+from runtime.local.environments.platform import Platform, Throttled, UnknownFunction
+from runtime.local.function import Function
+from runtime.local.invocation import Event
 
 #: Seconds before the second and the third try (AWS documentation, asynchronous error handling).
 WAITS: Final = (60.0, 120.0)

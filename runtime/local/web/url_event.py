@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from runtime.local.functions import ACCOUNT
+from runtime.local.function import ACCOUNT
 
 #: Content types whose bodies stay text; any other body is base64.
 TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/javascript")

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from runtime.local.exchange import Event
-from runtime.local.functions import Function
-from runtime.local.names import parse
+from runtime.local.function import Function
+from runtime.local.function_name import parse
+from runtime.local.invocation import Event
 
 #: How long a destination URL may take to answer, in seconds.
 PATIENCE: Final = 10.0

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
 
-from runtime.local import report as words
-from runtime.local.exchange import Answer, Event, FunctionError
-from runtime.local.functions import Function
-from runtime.local.peers import belongs_to
-from runtime.local.process import Process
-from runtime.local.report import LogLine, Report
-from runtime.local.runtime_api import RuntimeApi
-from runtime.local.variables import variables
+from runtime.local.environments import log_lines as words
+from runtime.local.environments.log_lines import LogLine, Report
+from runtime.local.environments.process import Process
+from runtime.local.environments.process_tree import belongs_to
+from runtime.local.environments.variables import variables
+from runtime.local.function import Function
+from runtime.local.invocation import Answer, Event, FunctionError
+from runtime.local.runtime_api.server import RuntimeApi
 
 #: How long a function may take to load before it is started once more on the event's time (AWS documentation).
 INIT_LIMIT: Final = 10.0

@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 import h11
 
-from runtime.local.exchange import ANSWER_LIMIT, STREAM_LIMIT, Exchange, FunctionError
-from runtime.local.http import Connection, Gone, Headers
-from runtime.local.states import State, Step
+from runtime.local.invocation import ANSWER_LIMIT, STREAM_LIMIT, Exchange, FunctionError
+from runtime.local.runtime_api.connection import Connection, Gone, Headers
+from runtime.local.runtime_api.states import State, Step
 
 if TYPE_CHECKING:
-    from runtime.local.runtime_api import RuntimeApi
+    from runtime.local.runtime_api.server import RuntimeApi
 
 PREFIX: Final = "/2018-06-01/"
 JSON_TYPE: Final = (("Content-Type", "application/json"),)

@@ -14,12 +14,12 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias, TypeVar
 
-from runtime.local.attached import Attached
-from runtime.local.environment import Environment
-from runtime.local.exchange import Answer, Event
-from runtime.local.functions import ACCOUNT, Function, region
-from runtime.local.process import GRACE
-from runtime.local.report import LogLine, Report
+from runtime.local.environments.attached import Attached
+from runtime.local.environments.environment import Environment
+from runtime.local.environments.log_lines import LogLine, Report
+from runtime.local.environments.process import GRACE
+from runtime.local.function import ACCOUNT, Function, region
+from runtime.local.invocation import Answer, Event
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runtime.local.exchange import FunctionError
+from runtime.local.invocation import FunctionError
 
 
 @dataclass(frozen=True, slots=True)

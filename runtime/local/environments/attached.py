@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from runtime.local.environment import Environment, Phase, WriteLog
-from runtime.local.functions import Function
-from runtime.local.process import Process
-from runtime.local.runtime_api import RuntimeApi
+from runtime.local.environments.environment import Environment, Phase, WriteLog
+from runtime.local.environments.process import Process
+from runtime.local.function import Function
+from runtime.local.runtime_api.server import RuntimeApi
 
 
 class Elsewhere(Process):

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runtime.local.exchange import KEPT
-from runtime.local.platform import Invocation
-from runtime.local.report import LogLine, Report
+from runtime.local.environments.log_lines import LogLine, Report
+from runtime.local.environments.platform import Invocation
+from runtime.local.invocation import KEPT
 
 #: How many invocations are remembered, and how many lines of each one's log.
 REMEMBERED: Final = 200

@@ -10,16 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runtime.local import cors
-from runtime.local.control_api import ControlApi
-from runtime.local.function_url import PREFIX, ByHostName, FunctionUrls
-from runtime.local.guard import Guard
-from runtime.local.hub import Hub
-from runtime.local.invoke_api import InvokeApi
-from runtime.local.page_api import PageApi
-from runtime.local.platform import Platform
-from runtime.local.queue import Queue
-from runtime.local.refusals import Refusal, refuse
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform
+from runtime.local.web import cors
+from runtime.local.web.control_api import ControlApi
+from runtime.local.web.errors import Refusal, refuse
+from runtime.local.web.function_url import PREFIX, ByHostName, FunctionUrls
+from runtime.local.web.guard import Guard
+from runtime.local.web.history import Hub
+from runtime.local.web.invoke_api import InvokeApi
+from runtime.local.web.page_api import PageApi
 
 
 def make_app(platform: Platform, hub: Hub, queue: Queue, say: Callable[[str], None], token: str = "") -> Starlette:

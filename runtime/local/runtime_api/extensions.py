@@ -14,12 +14,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
-from runtime.local.calls import ACCEPTED, JSON_TYPE, NOT_FOUND, Call, Refused, Reply
-from runtime.local.exchange import Exchange, FunctionError
-from runtime.local.http import Gone
+from runtime.local.invocation import Exchange, FunctionError
+from runtime.local.runtime_api.connection import Gone
+from runtime.local.runtime_api.routes import ACCEPTED, JSON_TYPE, NOT_FOUND, Call, Refused, Reply
 
 if TYPE_CHECKING:
-    from runtime.local.runtime_api import RuntimeApi
+    from runtime.local.runtime_api.server import RuntimeApi
 
 PREFIX: Final = "/2020-01-01/extension/"
 IDENTIFIER: Final = "Lambda-Extension-Identifier"

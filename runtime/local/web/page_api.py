@@ -14,13 +14,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from runtime.local import samples
-from runtime.local.exchange import Event
-from runtime.local.functions import Function
-from runtime.local.hub import Hub
-from runtime.local.invoke_api import EVENT_LIMIT, read
-from runtime.local.platform import Invocation, Platform, Pool, Throttled, UnknownFunction
-from runtime.local.queue import Queue
-from runtime.local.refusals import Refusal
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Invocation, Platform, Pool, Throttled, UnknownFunction
+from runtime.local.function import Function
+from runtime.local.invocation import Event
+from runtime.local.web.errors import Refusal
+from runtime.local.web.history import Hub
+from runtime.local.web.invoke_api import EVENT_LIMIT, read
 
 FOLDER: Final = Path(__file__).parent / "page"
 #: Nothing but the page's own files may run in it.

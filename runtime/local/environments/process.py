@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from runtime.local.functions import Function
-from runtime.local.logpipe import LogPipe, Write
+from runtime.local.environments.log_pipe import LogPipe, Write
+from runtime.local.function import Function
 
 #: The runtime that serves a function that names none.
 OWN_RUNTIME: Final = (sys.executable, "-P", "-m", "runtime")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from runtime.local.functions import ACCOUNT, FunctionSettingError, region
+from runtime.local.function import ACCOUNT, FunctionSettingError, region
 
 
 class Loader(yaml.SafeLoader):

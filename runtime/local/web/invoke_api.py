@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from runtime.local import eventstream
-from runtime.local.exchange import ANSWER_LIMIT, Answer, Event, FunctionError
-from runtime.local.names import BadName, Name, parse
-from runtime.local.platform import Invocation, Platform, Throttled, UnknownFunction
-from runtime.local.queue import Queue
-from runtime.local.refusals import Refusal
-from runtime.local.report import Report
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.log_lines import Report
+from runtime.local.environments.platform import Invocation, Platform, Throttled, UnknownFunction
+from runtime.local.function_name import BadName, Name, parse
+from runtime.local.invocation import ANSWER_LIMIT, Answer, Event, FunctionError
+from runtime.local.web import event_stream as eventstream
+from runtime.local.web.errors import Refusal
 
 #: Events of more than 6 MB are refused, and of more than 1 MB if nobody waits for them (botocore's service model).
 EVENT_LIMIT: Final = 6 * 1024 * 1024

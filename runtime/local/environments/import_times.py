@@ -7,14 +7,14 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from runtime.local import report as words
-from runtime.local.environment import LAST_WORDS, first_of
-from runtime.local.exchange import FunctionError
-from runtime.local.functions import Function
-from runtime.local.logpipe import Write
-from runtime.local.process import OWN_RUNTIME, Process
-from runtime.local.runtime_api import RuntimeApi
-from runtime.local.variables import variables
+from runtime.local.environments import log_lines as words
+from runtime.local.environments.environment import LAST_WORDS, first_of
+from runtime.local.environments.log_pipe import Write
+from runtime.local.environments.process import OWN_RUNTIME, Process
+from runtime.local.environments.variables import variables
+from runtime.local.function import Function
+from runtime.local.invocation import FunctionError
+from runtime.local.runtime_api.server import RuntimeApi
 
 #: Seconds that a start may take.
 LIMIT = 60.0

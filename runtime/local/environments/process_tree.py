@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from runtime.local.process import PROC, family
+from runtime.local.environments.process import PROC, family
 
 #: Column numbers of a line in /proc/net/tcp: the two addresses, and the socket's inode.
 LOCAL, REMOTE, INODE = 1, 2, 9

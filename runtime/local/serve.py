@@ -17,16 +17,16 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from runtime.local.app import make_app
-from runtime.local.environment import first_of
-from runtime.local.function_url import BrokenAnswer
-from runtime.local.functions import Function
-from runtime.local.guard import is_loopback
-from runtime.local.hub import Hub
-from runtime.local.platform import Platform, ignore
-from runtime.local.queue import Queue
-from runtime.local.report import LogLine
-from runtime.local.variables import reserved
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.environment import first_of
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.environments.platform import Platform, ignore
+from runtime.local.environments.variables import reserved
+from runtime.local.function import Function
+from runtime.local.web.app import make_app
+from runtime.local.web.function_url import BrokenAnswer
+from runtime.local.web.guard import is_loopback
+from runtime.local.web.history import Hub
 
 #: How long callers have, in seconds, to take the answers that the end of the platform itself gave them.
 LAST_ANSWERS: Final = 1.0

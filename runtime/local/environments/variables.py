@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import runtime
-from runtime.local.functions import FOREIGN, Function, is_reserved, region
+from runtime.local.function import FOREIGN, Function, is_reserved, region
 
 #: Set unless the developer or the function says otherwise (AWS documentation, defined runtime environment variables).
 DEFAULTS: Final = {"LANG": "en_US.UTF-8", "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_LAMBDA_LOG_FORMAT": "Text"}

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from runtime.local.functions import Function
-from runtime.local.names import BadName, parse
-from runtime.local.platform import Platform
-from runtime.local.refusals import Refusal
+from runtime.local.environments.platform import Platform
+from runtime.local.function import Function
+from runtime.local.function_name import BadName, parse
+from runtime.local.web.errors import Refusal
 
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 Describe = Callable[[Request, Function], Any]

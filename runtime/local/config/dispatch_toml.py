@@ -18,7 +18,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from runtime.local.functions import AsyncSettings, Function, FunctionSettingError, UrlSettings
+from runtime.local.function import AsyncSettings, Function, FunctionSettingError, UrlSettings
 
 T = TypeVar("T")
 

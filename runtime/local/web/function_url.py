@@ -12,14 +12,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.local import cors
-from runtime.local.exchange import Event
-from runtime.local.functions import Function, UrlSettings
-from runtime.local.invoke_api import EVENT_LIMIT, read
-from runtime.local.platform import Invocation, Platform, Throttled
-from runtime.local.prelude import BadPrelude, Splitter
-from runtime.local.refusals import Refusal
-from runtime.local.url_event import BadAnswer, HttpAnswer, HttpRequest, make_event, read_answer, read_head
+from runtime.local.environments.platform import Invocation, Platform, Throttled
+from runtime.local.function import Function, UrlSettings
+from runtime.local.invocation import Event
+from runtime.local.web import cors
+from runtime.local.web.errors import Refusal
+from runtime.local.web.invoke_api import EVENT_LIMIT, read
+from runtime.local.web.prelude import BadPrelude, Splitter
+from runtime.local.web.url_event import BadAnswer, HttpAnswer, HttpRequest, make_event, read_answer, read_head
 
 PREFIX: Final = "/lambda-url/"
 DOMAIN: Final = ".lambda-url.localhost"

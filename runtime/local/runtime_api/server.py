@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 from uuid import uuid4
 
-from runtime.local import extensions
-from runtime.local.calls import TEXT_TYPE, Call, Refused, Reply, answer_call
-from runtime.local.exchange import Answer, Event, Exchange, FunctionError
-from runtime.local.functions import Function
-from runtime.local.http import Connection, Gone
-from runtime.local.states import Machine, State, Step, StepRefused
+from runtime.local.function import Function
+from runtime.local.invocation import Answer, Event, Exchange, FunctionError
+from runtime.local.runtime_api import extensions
+from runtime.local.runtime_api.connection import Connection, Gone
+from runtime.local.runtime_api.routes import TEXT_TYPE, Call, Refused, Reply, answer_call
+from runtime.local.runtime_api.states import Machine, State, Step, StepRefused
 
 #: Says whether a connection from this port comes from the environment that the API is for.
 Admit: TypeAlias = Callable[[int], bool]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from runtime.local.functions import NAME, AsyncSettings, Function, FunctionSettingError, UrlSettings
-from runtime.local.intrinsics import Resolver, load
+from runtime.local.config.intrinsics import Resolver, load
+from runtime.local.function import NAME, AsyncSettings, Function, FunctionSettingError, UrlSettings
 
 N = TypeVar("N", int, float)
 
