@@ -16,7 +16,7 @@ from dispatch import load, locate
 from runtime.cli import options
 from runtime.cli.apart import apart
 from runtime.local.environments.variables import variables
-from runtime.local.function import Function, FunctionSettingError
+from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.settings import Settings
 
 
@@ -46,7 +46,7 @@ def command(
     if plugin_setting is not None:
         environment["HANDLER_PLUGINS"] = plugin_setting
     try:
-        function = Function(handler=handler, root=root, convention=convention, environment=environment)
+        function = FunctionConfig(handler=handler, root=root, convention=convention, environment=environment)
     except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
     if imports:
@@ -56,7 +56,7 @@ def command(
     sys.exit(0 if facts["usable"] else 1)
 
 
-def explain(function: Function) -> dict[str, Any]:
+def explain(function: FunctionConfig) -> dict[str, Any]:
     """What there is to say, as plain values."""
     environment, root = variables(function, "", ""), str(function.root)
     facts: dict[str, Any] = {
@@ -100,7 +100,7 @@ def _why(choice: load.Choice, asked: str) -> str:
     return f"auto takes it for {_KINDS.get(choice.target.convention, choice.target.description)}"
 
 
-def _show_imports(function: Function, as_json: bool) -> bool:
+def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
     """What was imported; return whether the runtime started."""
     from runtime.cli.run import print_error
     from runtime.local.environments.import_times import measure

@@ -1,10 +1,12 @@
-"""How callers name a function: by name, by partial or full ARN, each with a qualifier or without."""
+"""How callers name a function: by its name, by a partial or a full ARN, each with or without a qualifier."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import Final
+
+from dispatch.protocol import LATEST
 
 #: The pattern of FunctionName in botocore's service model for Lambda, its parts named.
 PATTERN: Final = re.compile(
@@ -15,39 +17,44 @@ PATTERN: Final = re.compile(
     r"(?P<name>[a-zA-Z0-9-_]+)"
     r"(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
-LATEST: Final = "$LATEST"
 
 
-class BadName(ValueError):
-    """Not a function's name; the message is the one that the caller is told."""
+class BadFunctionName(ValueError):
+    """Not a function's name; the message is worded as AWS words it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A function's name and the qualifier that came with it, or an empty string."""
+class FunctionName:
+    """A function's name, and the qualifier that came with it or an empty string."""
 
     name: str
     qualifier: str
 
+    @classmethod
+    def parse(cls, text: str, qualifier: str = "") -> FunctionName:
+        """Take a name or an ARN apart; `qualifier` is the one that was passed beside it.
+
+        Raises:
+            BadFunctionName: the text is neither, or names another qualifier.
+        """
+        match = PATTERN.fullmatch(text)
+        if match is None:
+            raise BadFunctionName(
+                f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: "
+                f"Member must satisfy regular expression pattern: {PATTERN.pattern}"
+            )
+        derived = match["qualifier"] or ""
+        if derived and qualifier and derived != qualifier:
+            raise BadFunctionName(
+                "The derived qualifier from the function name does not match the specified qualifier."
+            )
+        return cls(match["name"], derived or qualifier)
+
     @property
     def version(self) -> str:
-        """What is executed: here every version and alias is the code in the folder."""
+        """The version that is executed; here every version and alias is the code in the folder."""
         return self.qualifier if self.qualifier.isdecimal() else LATEST
 
     def qualify(self, arn: str) -> str:
-        """The ARN that the function is told it was invoked by."""
+        """Return the ARN by which the function was invoked."""
         return f"{arn}:{self.qualifier}" if self.qualifier else arn
-
-
-def parse(text: str, qualifier: str = "") -> Name:
-    """Take a name apart; `qualifier` is the one given beside it, and both must agree."""
-    match = PATTERN.fullmatch(text)
-    if match is None:
-        raise BadName(
-            f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: "
-            f"Member must satisfy regular expression pattern: {PATTERN.pattern}"
-        )
-    derived = match["qualifier"] or ""
-    if derived and qualifier and derived != qualifier:
-        raise BadName("The derived qualifier from the function name does not match the specified qualifier.")
-    return Name(match["name"], derived or qualifier)

@@ -1,4 +1,4 @@
-"""One event and the answer to it, while both are under way."""
+"""One invocation: the event, the exchange with the runtime, the answer as it arrives, and the report at the end."""
 
 from __future__ import annotations
 
@@ -6,44 +6,53 @@ import asyncio
 import base64
 import binascii
 import json
+import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dispatch.protocol import RESPONSE_LIMIT
+from dispatch import protocol
 
-#: What one answer may weigh: as much as a runtime sends.
-ANSWER_LIMIT: Final = RESPONSE_LIMIT
-#: What a streamed answer may weigh (AWS documentation, response streaming quotas).
-STREAM_LIMIT: Final = 200 * 1024 * 1024
-#: How far a streaming runtime may be ahead of a slow reader: what Lambda takes before it limits the rate (same page).
+#: How far a streaming runtime may be ahead of a slow reader, in bytes: what Lambda lets through before it limits the
+#: rate (AWS documentation, response streaming quotas).
 AHEAD: Final = 6 * 1024 * 1024
 
-#: How much of an answer is kept to be looked at afterwards.
+#: How many bytes of an answer are kept for the page.
 KEPT: Final = 64 * 1024
+
+#: The error types that Lambda's platform itself uses.
+TIMED_OUT: Final = "Sandbox.Timedout"
+OUT_OF_MEMORY: Final = "Runtime.OutOfMemory"
+EXIT_ERROR: Final = "Runtime.ExitError"
+TOO_LARGE: Final = "Function.ResponseSizeTooLarge"
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionError:
-    """Why an invocation failed: the error type, and the report as its caller gets it."""
+    """Why an invocation failed: the error type, and the report's bytes as the caller gets them."""
 
     type: str
     body: bytes
 
     @classmethod
-    def make(cls, error_type: str, message: str, **more: Any) -> FunctionError:
-        """An error that the platform itself reports."""
-        return cls(error_type, json.dumps({"errorType": error_type, "errorMessage": message, **more}).encode())
+    def of(cls, error_type: str, message: str) -> FunctionError:
+        """Make an error that the platform itself reports."""
+        return cls(error_type, json.dumps({"errorType": error_type, "errorMessage": message}).encode())
 
     @classmethod
-    def posted(cls, body: bytes, header: str = "") -> FunctionError:
-        """An error that a runtime reported: its body goes on as it came, whatever it is."""
+    def too_large(cls, what: str, limit: int) -> FunctionError:
+        """Make the error for an answer or a report of more than `limit` bytes."""
+        return cls.of(TOO_LARGE, f"{what} {protocol.EXCEEDED.format(limit)}")
+
+    @classmethod
+    def from_report(cls, body: bytes, header: str = "") -> FunctionError:
+        """Read an error report that a runtime posted; its bytes are passed on as they came, whatever they are."""
         report = _as_object(body)
         return cls(str(report.get("errorType") or header or "Unhandled"), body)
 
     @classmethod
-    def trailed(cls, error_type: str, encoded: str) -> FunctionError:
-        """An error in the trailers of a streamed answer; its body is base64."""
+    def from_trailers(cls, error_type: str, encoded: str) -> FunctionError:
+        """Read an error from the trailers of a streamed answer, where the report is base64."""
         try:
             body = base64.b64decode(encoded, validate=True)
         except binascii.Error:
@@ -57,7 +66,7 @@ class FunctionError:
 
     @property
     def message(self) -> str:
-        """The error message, or the whole report where there is none."""
+        """The error message, or the whole report if it has none."""
         return str(self.report.get("errorMessage", "") or self.body.decode(errors="replace"))
 
 
@@ -71,7 +80,7 @@ def _as_object(body: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as a caller hands it in; `client_context` is decoded JSON, as runtimes get it."""
+    """One event as a caller sends it; `client_context` is the decoded JSON, as runtimes get it."""
 
     body: bytes
     request_id: str
@@ -80,14 +89,18 @@ class Event:
     client_context: str = ""
     cognito_identity: str = ""
     tenant_id: str = ""
-    content_type: str = "application/json"
+    content_type: str = protocol.JSON
 
 
 class Answer:
-    """What comes back for one event: iterate over it for the chunks, then look at `error`.
+    """The answer to one event: iterate over it for the chunks, then look at `error`.
 
-    `opened` resolves when the kind of answer is known; an error before that leaves no chunk. `kept` is the beginning of
-    what came, for whoever looks at it later.
+    Attributes:
+        content_type: known once the answer is open.
+        streaming: whether the runtime sends the answer in chunks.
+        size: the bytes that have arrived.
+        kept: the first bytes, for the page.
+        error: why the invocation failed; an error before the first byte leaves no chunk.
     """
 
     def __init__(self) -> None:
@@ -98,55 +111,51 @@ class Answer:
         self.kept = bytearray()
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._opened = asyncio.Event()
-        self._finished = asyncio.Event()
         self._unread = 0
-        self._reading = True
-        self._room = asyncio.Event()
-        self._room.set()
+        self._has_reader = True
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
+        self._finished = False
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more comes."""
-        return self._finished.is_set()
+        """Whether the answer is complete, or failed."""
+        return self._finished
 
     async def opened(self) -> None:
-        """Wait until the answer began, or failed."""
+        """Wait until the runtime begins to answer, or fails."""
         await self._opened.wait()
 
-    async def ended(self) -> None:
-        """Wait until the answer is complete."""
-        await self._finished.wait()
-
     def open(self, content_type: str, *, streaming: bool) -> None:
-        """The runtime began to answer."""
+        """Note that the runtime begins to answer."""
         self.content_type = content_type
         self.streaming = streaming
         self._opened.set()
 
     def write(self, chunk: bytes) -> None:
-        """Pass one chunk on."""
-        if self.finished or not chunk:
+        """Pass one chunk on to the reader."""
+        if self._finished or not chunk:
             return
         self.size += len(chunk)
         if len(self.kept) < KEPT:
             self.kept += chunk[: KEPT - len(self.kept)]
         self._chunks.put_nowait(chunk)
         self._unread += len(chunk)
-        if self._unread > AHEAD and self._reading:
-            self._room.clear()
+        if self._unread > AHEAD and self._has_reader:
+            self._caught_up.clear()
 
-    async def room(self) -> None:
-        """Wait until whoever reads has caught up; an answer that nobody reads any more is in nobody's way."""
-        await self._room.wait()
+    async def caught_up(self) -> None:
+        """Wait until the reader has caught up; an answer that has lost its reader is not held up."""
+        await self._caught_up.wait()
 
     def finish(self, error: FunctionError | None = None) -> None:
-        """The answer is complete, or it failed; only the first word counts."""
-        if self.finished:
+        """Note that the answer is complete, or failed. Only the first call has an effect."""
+        if self._finished:
             return
         self.error = error
-        self._finished.set()
+        self._finished = True
         self._opened.set()
-        self._room.set()
+        self._caught_up.set()
         self._chunks.put_nowait(None)
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
@@ -154,22 +163,22 @@ class Answer:
             while (chunk := await self._chunks.get()) is not None:
                 self._unread -= len(chunk)
                 if self._unread <= AHEAD:
-                    self._room.set()
+                    self._caught_up.set()
                 yield chunk
             self._chunks.put_nowait(None)
         finally:
-            self._reading = False
-            self._room.set()
+            self._has_reader = False
+            self._caught_up.set()
 
     async def read(self) -> bytes:
-        """The whole answer: the error report if it failed before the first byte."""
+        """Return the whole answer; the error report if the invocation failed before the first byte."""
         body = b"".join([chunk async for chunk in self])
         return body if self.error is None or body else self.error.body
 
 
 @dataclass(slots=True)
 class Exchange:
-    """An event that a runtime has been given, with its deadline (milliseconds since the epoch)."""
+    """An event that was handed to a runtime, its deadline (milliseconds since the epoch), and the answer to it."""
 
     event: Event
     deadline_ms: int
@@ -177,17 +186,54 @@ class Exchange:
     answer: Answer = field(default_factory=Answer)
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """The headers of the `/next` answer; what is empty is left out, and a value is one line."""
+        """The headers of the event; an empty value is left out, and line ends become blanks."""
         event = self.event
         pairs = (
             ("Content-Type", event.content_type),
-            ("Lambda-Runtime-Aws-Request-Id", event.request_id),
-            ("Lambda-Runtime-Deadline-Ms", str(self.deadline_ms)),
-            ("Lambda-Runtime-Invoked-Function-Arn", event.arn),
-            ("Lambda-Runtime-Trace-Id", event.trace_id),
-            ("Lambda-Runtime-Client-Context", event.client_context),
-            ("Lambda-Runtime-Cognito-Identity", event.cognito_identity),
-            ("Lambda-Runtime-Aws-Tenant-Id", event.tenant_id),
-            ("Lambda-Runtime-Invocation-Id", self.invocation_id),
+            (protocol.REQUEST_ID, event.request_id),
+            (protocol.DEADLINE_MS, str(self.deadline_ms)),
+            (protocol.FUNCTION_ARN, event.arn),
+            (protocol.TRACE_ID, event.trace_id),
+            (protocol.CLIENT_CONTEXT, event.client_context),
+            (protocol.COGNITO_IDENTITY, event.cognito_identity),
+            (protocol.TENANT_ID, event.tenant_id),
+            (protocol.INVOCATION_ID, self.invocation_id),
         )
         return [(name, " ".join(value.splitlines()).encode()) for name, value in pairs if value]
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationReport:
+    """How one invocation went. Durations are in milliseconds, memory in MB; `init` is None in a warm environment."""
+
+    request_id: str
+    environment: str
+    started: float
+    duration: float
+    memory_size: int
+    memory_used: int
+    log: str = ""
+    init: float | None = None
+    error: FunctionError | None = None
+
+    @property
+    def billed(self) -> int:
+        """Milliseconds as Lambda bills them: rounded up, loading included."""
+        return math.ceil(self.duration + (self.init or 0))
+
+    @property
+    def status(self) -> str:
+        """`success`, `timeout` or `error`."""
+        if self.error is None:
+            return "success"
+        return "timeout" if self.error.type == TIMED_OUT else "error"
+
+
+@dataclass(slots=True)
+class RunningInvocation:
+    """An invocation that has started: its answer as it arrives, and its report once it is over."""
+
+    function: str
+    event: Event
+    answer: Answer
+    report: asyncio.Task[InvocationReport]

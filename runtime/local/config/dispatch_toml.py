@@ -18,36 +18,49 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from runtime.local.function import AsyncSettings, Function, FunctionSettingError, UrlSettings
+from runtime.local.function import AsyncSettings, FunctionConfig, FunctionSettingError, UrlSettings
 
 T = TypeVar("T")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file as a mapping; raise `FunctionSettingError` if it is not TOML."""
+    """Read the file.
+
+    Raises:
+        FunctionSettingError: it is not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FunctionSettingError(f"{path}: {error}") from error
 
 
-def functions(settings: Mapping[str, Any], folder: Path, defaults: Function) -> list[Function]:
-    """The functions that a file describes; what one leaves open is as in `defaults`."""
+def functions(settings: Mapping[str, Any], folder: Path, defaults: FunctionConfig) -> list[FunctionConfig]:
+    """Return the functions that a file describes.
+
+    Args:
+        settings: the file as `read` returns it.
+        folder: the file's folder, to which paths are relative.
+        defaults: the settings that a function's table leaves out.
+
+    Raises:
+        FunctionSettingError: a key or a value is wrong; the message names its place.
+    """
     tables = settings.get("functions", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise FunctionSettingError("[functions.NAME] is a table for each function")
+        raise FunctionSettingError("[functions] must have a table for each function: [functions.NAME]")
     return [_function(name, table, folder, defaults) for name, table in tables.items()]
 
 
-def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: Function) -> Function:
+def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: FunctionConfig) -> FunctionConfig:
     unknown = sorted(set(table) - set(READERS))
     if unknown:
-        raise FunctionSettingError(f"[functions.{name}] has no {unknown[0]!r}; it has: {', '.join(READERS)}")
+        raise FunctionSettingError(f"[functions.{name}]: unknown key {unknown[0]!r}; known keys: {', '.join(READERS)}")
     changes: dict[str, Any] = {"name": name}
     for key, value in table.items():
-        field, read_value = READERS[key]
+        setting, read_value = READERS[key]
         try:
-            changes[field] = read_value(value, folder)
+            changes[setting] = read_value(value, folder)
         except (TypeError, ValueError) as error:
             raise FunctionSettingError(f"[functions.{name}] {key}: {error}") from error
     if "environment" in changes:
@@ -65,13 +78,13 @@ def _is(kind: type) -> Callable[[Any, Path], Any]:
     def check(value: Any, _folder: Path) -> Any:
         allowed = (int, float) if kind is float else (kind,)
         if not isinstance(value, allowed) or isinstance(value, bool):
-            raise TypeError(f"it is {WORDS[kind]}, not {value!r}")
+            raise TypeError(f"must be {KINDS[kind]}, not {value!r}")
         return value
 
     return check
 
 
-WORDS: Final = {str: "text", int: "a whole number", float: "a number"}
+KINDS: Final = {str: "text", int: "a whole number", float: "a number"}
 
 
 def _folder(value: str, folder: Path) -> Path:
@@ -81,22 +94,22 @@ def _folder(value: str, folder: Path) -> Path:
 def _command(value: str, folder: Path) -> tuple[str, ...]:
     path = (folder / value).resolve()
     if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+        raise ValueError(f"no such file: {path}")
     return (str(path),)
 
 
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"it is a table, not {value!r}")
+        raise TypeError(f"must be a table, not {value!r}")
     return value
 
 
-def _made(kind: type[T], value: Any) -> T:
-    """An object of the table's keys."""
+def _object(kind: type[T], value: Any) -> T:
+    """Make an object from the keys of a table."""
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     unknown = [key for key in _table(value) if key not in known]
     if unknown:
-        raise TypeError(f"it has no {unknown[0]!r}; it has: {', '.join(known)}")
+        raise TypeError(f"unknown key {unknown[0]!r}; known keys: {', '.join(known)}")
     return kind(**value)
 
 
@@ -107,14 +120,14 @@ def _environment(value: Mapping[str, Any], _folder: Path) -> dict[str, str]:
 def _url(value: Any, _folder: Path) -> UrlSettings | None:
     if isinstance(value, bool):
         return UrlSettings() if value else None
-    return _made(UrlSettings, value)
+    return _object(UrlSettings, value)
 
 
 def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:
-    return _made(AsyncSettings, value)
+    return _object(AsyncSettings, value)
 
 
-#: Key in the file: the setting it is, and what reads it.
+#: The setting that each key stands for, and what reads its value.
 READERS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
     "handler": ("handler", _is(str)),
     "root": ("root", _folder),

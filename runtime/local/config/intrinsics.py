@@ -1,4 +1,4 @@
-"""CloudFormation's YAML tags and functions, as far as they can be known without an account."""
+"""CloudFormation's YAML tags and intrinsic functions, as far as their values are known without an account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from runtime.local.function import ACCOUNT, FunctionSettingError, region
+from runtime.local.function import ACCOUNT, FunctionSettingError, default_region
 
 
 class Loader(yaml.SafeLoader):
@@ -27,7 +27,7 @@ def _short_tag(loader: Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     elif isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)
     else:
-        raise yaml.constructor.ConstructorError(problem=f"!{suffix} takes no {type(node).__name__}")
+        raise yaml.constructor.ConstructorError(problem=f"!{suffix} cannot be used with a {type(node).__name__}")
     return {name: value}
 
 
@@ -35,18 +35,22 @@ Loader.add_multi_constructor("!", _short_tag)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A template as a mapping; JSON is YAML too."""
+    """Read a template; JSON is YAML too.
+
+    Raises:
+        FunctionSettingError: the file is neither, or not a template.
+    """
     try:
         template = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - it is a safe loader
     except (OSError, yaml.YAMLError) as error:
         raise FunctionSettingError(f"{path}: {error}") from error
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
-        raise FunctionSettingError(f"{path}: a template has Resources; this one has none")
+        raise FunctionSettingError(f"{path} is not a template: it has no Resources")
     return template
 
 
 class Resolver:
-    """Works out values; what can't be known here becomes the name it goes by, and is noted in `unknown`."""
+    """Works out values. A value that is not known here becomes its own name, which `unknown` lists."""
 
     def __init__(self, template: Mapping[str, Any], arns: Mapping[str, str]) -> None:
         self._template = template
@@ -54,17 +58,17 @@ class Resolver:
         self.unknown: list[str] = []
         parameters = template.get("Parameters") or {}
         self._names: dict[str, Any] = {
-            "AWS::Region": region(),
+            "AWS::Region": default_region(),
             "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
             "AWS::StackName": "local",
-            "AWS::StackId": f"arn:aws:cloudformation:{region()}:{ACCOUNT}:stack/local/local",
+            "AWS::StackId": f"arn:aws:cloudformation:{default_region()}:{ACCOUNT}:stack/local/local",
             **{name: item["Default"] for name, item in parameters.items() if "Default" in item},
         }
 
     def value(self, node: Any) -> Any:
-        """The value of a node, everything inside it worked out."""
+        """Return the value of a node, with everything inside it."""
         if isinstance(node, list):
             return [self.value(item) for item in node]
         if not isinstance(node, dict):
@@ -79,21 +83,21 @@ class Resolver:
         return {key: self.value(item) for key, item in node.items()}
 
     def ref(self, name: str) -> Any:
-        """!Ref: a parameter's default, a pseudo parameter, or a resource by its logical name."""
+        """`!Ref`: a parameter's default, a pseudo parameter, or a resource's name."""
         if name in self._names:
             return self._names[name]
         resource = self._template["Resources"].get(name)
         return self._unknown(name) if resource is None or name not in self._arns else self._arns[name].rsplit(":", 1)[1]
 
     def get_att(self, argument: Any) -> Any:
-        """!GetAtt: the ARN of a function, else a name."""
+        """`!GetAtt`: the ARN of a function, else a name."""
         resource, attribute = argument if isinstance(argument, list) else str(argument).split(".", 1)
         if attribute == "Arn" and resource in self._arns:
             return self._arns[resource]
         return self._unknown(f"{resource}.{attribute}")
 
     def sub(self, argument: Any) -> str:
-        """!Sub, with a mapping or without."""
+        """`!Sub`, with a mapping or without."""
         text, more = (argument[0], self.value(argument[1])) if isinstance(argument, list) else (argument, {})
 
         def replaced(match: re.Match[str]) -> str:
@@ -107,22 +111,22 @@ class Resolver:
         return re.sub(r"\$\{([^}]+)\}", replaced, text)
 
     def join(self, argument: Any) -> str:
-        """!Join."""
+        """`!Join`."""
         separator, items = argument
         return str(separator).join(str(item) for item in self.value(items))
 
     def select(self, argument: Any) -> Any:
-        """!Select."""
+        """`!Select`."""
         index, items = argument
         return self.value(items)[int(index)]
 
     def split(self, argument: Any) -> list[str]:
-        """!Split."""
+        """`!Split`."""
         separator, text = argument
         return str(self.value(text)).split(separator)
 
     def find_in_map(self, argument: Any) -> Any:
-        """!FindInMap."""
+        """`!FindInMap`."""
         name, first, second = (str(self.value(item)) for item in argument[:3])
         try:
             return self.value(self._template["Mappings"][name][first][second])

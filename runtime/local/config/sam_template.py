@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from runtime.local.config.intrinsics import Resolver, load
-from runtime.local.function import NAME, AsyncSettings, Function, FunctionSettingError, UrlSettings
+from runtime.local.function import (
+    NAME,
+    ON_DEMAND,
+    SNAP_START,
+    AsyncSettings,
+    FunctionConfig,
+    FunctionSettingError,
+    UrlSettings,
+)
 
 N = TypeVar("N", int, float)
 
@@ -18,14 +26,18 @@ URL_KIND: Final = "AWS::Lambda::Url"
 
 @dataclass(slots=True)
 class Template:
-    """What was read: the functions, and what the developer should know about the rest."""
+    """What a template describes: its functions, and notes for the developer about the rest."""
 
-    functions: list[Function] = field(default_factory=list)
+    functions: list[FunctionConfig] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def read(path: Path, defaults: Function) -> Template:
-    """The functions of a template, with `defaults` for what neither they nor the Globals say."""
+def read(path: Path, defaults: FunctionConfig) -> Template:
+    """Read a template; `defaults` are the settings that neither a function nor the Globals have.
+
+    Raises:
+        FunctionSettingError: the file is not a template.
+    """
     template = load(path)
     resources = {
         name: item
@@ -46,7 +58,7 @@ def read(path: Path, defaults: Function) -> Template:
                 replace(function, url=function.url or _separate_url(template, resolver, arns, logical))
             )
     if resolver.unknown:
-        found.notes.append(f"not known here, so their names stand for them: {', '.join(resolver.unknown)}")
+        found.notes.append(f"not known here, so set to their own names: {', '.join(resolver.unknown)}")
     return found
 
 
@@ -64,37 +76,43 @@ def _with_globals(template: Mapping[str, Any], resource: Mapping[str, Any]) -> d
     return merged
 
 
-def _function(name: str, properties: Mapping[str, Any], folder: Path, defaults: Function) -> Function:
+def _function(name: str, properties: Mapping[str, Any], folder: Path, defaults: FunctionConfig) -> FunctionConfig:
     runtime = str(properties.get("Runtime", ""))
-    code = properties.get("CodeUri") or properties.get("Code") or "."
-    if properties.get("PackageType") == "Image" or not isinstance(code, str):
-        raise FunctionSettingError("its code is not a folder here")
-    if properties.get("InlineCode"):
-        raise FunctionSettingError("its code is InlineCode, not a folder here")
-    if runtime and not runtime.startswith(("python", "provided", "custom")):
-        raise FunctionSettingError(f"the runtime {runtime} is not served; python and provided are")
-    root = (folder / code).resolve()
+    managed = runtime.startswith("python")
+    root = _root(properties, runtime, folder)
     bootstrap = root / "bootstrap"
     variables = (properties.get("Environment") or {}).get("Variables") or {}
+    snap_start = (properties.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
+    url = properties.get("FunctionUrlConfig")
     return replace(
         defaults,
         name=name,
         handler=str(properties.get("Handler", defaults.handler)),
         root=root,
-        # A function of the managed Python runtime takes (event, context).
-        convention="lambda" if runtime.startswith("python") else defaults.convention,
-        command=(str(bootstrap),) if not runtime.startswith("python") and bootstrap.is_file() else defaults.command,
+        # A function of the managed Python runtime is called with (event, context).
+        convention="lambda" if managed else defaults.convention,
+        command=(str(bootstrap),) if not managed and bootstrap.is_file() else defaults.command,
         environment={**{key: str(value) for key, value in variables.items()}, **defaults.environment},
         timeout=_number(properties, "Timeout", defaults.timeout),
         memory=_number(properties, "MemorySize", defaults.memory),
         concurrency=_number(properties, "ReservedConcurrentExecutions", defaults.concurrency),
         description=str(properties.get("Description", "")),
-        initialization="snap-start"
-        if (properties.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
-        else "on-demand",
-        url=_url(properties["FunctionUrlConfig"]) if properties.get("FunctionUrlConfig") else None,
+        initialization=SNAP_START if snap_start else ON_DEMAND,
+        url=_url(url) if url else None,
         asynchronous=_asynchronous(properties.get("EventInvokeConfig") or {}),
     )
+
+
+def _root(properties: Mapping[str, Any], runtime: str, folder: Path) -> Path:
+    """Return the folder with the function's code."""
+    code = properties.get("CodeUri") or properties.get("Code") or "."
+    if properties.get("PackageType") == "Image" or not isinstance(code, str):
+        raise FunctionSettingError("its code is not in a local folder")
+    if properties.get("InlineCode"):
+        raise FunctionSettingError("its code is InlineCode, not in a local folder")
+    if runtime and not runtime.startswith(("python", "provided", "custom")):
+        raise FunctionSettingError(f"the runtime {runtime} is not served; only python and provided are")
+    return (folder / code).resolve()
 
 
 def _number(properties: Mapping[str, Any], name: str, default: N) -> N:
@@ -102,7 +120,7 @@ def _number(properties: Mapping[str, Any], name: str, default: N) -> N:
     try:
         return default if value is None else type(default)(value)
     except (TypeError, ValueError):
-        raise FunctionSettingError(f"its {name} is {value!r}, which is no number") from None
+        raise FunctionSettingError(f"its {name} is not a number: {value!r}") from None
 
 
 def _url(settings: Mapping[str, Any]) -> UrlSettings:
@@ -122,7 +140,7 @@ def _separate_url(
 
 
 def _asynchronous(settings: Mapping[str, Any]) -> AsyncSettings:
-    """Destinations are AWS resources, so only functions among them are served."""
+    """Read retries and destination. Destinations are AWS resources, so only functions among them are served."""
     retries = _number(settings, "MaximumRetryAttempts", AsyncSettings().retries)
     age = _number(settings, "MaximumEventAgeInSeconds", float(AsyncSettings().maximum_age))
     destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")

@@ -1,8 +1,8 @@
-"""An execution environment: one process and the Runtime API it talks to, serving one invocation at a time.
+"""An execution environment: one process and its Runtime API, for one invocation at a time.
 
-The memory limit is kept by looking at the resident memory of the process and its children every 50 ms while an event
-is handled, and killing them when it is above the limit. A limit of the kernel's own (RLIMIT_AS) counts address space,
-of which threads and memory maps take far more than memory, so it would end programs that Lambda lets live.
+The memory limit is enforced by reading the resident memory of the process and its children every 50 ms while an event
+is handled, and by killing them when it is above the limit. A limit of the kernel's own (RLIMIT_AS) counts address
+space, of which threads and memory maps take far more than memory: it would end programs that run well on Lambda.
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
-from runtime.local.environments import log_lines as words
-from runtime.local.environments.log_lines import LogLine, Report
+from runtime.local.environments import log_lines
+from runtime.local.environments.log_lines import LogLine, WriteLog
 from runtime.local.environments.process import Process
-from runtime.local.environments.process_tree import belongs_to
+from runtime.local.environments.process_tree import owns_connection
 from runtime.local.environments.variables import variables
-from runtime.local.function import Function
-from runtime.local.invocation import Answer, Event, FunctionError
-from runtime.local.runtime_api.server import RuntimeApi
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import TIMED_OUT, Answer, Event, FunctionError, InvocationReport
+from runtime.local.runtime_api.server import RuntimeApiServer
+from runtime.local.runtime_api.session import RuntimeSession
 
-#: How long a function may take to load before it is started once more on the event's time (AWS documentation).
+#: Seconds that a function may take to load before it is started once more on the event's time (AWS documentation).
 INIT_LIMIT: Final = 10.0
-#: How often memory is looked at while an event is handled.
+#: Seconds between two readings of the memory.
 MEMORY_INTERVAL: Final = 0.05
-#: How long a process that can't go on may take to end by itself and say why.
+#: Seconds in which a process that cannot go on may end by itself and report why.
 LAST_WORDS: Final = 0.5
 #: The deadline, in seconds from now, of a function that is being debugged.
 UNLIMITED: Final = 24 * 3600.0
 MEGABYTE: Final = 1024 * 1024
-
-WriteLog: TypeAlias = Callable[[LogLine], None]
 
 
 class Phase(Enum):
@@ -48,7 +45,7 @@ class Phase(Enum):
 
 
 class StartFailed(Exception):
-    """The environment could not be started; `error` is what the event's caller is told."""
+    """The environment could not be started; `error` is what the caller of its event gets."""
 
     def __init__(self, error: FunctionError) -> None:
         super().__init__(error.message)
@@ -56,184 +53,200 @@ class StartFailed(Exception):
 
 
 @dataclass(slots=True)
-class Usage:
-    """What the first event in an environment owes to its start: init in milliseconds, seconds off its own time."""
+class StartTime:
+    """What the start took: `init` milliseconds of its own, and `borrowed` seconds of the first event's timeout."""
 
     init: float | None = None
-    late: float = 0.0
+    borrowed: float = 0.0
 
 
-class Environment:
-    """Start it, hand it one event at a time, stop it."""
+class LocalEnvironment:
+    """One execution environment; its process is started for its first event.
 
-    def __init__(self, function: Function, write_log: WriteLog) -> None:
+    Attributes:
+        id: the name of its log stream.
+        created: seconds since the epoch.
+        invocations: how many events it was given.
+        memory: the largest resident memory so far, in bytes.
+        last_used: when it was last given an event, by the monotonic clock.
+        request_id: the event that it is handling, or an empty string.
+        has_deadline: whether its events have a deadline.
+    """
+
+    def __init__(self, function: FunctionConfig, write_log: WriteLog) -> None:
         self.function = function
-        self.id = words.log_stream()
+        self.id = log_lines.new_log_stream()
         self.phase = Phase.STARTING
         self.created = time.time()
         self.invocations = 0
         self.memory = 0
-        self._looked = 0.0
         self.last_used = 0.0
         self.request_id = ""
-        #: Whether events have a deadline.
-        self.limited = function.debug_port is None
+        self.has_deadline = function.debug_port is None
+        self._memory_read = 0.0
         self._write_log = write_log
         self._lines: list[str] = []
-        self._usage = Usage()
+        self._start_time = StartTime()
         self._process: Process | None = None
+        self._new_session()
 
     # -- start and stop
 
-    async def start(self, request_id: str) -> Process:
-        """Start the runtime and wait until it asks for an event; raise `StartFailed` when it does not.
+    def _new_session(self, *, restartable: bool = False) -> None:
+        """Make the Runtime API of a new process."""
+        self._session = RuntimeSession(self.function, restartable=restartable)
+        self._server = RuntimeApiServer(self._session, self._admit)
 
-        Loading may take 10 seconds. A function that takes longer is started once more, with the time of the event
-        that it was started for.
+    async def start(self, request_id: str) -> Process:
+        """Start the runtime and wait for its first poll.
+
+        Loading may take 10 seconds. A function that takes longer is started once more, within the timeout of the
+        event that it is started for.
+
+        Raises:
+            StartFailed: the runtime ended, reported an error or took too long.
         """
         self.request_id = request_id
         began = time.perf_counter()
-        process = await self._launch(INIT_LIMIT if self.limited else None)
+        process = await self._launch(INIT_LIMIT if self.has_deadline else None)
         if process is not None:
-            self._usage.init = _milliseconds(began)
+            self._start_time.init = _milliseconds_since(began)
             return process
-        self._say(words.init_report_line(_milliseconds(began), None))
+        self._log(log_lines.init_report_line(_milliseconds_since(began), None))
         await self._end_process()
+        self._new_session()
         began = time.perf_counter()
         process = await self._launch(self.function.timeout)
-        self._usage.late = time.perf_counter() - began
-        return process or await self._fail_start(words.timed_out(request_id, self.function.timeout), began)
+        self._start_time.borrowed = time.perf_counter() - began
+        return process or await self._fail_start(log_lines.timed_out(request_id, self.function.timeout), began)
 
     async def _launch(self, limit: float | None) -> Process | None:
+        """Start a process; None if it does not poll within the limit, in seconds."""
         began = time.perf_counter()
-        self._api = RuntimeApi(self.function)
-        environment = variables(self.function, await self._api.start(), self.id)
+        environment = variables(self.function, await self._server.listen(), self.id)
         try:
             process = self._process = await Process.start(self.function, environment, self._write)
         except OSError as error:
-            return await self._fail_start(FunctionError.make("Runtime.InvalidEntrypoint", str(error)), began)
-        self._api.admit = self._admit
-        started = self._api.started
+            return await self._fail_start(FunctionError.of("Runtime.InvalidEntrypoint", str(error)), began)
+        started = self._session.started
         if not await first_of(limit, started, process.exited):
             return None
-        failure = started.result() if started.done() else words.exited(self.request_id, process.how_it_ended())
+        failure = started.result() if started.done() else log_lines.exited(self.request_id, process.exit_reason())
         return process if failure is None else await self._fail_start(failure, began)
 
     def _admit(self, port: int) -> bool:
-        own = self._process is None or belongs_to(self._process.pid, port, self._api.port)
+        own = self._process is None or owns_connection(self._process.pid, port, self._server.port)
         if not own:
-            self._say("a process of another environment called this one's Runtime API, and was refused")
+            self._log("a process of another environment called this one's Runtime API, and was refused")
         return own
 
     async def _fail_start(self, error: FunctionError, began: float) -> NoReturn:
         if self._process is not None:
             await first_of(LAST_WORDS, self._process.exited)
         await self.stop()
-        self._say(words.init_report_line(_milliseconds(began), error))
+        self._log(log_lines.init_report_line(_milliseconds_since(began), error))
         raise StartFailed(error)
 
     async def _end_process(self, grace: float = 0.0) -> None:
         if self._process is not None:
             await self._process.stop(grace)
             self._process = None
-        await self._api.close()
+        await self._server.close()
 
     async def stop(self, grace: float = 0.0) -> None:
-        """End the runtime: SIGTERM, and SIGKILL after so many seconds."""
+        """End the runtime: SIGTERM, and SIGKILL after the grace period, in seconds."""
         if self.phase is not Phase.STOPPED:
             self.phase = Phase.STOPPED
             await self._end_process(grace)
 
     @property
     def alive(self) -> bool:
-        """Whether it can take an event now or later."""
+        """Whether it can be given an event, now or later."""
         return self.phase in {Phase.STARTING, Phase.BUSY} or self.usable
 
     @property
     def usable(self) -> bool:
-        """Whether it waits for an event."""
+        """Whether it is waiting for an event."""
         return self.phase is Phase.IDLE and self._process is not None and not self._process.exited.done()
 
     def reserve(self) -> None:
-        """It is going to get an event."""
+        """Keep it for the event that it is about to be given."""
         if self.phase is Phase.IDLE:
             self.phase = Phase.BUSY
         self.last_used = time.monotonic()
 
     # -- one invocation
 
-    async def run(self, event: Event, answer: Answer) -> Report:
-        """Serve one event, in a new process if there is none yet."""
+    async def run(self, event: Event, answer: Answer) -> InvocationReport:
+        """Handle one event, in a new process if there is none yet."""
         try:
-            return await self.handle(event, answer, self._process or await self.start(event.request_id))
+            return await self._handle(event, answer, self._process or await self.start(event.request_id))
         except StartFailed as failed:
             answer.finish(failed.error)
-            return replace(self._report(event, time.time(), 0.0, None), error=failed.error, log=self._log())
+            return replace(self._report(event, time.time(), 0.0, None), error=failed.error, log=self._log_text())
         finally:
-            # Only the first word counts: this one is for a platform that is stopped in the middle.
-            answer.finish(words.exited(event.request_id, "the platform was stopped"))
+            # Has an effect only if the platform is stopped in the middle of an event.
+            answer.finish(log_lines.exited(event.request_id, "the platform was stopped"))
 
-    async def handle(self, event: Event, answer: Answer, process: Process) -> Report:
-        """See one event through until the runtime asks for the next one, or is gone; the answer comes in `answer`."""
+    async def _handle(self, event: Event, answer: Answer, process: Process) -> InvocationReport:
+        """Give the runtime one event, and wait until it asks for the next one or has ended."""
         self.phase, self.request_id = Phase.BUSY, event.request_id
         self.invocations += 1
-        usage, self._usage = self._usage, Usage()
-        self._say(words.start_line(event.request_id))
+        start_time, self._start_time = self._start_time, StartTime()
+        self._log(log_lines.start_line(event.request_id))
         began, started = time.perf_counter(), time.time()
-        await self._see_through(event, answer, process, self.function.timeout - usage.late)
-        duration = _milliseconds(began) + usage.late * 1000
-        self._say(words.end_line(event.request_id))
-        report = replace(self._report(event, started, duration, usage.init), error=answer.error)
-        self._say(words.report_line(report))
-        report = replace(report, log=self._log())
+        await self._exchange(event, answer, process, self.function.timeout - start_time.borrowed)
+        duration = _milliseconds_since(began) + start_time.borrowed * 1000
+        self._log(log_lines.end_line(event.request_id))
+        report = replace(self._report(event, started, duration, start_time.init), error=answer.error)
+        self._log(log_lines.report_line(report))
+        report = replace(report, log=self._log_text())
         self.request_id = ""
         self._lines.clear()
         return report
 
-    def _report(self, event: Event, started: float, duration: float, init: float | None) -> Report:
+    def _report(self, event: Event, started: float, duration: float, init: float | None) -> InvocationReport:
         size, used = self.function.memory, math.ceil(self.memory / MEGABYTE)
-        return Report(event.request_id, self.id, started, duration, size, used, init=init)
+        return InvocationReport(event.request_id, self.id, started, duration, size, used, init=init)
 
-    def _log(self) -> str:
-        return "".join(f"{line}\n" for line in self._lines)
-
-    async def _see_through(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
-        allowed = allowed if self.limited else UNLIMITED
-        self._api.deliver(event, int((time.time() + allowed) * 1000), answer)
-        failure = await self._watch(event.request_id, process, time.monotonic() + allowed)
+    async def _exchange(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
+        allowed = allowed if self.has_deadline else UNLIMITED
+        self._session.deliver(event, int((time.time() + allowed) * 1000), answer)
+        failure = await self._wait_for_poll(event.request_id, process, time.monotonic() + allowed)
         if failure is None:
             process.drain_log()
             self.phase = Phase.IDLE
             return
         await self.stop()
-        if failure.type == "Sandbox.Timedout":
-            self._say(f"{_now()} {event.request_id} Task timed out after {self.function.timeout:.2f} seconds")
+        if failure.type == TIMED_OUT:
+            now = log_lines.timestamp()
+            self._log(f"{now} {event.request_id} Task timed out after {self.function.timeout:.2f} seconds")
         elif not answer.finished:
-            self._say(failure.message)
+            self._log(failure.message)
         answer.finish(failure)
 
-    async def _watch(self, request_id: str, process: Process, deadline: float) -> FunctionError | None:
+    async def _wait_for_poll(self, request_id: str, process: Process, deadline: float) -> FunctionError | None:
         """Wait for the next poll; return why there will be none."""
-        ended, idle = process.exited, self._api.idle
+        ended, idle = process.exited, self._session.idle
         while not idle.done():
             left = deadline - time.monotonic()
             if left <= 0:
-                return words.timed_out(request_id, self.function.timeout)
+                return log_lines.timed_out(request_id, self.function.timeout)
             await first_of(min(left, MEMORY_INTERVAL), idle, ended)
-            self._look_at_memory(process)
+            self._read_memory(process)
             if self.memory > self.function.memory * MEGABYTE:
-                return words.out_of_memory(request_id)
-            if self._api.stuck:
+                return log_lines.out_of_memory(request_id)
+            if self._session.broken_off:
                 await first_of(LAST_WORDS, ended)
-                return words.exited(request_id, "the answer broke off")
+                return log_lines.exited(request_id, "the answer broke off")
             if ended.done() and not idle.done():
-                return words.exited(request_id, process.how_it_ended())
+                return log_lines.exited(request_id, process.exit_reason())
         return None
 
-    def _look_at_memory(self, process: Process) -> None:
+    def _read_memory(self, process: Process) -> None:
         now = time.monotonic()
-        if now - self._looked >= MEMORY_INTERVAL:
-            self._looked = now
+        if now - self._memory_read >= MEMORY_INTERVAL:
+            self._memory_read = now
             self.memory = max(self.memory, process.memory())
 
     # -- the log
@@ -242,19 +255,19 @@ class Environment:
         self._lines.append(text)
         self._write_log(LogLine(self.function.name, self.id, self.request_id, time.time(), text, platform))
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
+        """Write a line of the platform's own."""
         self._write(text, platform=True)
+
+    def _log_text(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines)
 
 
 async def first_of(limit: float | None, *futures: asyncio.Future[Any]) -> bool:
-    """Wait for one of the futures; return whether one came within the limit, in seconds."""
+    """Wait for one of the futures; return whether one was done within the limit, in seconds."""
     done, _ = await asyncio.wait(futures, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
     return bool(done)
 
 
-def _milliseconds(since: float) -> float:
-    return (time.perf_counter() - since) * 1000
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _milliseconds_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000

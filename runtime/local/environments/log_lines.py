@@ -1,18 +1,29 @@
-"""What the platform writes into a function's log, in Lambda's words: START, END, REPORT and what went wrong."""
+"""What the platform writes into a function's log, in Lambda's words: START, END, REPORT and what failed."""
 
 from __future__ import annotations
 
-import math
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
-from runtime.local.invocation import FunctionError
+from dispatch.protocol import LATEST
+from runtime.local.invocation import EXIT_ERROR, OUT_OF_MEMORY, TIMED_OUT, FunctionError, InvocationReport
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of a function's log; `request_id` is empty outside of invocations, `time` seconds since the epoch."""
+    """One line of a function's log.
+
+    Attributes:
+        function: the function's name.
+        environment: the environment's id, which is the name of its log stream.
+        request_id: empty outside of an invocation.
+        time: seconds since the epoch.
+        text: the line, without its end.
+        platform: whether the platform wrote it, not the function.
+    """
 
     function: str
     environment: str
@@ -22,50 +33,35 @@ class LogLine:
     platform: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How one invocation went. Durations are in milliseconds, memory in MB; `init` is None in a warm environment."""
-
-    request_id: str
-    environment: str
-    started: float
-    duration: float
-    memory_size: int
-    memory_used: int
-    log: str = ""
-    init: float | None = None
-    error: FunctionError | None = None
-
-    @property
-    def billed(self) -> int:
-        """Milliseconds as Lambda bills them: rounded up, loading included."""
-        return math.ceil(self.duration + (self.init or 0))
-
-    @property
-    def status(self) -> str:
-        """`success`, `timeout` or `error`."""
-        if self.error is None:
-            return "success"
-        return "timeout" if self.error.type == "Sandbox.Timedout" else "error"
+WriteLog: TypeAlias = Callable[[LogLine], None]
 
 
-def log_stream() -> str:
-    """A new log stream's name, which is also what an environment is called by."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
+def discard_log(_line: LogLine) -> None:
+    """Write the log nowhere."""
+
+
+def new_log_stream() -> str:
+    """Return a name for a new log stream, which is also the id of its environment."""
+    return f"{datetime.now(UTC):%Y/%m/%d}/[{LATEST}]{secrets.token_hex(16)}"
+
+
+def timestamp() -> str:
+    """Return the time as Lambda writes it: 2024-05-04T03:02:01.000Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def start_line(request_id: str) -> str:
-    """The first line of an invocation."""
-    return f"START RequestId: {request_id} Version: $LATEST"
+    """Return the first line of an invocation."""
+    return f"START RequestId: {request_id} Version: {LATEST}"
 
 
 def end_line(request_id: str) -> str:
-    """The line after the function's last one."""
+    """Return the line after the function's last one."""
     return f"END RequestId: {request_id}"
 
 
-def report_line(report: Report) -> str:
-    """The closing line; what is not known or did not happen is left out."""
+def report_line(report: InvocationReport) -> str:
+    """Return the last line of an invocation; a field that is not known is left out."""
     fields = [
         f"REPORT RequestId: {report.request_id}",
         f"Duration: {report.duration:.2f} ms",
@@ -80,24 +76,22 @@ def report_line(report: Report) -> str:
 
 
 def init_report_line(duration: float, error: FunctionError | None) -> str:
-    """The line about a function that did not load; without an error it did not load in time."""
+    """Return the line about a function that did not load; without an error it did not load in time."""
     outcome = f"Status: error\tError Type: {error.type}" if error else "Status: timeout"
     return f"INIT_REPORT Init Duration: {duration:.2f} ms\tPhase: init\t{outcome}"
 
 
 def timed_out(request_id: str, seconds: float) -> FunctionError:
-    """What a caller gets whose event took too long."""
-    message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
-    return FunctionError.make("Sandbox.Timedout", message)
+    """Return the error of an event that took too long."""
+    return FunctionError.of(TIMED_OUT, f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds")
 
 
-def exited(request_id: str, how: str) -> FunctionError:
-    """What a caller gets whose runtime ended in the middle of its event."""
-    return FunctionError.make("Runtime.ExitError", f"RequestId: {request_id} Error: {how}")
+def exited(request_id: str, reason: str) -> FunctionError:
+    """Return the error of an event whose runtime ended before it had answered."""
+    return FunctionError.of(EXIT_ERROR, f"RequestId: {request_id} Error: {reason}")
 
 
 def out_of_memory(request_id: str) -> FunctionError:
-    """What a caller gets whose function took more memory than it has."""
-    return FunctionError.make(
-        "Runtime.OutOfMemory", f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
-    )
+    """Return the error of an event whose function used more memory than it has."""
+    message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+    return FunctionError.of(OUT_OF_MEMORY, message)

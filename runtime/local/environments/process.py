@@ -7,23 +7,20 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from runtime.local.environments.log_pipe import LogPipe, Write
-from runtime.local.function import Function
+from runtime.local.environments.log_pipe import LogPipe, WriteText
+from runtime.local.environments.process_tree import resident_memory
+from runtime.local.function import FunctionConfig
 
-#: The runtime that serves a function that names none.
+#: The runtime of a function that names none.
 OWN_RUNTIME: Final = (sys.executable, "-P", "-m", "runtime")
-#: Between SIGTERM and SIGKILL: what Lambda allows with an external extension (2 s).
+#: Seconds between SIGTERM and SIGKILL: what Lambda allows with an external extension.
 GRACE: Final = 2.0
 
-PROC: Final = Path("/proc")
-PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
-
-def command(function: Function) -> tuple[str, ...]:
-    """What starts a function's runtime; with a debug port it waits there for a debugger (debugpy) first."""
+def command(function: FunctionConfig) -> tuple[str, ...]:
+    """Return the command that starts a function's runtime, under debugpy if the function has a debug port."""
     if function.command:
         return tuple(function.command)
     if function.debug_port is None:
@@ -34,7 +31,7 @@ def command(function: Function) -> tuple[str, ...]:
 
 
 class Process:
-    """A started runtime, whose output goes to `write` a line at a time."""
+    """A running runtime; `start` starts one. `exited` resolves to its status."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: LogPipe) -> None:
         self._process = process
@@ -43,39 +40,39 @@ class Process:
         self.exited: asyncio.Future[int] = asyncio.ensure_future(process.wait())
 
     @classmethod
-    async def start(cls, function: Function, environment: Mapping[str, str], write: Write) -> Process:
-        """Start it; raise `OSError` if its program can't be run."""
-        log = LogPipe(write)
+    async def start(cls, function: FunctionConfig, environment: Mapping[str, str], write: WriteText) -> Process:
+        """Start a function's runtime; `write` gets each line of its output.
+
+        Raises:
+            OSError: its program cannot be run.
+        """
+        log = LogPipe.open(write)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command(function),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log.writer,
                 stderr=log.writer,
-                cwd=function.root,
+                cwd=function.folder,
                 env=environment,
                 start_new_session=True,
             )
         except BaseException:
             log.close()
             raise
-        log.started()
+        log.close_writer()
         return cls(process, log)
 
     def drain_log(self) -> None:
-        """Pass on all that the process wrote until now."""
+        """Pass on everything that the process wrote until now."""
         self._log.drain()
 
-    def kill(self) -> None:
-        """SIGKILL for the process and its children."""
-        self._signal(signal.SIGKILL)
-
     async def stop(self, grace: float = GRACE) -> None:
-        """SIGTERM, then SIGKILL after a grace period; what the children left running ends too."""
+        """Send SIGTERM, then SIGKILL after the grace period; the children end too."""
         if not self.exited.done():
             self._signal(signal.SIGTERM)
             await asyncio.wait({self.exited}, timeout=grace)
-        self.kill()
+        self._signal(signal.SIGKILL)
         await self.exited
         self._log.close()
 
@@ -83,39 +80,18 @@ class Process:
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
-            # No process is left in the session; macOS says PermissionError for zombies.
+            # No process is left in the session; macOS raises PermissionError for zombies.
             return
 
-    def how_it_ended(self) -> str:
-        """The exit as the platform words it."""
+    def exit_reason(self) -> str:
+        """Return how the process ended, in Lambda's words."""
         status = self.exited.result()
         if status < 0:
             return f"Runtime exited with error: signal: {(signal.strsignal(-status) or str(-status)).lower()}"
-        return (
-            f"Runtime exited with error: exit status {status}"
-            if status
-            else "Runtime exited without providing a reason"
-        )
+        if status:
+            return f"Runtime exited with error: exit status {status}"
+        return "Runtime exited without providing a reason"
 
     def memory(self) -> int:
-        """Resident memory of the process and its children, in bytes; 0 where the system does not tell (no /proc)."""
-        return sum(_resident(pid) for pid in family(self.pid))
-
-
-def family(pid: int) -> list[int]:
-    """A process and its descendants; each thread has children of its own."""
-    found = [pid]
-    for parent in found:
-        for children in (PROC / str(parent) / "task").glob("*/children"):
-            try:
-                found.extend(map(int, children.read_text().split()))
-            except OSError:
-                continue
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int((PROC / str(pid) / "statm").read_text().split()[1]) * PAGE
-    except (OSError, IndexError):
-        return 0
+        """Return the resident memory of the process and its children, in bytes; 0 on a system without `/proc`."""
+        return resident_memory(self.pid)

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Final
 
 import runtime
-from runtime.local.function import FOREIGN, Function, is_reserved, region
+from dispatch.protocol import LATEST
+from runtime.local.function import FunctionConfig, default_region, is_reserved
 
-#: Set unless the developer or the function says otherwise (AWS documentation, defined runtime environment variables).
+#: Set unless the developer or the function sets them (AWS documentation, defined runtime environment variables).
 DEFAULTS: Final = {"LANG": "en_US.UTF-8", "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_LAMBDA_LOG_FORMAT": "Text"}
-#: What signs requests that nobody checks; only where the developer has no credentials at all.
+#: Taken out of the developer's environment besides the reserved ones: the name of another handler, the server's secret.
+WITHHELD: Final = frozenset({"HANDLER", "DISPATCH_SERVE_TOKEN"})
+#: Credentials for requests that are never checked; set only where the developer has none at all.
 PLACEHOLDERS: Final = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -27,40 +30,40 @@ CREDENTIAL_SOURCES: Final = (
 
 
 def variables(
-    function: Function, api_address: str, stream: str, own: Mapping[str, str] | None = None
+    function: FunctionConfig, api_address: str, log_stream: str, own: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The developer's environment, Lambda's reserved variables, and the function's own, the last one winning.
+    """Return the developer's environment, Lambda's reserved variables and the function's own; the last one wins.
 
-    What would speak for another function or another Runtime API is taken out of the developer's environment (`own`).
+    Variables of another function or another Runtime API are left out of the developer's environment (`own`).
     """
     own = os.environ if own is None else own
-    inherited = {name: value for name, value in own.items() if not is_reserved(name) and name not in FOREIGN}
+    inherited = {name: value for name, value in own.items() if not is_reserved(name) and name not in WITHHELD}
     return {
         **DEFAULTS,
         **inherited,
         **_credentials(own),
-        **reserved(function, api_address, stream),
+        **reserved(function, api_address, log_stream),
         **({"HANDLER_CONVENTION": function.convention} if function.convention else {}),
         **function.environment,
     }
 
 
-def reserved(function: Function, api_address: str, stream: str) -> dict[str, str]:
-    """What Lambda itself tells a runtime. `AWS_EXECUTION_ENV` stays unset, as on its OS-only runtimes."""
-    where = function.region or region()
+def reserved(function: FunctionConfig, api_address: str, log_stream: str) -> dict[str, str]:
+    """Return the variables that Lambda sets. `AWS_EXECUTION_ENV` stays unset, as in its OS-only runtimes."""
+    region = function.region or default_region()
     return {
         "AWS_LAMBDA_RUNTIME_API": api_address,
         "_HANDLER": function.handler,
-        "LAMBDA_TASK_ROOT": str(function.root),
+        "LAMBDA_TASK_ROOT": str(function.folder),
         "LAMBDA_RUNTIME_DIR": str(Path(runtime.__file__ or "").parent),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_INITIALIZATION_TYPE": function.initialization,
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-        "AWS_REGION": where,
-        "AWS_DEFAULT_REGION": where,
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
         "TZ": ":UTC",
     }
 

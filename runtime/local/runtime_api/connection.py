@@ -9,18 +9,18 @@ from typing import Final, TypeAlias, cast
 
 import h11
 
-#: Headers and trailers up to this size are taken; more is status 431. AWS's emulator takes 1 MiB (Go's default).
+#: Bytes of headers or trailers that are accepted; more is status 431. AWS's emulator accepts 1 MiB (Go's default).
 HEADER_LIMIT: Final = 1024 * 1024
-#: How long a peer may go on sending after it was refused, in seconds.
+#: Seconds that a peer may go on sending after it was refused.
 LINGER: Final = 1.0
-#: What may have arrived and not been looked at before the peer has to wait: what asyncio reads at once.
+#: Bytes that may have arrived unread before the peer has to wait: what asyncio reads at once.
 UNREAD_LIMIT: Final = 256 * 1024
 
-Headers: TypeAlias = Iterable[tuple[str, str | bytes]]
+HeaderPairs: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 
-class Gone(Exception):
-    """The runtime closed the connection, or broke off in the middle of a request; `status` is what it may be told."""
+class ConnectionBroken(Exception):
+    """The peer closed the connection, or broke off in the middle of a request; `status` is the answer, if any."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Gone(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """The server's side of one connection; `accept` is called with it once it is open."""
+    """The server's side of one connection; `accept` is called with it as soon as it is open."""
 
     def __init__(self, accept: Callable[[Connection], None]) -> None:
         self._accept = accept
@@ -36,18 +36,18 @@ class Connection(asyncio.Protocol):
         self._more: asyncio.Future[None] | None = None
         self._unread = 0
         self.trailers: dict[str, str] = {}
-        #: Resolves when the peer closes.
+        #: Resolves when the peer closes the connection.
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # -- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is open."""
+        """Start to serve an open connection."""
         self._transport = cast(asyncio.Transport, transport)
         self._accept(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived; a request that comes early is kept for later."""
+        """Keep the bytes that arrived, also those of a request that comes early."""
         if self._http.their_state is not h11.ERROR:
             self._http.receive_data(data)
             self._unread += len(data)
@@ -56,12 +56,12 @@ class Connection(asyncio.Protocol):
             self._wake()
 
     def eof_received(self) -> bool:
-        """The peer sends no more; it may still listen."""
+        """Note that the peer sends no more; it may still be reading."""
         self._close_reading()
         return True
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
         self._close_reading()
 
     def _close_reading(self) -> None:
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
 
-    # -- ours
+    # -- the server's side
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         return host, port
 
     async def request(self) -> h11.Request | None:
-        """The next request's head; None when there is none to come."""
+        """Return the head of the next request; None if there will be none."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         if self._http.our_state is not h11.IDLE:
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         return event if isinstance(event, h11.Request) else None
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The request's body as it arrives; afterwards `trailers` holds what followed it."""
+        """Iterate over the request's body as it arrives; afterwards `trailers` holds what followed it."""
         self.trailers = {}
         while True:
             event = await self._event()
@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
                 self._resume()
                 return
             if not isinstance(event, h11.Data):
-                raise Gone("the connection was closed before the request was complete")
+                raise ConnectionBroken("the connection was closed before the request was complete")
             yield bytes(event.data)
 
     async def _event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise Gone(str(error), error.error_status_hint) from error
+                raise ConnectionBroken(str(error), error.error_status_hint) from error
             if event is not h11.NEED_DATA:
                 return event
             if self._http.they_are_waiting_for_100_continue:
@@ -122,8 +122,8 @@ class Connection(asyncio.Protocol):
         self._unread = 0
         self._transport.resume_reading()
 
-    def send(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer the request."""
+    def send(self, status: int, headers: HeaderPairs, body: bytes) -> None:
+        """Answer the request with these headers and this body."""
         pairs = [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in headers]
         pairs.append((b"Content-Length", b"%d" % len(body)))
         head = h11.Response(status_code=status, headers=pairs, reason=HTTPStatus(status).phrase.encode())
@@ -137,15 +137,15 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes | None) -> None:
         if self._transport.is_closing():
-            raise Gone("the connection is closed")
+            raise ConnectionBroken("the connection is closed")
         self._transport.write(data or b"")
 
-    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer a request that is not whole. The peer may still be sending: closing at once would lose the answer."""
+    async def refuse(self, status: int, headers: HeaderPairs, body: bytes) -> None:
+        """Answer a request that is incomplete, then wait: closing while the peer is sending would lose the answer."""
         if self.can_send:
             self.send(status, headers, body)
             await asyncio.wait({self.closed}, timeout=LINGER)
 
     def close(self) -> None:
-        """Close when all is written."""
+        """Close the connection once everything is written."""
         self._transport.close()

@@ -1,18 +1,18 @@
-"""What a runtime may call when: the states of the Runtime API side, as one table.
+"""The states of a runtime and of an extension, and which may follow which, as one table.
 
-A call that the table does not name for the present state is refused and changes nothing. The names of the states, and
-the wording of the refusal, are those that AWS's emulator puts on the wire.
+A request for a state that the table does not allow is refused and changes nothing. The names of the states and the
+wording of the refusals are those of AWS's emulator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 
-class State(Enum):
-    """Where a runtime is in its life; the value is the name that a refusal gives it."""
+class RuntimeState(Enum):
+    """Where a runtime is in its life; the value is its name in a refusal."""
 
     STARTED = "Started"
     RESTORE_READY = "RestoreReady"
@@ -26,77 +26,76 @@ class State(Enum):
     RESTORE_ERROR = "RestoreError"
 
 
-class Step(Enum):
-    """What moves a runtime on: its own calls, and what the platform does with it."""
+class ExtensionState(Enum):
+    """Where an extension is in its life; the value is its name in a refusal."""
 
-    NEXT = "next"
-    RESTORE_NEXT = "restore_next"
-    RESTORE = "restore"
-    DELIVER = "deliver"
-    RESPOND = "respond"
-    FAIL = "fail"
-    ANSWER = "answer"
-    INIT_ERROR = "init_error"
-    RESTORE_ERROR = "restore_error"
+    REGISTERED = "Registered"
+    READY = "Ready"
+    INIT_ERROR = "InitError"
+    EXIT_ERROR = "ExitError"
 
 
-#: Where each step leads when it is allowed; the refusal names it too.
-TARGETS: Final[Mapping[Step, State]] = {
-    Step.NEXT: State.READY,
-    Step.RESTORE_NEXT: State.RESTORE_READY,
-    Step.RESTORE: State.RESTORING,
-    Step.DELIVER: State.RUNNING,
-    Step.RESPOND: State.RESPONDING,
-    Step.FAIL: State.FAILING,
-    Step.ANSWER: State.ANSWERED,
-    Step.INIT_ERROR: State.INIT_ERROR,
-    Step.RESTORE_ERROR: State.RESTORE_ERROR,
-}
+State: TypeAlias = RuntimeState | ExtensionState
 
-ALLOWED: Final[Mapping[State, frozenset[Step]]] = {
-    State.STARTED: frozenset({Step.NEXT, Step.RESTORE_NEXT, Step.INIT_ERROR}),
-    State.RESTORE_READY: frozenset({Step.RESTORE_NEXT, Step.RESTORE}),
-    State.RESTORING: frozenset({Step.NEXT, Step.RESTORE_NEXT, Step.RESTORE_ERROR}),
+_R, _E = RuntimeState, ExtensionState
+
+#: What may follow each state.
+FOLLOWING: Final[Mapping[State, frozenset[State]]] = {
+    _R.STARTED: frozenset({_R.READY, _R.RESTORE_READY, _R.INIT_ERROR}),
+    _R.RESTORE_READY: frozenset({_R.RESTORE_READY, _R.RESTORING}),
+    _R.RESTORING: frozenset({_R.READY, _R.RESTORE_READY, _R.RESTORE_ERROR}),
     # A runtime that lost its connection polls again.
-    State.READY: frozenset({Step.NEXT, Step.DELIVER}),
-    # Polling with an event unanswered gets that event again, and leaves the runtime where it is.
-    State.RUNNING: frozenset({Step.NEXT, Step.RESPOND, Step.FAIL}),
-    # An answer that breaks off leaves the runtime here, and only a new process helps.
-    State.RESPONDING: frozenset({Step.ANSWER}),
-    State.FAILING: frozenset({Step.ANSWER}),
-    State.ANSWERED: frozenset({Step.NEXT}),
-    State.INIT_ERROR: frozenset(),
-    State.RESTORE_ERROR: frozenset(),
+    _R.READY: frozenset({_R.READY, _R.RUNNING}),
+    _R.RUNNING: frozenset({_R.READY, _R.RESPONDING, _R.FAILING}),
+    # An answer that breaks off leaves the runtime in one of these two, and only a new process helps.
+    _R.RESPONDING: frozenset({_R.ANSWERED}),
+    _R.FAILING: frozenset({_R.ANSWERED}),
+    _R.ANSWERED: frozenset({_R.READY}),
+    _R.INIT_ERROR: frozenset(),
+    _R.RESTORE_ERROR: frozenset(),
+    _E.REGISTERED: frozenset({_E.READY, _E.INIT_ERROR, _E.EXIT_ERROR}),
+    _E.READY: frozenset({_E.READY, _E.EXIT_ERROR}),
+    _E.INIT_ERROR: frozenset(),
+    _E.EXIT_ERROR: frozenset(),
 }
 
-#: Steps that are allowed and lead nowhere else.
-STAYS: Final[frozenset[tuple[State, Step]]] = frozenset(
-    {(State.RUNNING, Step.NEXT), (State.RESTORING, Step.RESTORE_NEXT)}
-)
+#: Requests that are allowed and leave the state as it is: a poll while an event is unanswered gets that event again.
+UNCHANGED: Final[frozenset[tuple[State, State]]] = frozenset({(_R.RUNNING, _R.READY), (_R.RESTORING, _R.RESTORE_READY)})
+
+#: The error type of a refusal.
+ERROR_TYPES: Final[Mapping[type[State], str]] = {
+    RuntimeState: "InvalidStateTransition",
+    ExtensionState: "Extension.InvalidExtensionState",
+}
 
 
-class StepRefused(Exception):
-    """A call that is not allowed now; the message is the one that the runtime is told."""
+class StateRefused(Exception):
+    """A state that may not follow the present one; the message and `error_type` are what the caller is answered."""
 
-    def __init__(self, state: State, step: Step) -> None:
+    def __init__(self, name: str, present: State, wanted: State) -> None:
         super().__init__(
-            f"State transition from {state.value} to {TARGETS[step].value} failed for runtime. "
+            f"State transition from {present.value} to {wanted.value} failed for {name}. "
             "Error: State transition is not allowed"
         )
+        self.error_type = ERROR_TYPES[type(present)]
 
 
-class Machine:
-    """The state of one runtime."""
+class StateMachine:
+    """The state of one runtime or one extension, which `name` names in refusals."""
 
-    __slots__ = ("state",)
+    __slots__ = ("name", "state")
 
-    def __init__(self, state: State = State.STARTED) -> None:
+    def __init__(self, name: str, state: State) -> None:
+        self.name = name
         self.state = state
 
-    def take(self, step: Step) -> State:
-        """Go one step and return the new state; raise `StepRefused` where the table does not allow it."""
-        if step not in ALLOWED[self.state]:
-            raise StepRefused(self.state, step)
-        if (self.state, step) not in STAYS:
-            self.state = TARGETS[step]
-        return self.state
+    def enter(self, wanted: State) -> None:
+        """Go to another state.
+
+        Raises:
+            StateRefused: it may not follow the present one, which then stays.
+        """
+        if wanted not in FOLLOWING[self.state]:
+            raise StateRefused(self.name, self.state, wanted)
+        if (self.state, wanted) not in UNCHANGED:
+            self.state = wanted

@@ -1,6 +1,6 @@
-"""What clients read about functions: lists, configurations, states that waiters wait for, URLs, account limits.
+"""The part of the Lambda API that reads: lists, configurations, states that waiters wait for, URLs, account limits.
 
-Functions come from the command line or a file, so nothing can be changed here: what is not offered is refused by name.
+Functions come from the command line or a file, so nothing can be changed here: other operations are refused by name.
 """
 
 from __future__ import annotations
@@ -9,35 +9,37 @@ import base64
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dispatch import protocol
+from runtime.local import addresses
 from runtime.local.environments.platform import Platform
-from runtime.local.function import Function
-from runtime.local.function_name import BadName, parse
-from runtime.local.web.errors import Refusal
+from runtime.local.function import FunctionConfig
+from runtime.local.web.errors import ApiError
+from runtime.local.web.request import read_function_name
 
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
-Describe = Callable[[Request, Function], Any]
+Describe: TypeAlias = Callable[[Request, FunctionConfig], Any]
 
 
 class ControlApi:
-    """The readable part of the Lambda API."""
+    """The paths that describe functions."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._started = datetime.now(UTC)
 
     def routes(self) -> list[Route]:
-        """The addresses; the last ones take what the Lambda API has and this does not."""
-        one = "/2015-03-31/functions/{name}"
+        """Return the routes; the last two refuse every other operation."""
+        one = f"{protocol.FUNCTIONS}/{{name}}"
         url = "/2021-10-31/functions/{name}/url"
         return [
-            Route("/2015-03-31/functions", self.list_functions, methods=["GET"]),
-            Route("/2015-03-31/functions/", self.list_functions, methods=["GET"]),
+            Route(protocol.FUNCTIONS, self.list_functions, methods=["GET"]),
+            Route(f"{protocol.FUNCTIONS}/", self.list_functions, methods=["GET"]),
             Route(one, self._about(self._function), methods=["GET"]),
             Route(f"{one}/configuration", self._about(self._configuration), methods=["GET"]),
             Route(f"{one}/versions", self._about(self._versions), methods=["GET"]),
@@ -61,18 +63,11 @@ class ControlApi:
 
         return answer
 
-    def _find(self, request: Request) -> Function:
-        try:
-            name = parse(request.path_params["name"], request.query_params.get("Qualifier", ""))
-        except BadName as error:
-            raise Refusal("InvalidParameterValueException", str(error)) from error
-        pool = self._platform.pools.get(name.name)
-        if pool is None:
-            raise Refusal.not_found(name.qualify(self._platform.arn(name.name)))
-        return pool.function
+    def _find(self, request: Request) -> FunctionConfig:
+        return self._platform.function(read_function_name(request, self._platform).name)
 
     async def list_functions(self, _request: Request) -> Response:
-        """ListFunctions; all on one page."""
+        """ListFunctions: all on one page."""
         pools = self._platform.pools.values()
         return JSONResponse({"Functions": [self._configuration(_request, pool.function) for pool in pools]})
 
@@ -83,7 +78,7 @@ class ControlApi:
         usage = {"FunctionCount": len(self._platform.pools), "TotalCodeSize": 0}
         return JSONResponse({"AccountLimit": limits, "AccountUsage": usage})
 
-    def _configuration(self, _request: Request, function: Function) -> dict[str, Any]:
+    def _configuration(self, _request: Request, function: FunctionConfig) -> dict[str, Any]:
         return {
             "FunctionName": function.name,
             "FunctionArn": function.arn,
@@ -91,12 +86,12 @@ class ControlApi:
             "Role": f"arn:aws:iam::{function.arn.split(':')[4]}:role/local",
             "Handler": function.handler,
             "CodeSize": 0,
-            "CodeSha256": base64.b64encode(hashlib.sha256(str(function.root).encode()).digest()).decode(),
+            "CodeSha256": base64.b64encode(hashlib.sha256(str(function.folder).encode()).digest()).decode(),
             "Description": function.description,
             "Timeout": max(1, round(function.timeout)),
             "MemorySize": function.memory,
             "LastModified": self._started.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
-            "Version": "$LATEST",
+            "Version": protocol.LATEST,
             "Environment": {"Variables": dict(function.environment)},
             "TracingConfig": {"Mode": "PassThrough"},
             "State": "Active",
@@ -104,21 +99,22 @@ class ControlApi:
             "PackageType": "Zip",
             "Architectures": ["x86_64"],
             "EphemeralStorage": {"Size": 512},
-            "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{function.name}"},
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": function.log_group},
         }
 
-    def _function(self, request: Request, function: Function) -> dict[str, Any]:
-        code = {"RepositoryType": "Local", "Location": function.root.as_uri()}
+    def _function(self, request: Request, function: FunctionConfig) -> dict[str, Any]:
+        code = {"RepositoryType": "Local", "Location": function.folder.as_uri()}
         return {"Configuration": self._configuration(request, function), "Code": code, "Tags": {}}
 
-    def _versions(self, request: Request, function: Function) -> dict[str, Any]:
+    def _versions(self, request: Request, function: FunctionConfig) -> dict[str, Any]:
         return {"Versions": [self._configuration(request, function)]}
 
-    def _url(self, request: Request, function: Function) -> dict[str, Any]:
+    def _url(self, request: Request, function: FunctionConfig) -> dict[str, Any]:
         if function.url is None:
-            raise Refusal("ResourceNotFoundException", f"The function {function.name} has no URL")
+            raise ApiError("ResourceNotFoundException", f"The function {function.name} has no URL")
+        host = request.headers.get("host", "localhost")
         return {
-            "FunctionUrl": f"http://{request.headers.get('host', 'localhost')}/lambda-url/{function.name}/",
+            "FunctionUrl": f"http://{host}{addresses.FUNCTION_URL}/{function.name}/",
             "FunctionArn": function.arn,
             "AuthType": "NONE",
             "Cors": dict(function.url.cors),
@@ -127,27 +123,27 @@ class ControlApi:
             "InvokeMode": "BUFFERED" if function.url.streaming is False else "RESPONSE_STREAM",
         }
 
-    def _urls(self, request: Request, function: Function) -> dict[str, Any]:
+    def _urls(self, request: Request, function: FunctionConfig) -> dict[str, Any]:
         return {"FunctionUrlConfigs": [self._url(request, function)] if function.url else []}
 
-    def _invoke_config(self, _request: Request, function: Function) -> dict[str, Any]:
+    def _invoke_config(self, _request: Request, function: FunctionConfig) -> dict[str, Any]:
         settings = function.asynchronous
         return {
             "LastModified": self._started.timestamp(),
-            "FunctionArn": f"{function.arn}:$LATEST",
+            "FunctionArn": f"{function.arn}:{protocol.LATEST}",
             "MaximumRetryAttempts": settings.retries,
             "MaximumEventAgeInSeconds": round(settings.maximum_age),
             "DestinationConfig": {"OnFailure": {"Destination": settings.on_failure} if settings.on_failure else {}},
         }
 
-    def _concurrency(self, _request: Request, function: Function) -> dict[str, Any]:
+    def _concurrency(self, _request: Request, function: FunctionConfig) -> dict[str, Any]:
         return {"ReservedConcurrentExecutions": function.concurrency}
 
 
 async def not_offered(request: Request) -> Response:
-    """An operation of the Lambda API that a laptop has no use for."""
-    raise Refusal(
+    """Refuse an operation that the local platform has no use for."""
+    raise ApiError(
         "NotImplementedException",
-        f"the local platform does not offer {request.method} {request.url.path}: it invokes functions and tells their "
+        f"the local platform does not offer {request.method} {request.url.path}: it invokes functions and reads their "
         "settings, which come from the command line or from the file that --config names",
     )

@@ -1,4 +1,4 @@
-"""Cross-origin rules of a function URL, by the keys of Lambda's own setting."""
+"""The cross-origin rules of a function URL; a setting has the keys of Lambda's own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def allows(cors: Mapping[str, Any], origin: str) -> bool:
-    """Whether pages of this origin may call the function."""
+    """Return whether pages of this origin may call the function."""
     origins = cors.get("AllowOrigins") or []
     return "*" in origins or origin in origins
 
 
 def headers(cors: Mapping[str, Any], origin: str) -> list[tuple[str, str]]:
-    """What a response to this origin carries."""
+    """Return the headers of a response to this origin."""
     if not origin or not allows(cors, origin):
         return []
     any_origin = "*" in cors["AllowOrigins"] and not cors.get("AllowCredentials")
@@ -26,7 +26,7 @@ def headers(cors: Mapping[str, Any], origin: str) -> list[tuple[str, str]]:
 
 
 def preflight(cors: Mapping[str, Any], origin: str) -> list[tuple[str, str]]:
-    """What the answer to a browser's OPTIONS request carries; the function is not asked."""
+    """Return the headers that answer a browser's OPTIONS request, which never reaches the function."""
     found = headers(cors, origin)
     for key, name in (
         ("AllowMethods", "access-control-allow-methods"),

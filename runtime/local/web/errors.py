@@ -8,7 +8,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-#: Shape: its status and whose fault it is (botocore's service model). What is not offered has a shape of ours.
+from dispatch import protocol
+
+#: The status of each shape, and whose fault it is (botocore's service model). NotImplementedException is our own.
 SHAPES: Final[Mapping[str, tuple[int, str]]] = {
     "ResourceNotFoundException": (404, "User"),
     "InvalidParameterValueException": (400, "User"),
@@ -19,8 +21,8 @@ SHAPES: Final[Mapping[str, tuple[int, str]]] = {
 }
 
 
-class Refusal(Exception):
-    """A request that the Lambda API refuses."""
+class ApiError(Exception):
+    """A request that the Lambda API refuses, with the name of the service model's shape for it."""
 
     def __init__(self, shape: str, message: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(message)
@@ -29,25 +31,29 @@ class Refusal(Exception):
         self.more = more
 
     @classmethod
-    def not_found(cls, arn: str) -> Refusal:
-        """No function has this ARN."""
+    def not_found(cls, arn: str) -> ApiError:
+        """Make the error for an ARN that no function has."""
         return cls("ResourceNotFoundException", f"Function not found: {arn}")
 
     @classmethod
-    def throttled(cls) -> Refusal:
-        """All environments are busy."""
+    def throttled(cls) -> ApiError:
+        """Make the error for a function whose environments are all busy."""
         reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
         return cls("TooManyRequestsException", "Rate Exceeded.", {"Retry-After": "1"}, Reason=reason)
 
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return SHAPES[self.shape][0]
+
     def response(self) -> Response:
-        """The answer that says so."""
-        status, fault = SHAPES[self.shape]
-        body = {"Type": fault, "Message": str(self), "message": str(self), **self.more}
-        return JSONResponse(body, status, {"x-amzn-ErrorType": self.shape, **self.headers})
+        """Return the error as an HTTP response."""
+        body = {"Type": SHAPES[self.shape][1], "Message": str(self), "message": str(self), **self.more}
+        return JSONResponse(body, self.status, {protocol.AMZN_ERROR_TYPE: self.shape, **self.headers})
 
 
-async def refuse(_request: Request, error: Exception) -> Response:
-    """Starlette's handler for `Refusal`."""
-    if not isinstance(error, Refusal):
+async def answer_error(_request: Request, error: Exception) -> Response:
+    """Handle an `ApiError`, as Starlette calls its handlers."""
+    if not isinstance(error, ApiError):
         raise error
     return error.response()

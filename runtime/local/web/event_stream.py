@@ -1,8 +1,8 @@
-"""AWS's event stream encoding: what `InvokeWithResponseStream` answers in.
+"""AWS's event stream encoding, in which `InvokeWithResponseStream` answers.
 
-A message is its length, the length of its headers and a checksum of both, the headers, the payload, and a checksum of
-all that; numbers are big-endian. A header is a name's length, the name, the value's type (7: text), its length, the
-value.
+A message is its length, the length of its headers, a checksum of both, the headers, the payload, and a checksum of all
+that; numbers are big-endian. A header is the length of its name, the name, the type of its value (7: text), the length
+of the value, the value.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ PRELUDE: Final = 12
 CHECKSUM: Final = 4
 
 
-class BadStream(ValueError):
-    """Bytes that are not an event stream."""
+class BadEventStream(ValueError):
+    """The bytes are not an event stream."""
 
 
 def encode(event_type: str, content_type: str, payload: bytes) -> bytes:
-    """One event."""
+    """Encode one event."""
     fields = {":event-type": event_type, ":content-type": content_type, ":message-type": "event"}
     headers = b"".join(
         struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", TEXT, len(value)) + value.encode()
@@ -34,24 +34,28 @@ def encode(event_type: str, content_type: str, payload: bytes) -> bytes:
     return message + struct.pack(">I", zlib.crc32(message))
 
 
-class Decoder:
-    """Takes bytes as they come and yields complete events: their headers and payload."""
+class EventStreamDecoder:
+    """Decodes events from bytes, however these are cut."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[tuple[Mapping[str, str], bytes]]:
-        """Yield what is complete now; raise `BadStream` for a wrong checksum."""
+        """Yield the headers and the payload of each event that is complete now.
+
+        Raises:
+            BadEventStream: a checksum is wrong, or a header is not text.
+        """
         self._rest += data
         while len(self._rest) >= PRELUDE:
             total, headers_length, checksum = struct.unpack(">III", self._rest[:PRELUDE])
             if zlib.crc32(self._rest[:8]) != checksum:
-                raise BadStream("the checksum of an event's lengths is wrong")
+                raise BadEventStream("the checksum of an event's lengths is wrong")
             if len(self._rest) < total:
                 return
             message, self._rest = self._rest[:total], self._rest[total:]
             if zlib.crc32(message[:-CHECKSUM]) != struct.unpack(">I", message[-CHECKSUM:])[0]:
-                raise BadStream("an event's checksum is wrong")
+                raise BadEventStream("an event's checksum is wrong")
             end = PRELUDE + headers_length
             yield dict(_headers(message[PRELUDE:end])), message[end:-CHECKSUM]
 
@@ -63,6 +67,6 @@ def _headers(data: bytes) -> Iterator[tuple[str, str]]:
         name = data[at + 1 : name_end].decode()
         kind, length = struct.unpack(">BH", data[name_end : name_end + 3])
         if kind != TEXT:
-            raise BadStream(f"the header {name} is of type {kind}, not text")
+            raise BadEventStream(f"the header {name} is not text: type {kind}")
         at = name_end + 3 + length
         yield name, data[name_end + 3 : at].decode()

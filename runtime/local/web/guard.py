@@ -1,9 +1,9 @@
-"""Who may call: nobody but this machine, and no web page but our own.
+"""Who may call: only this machine by default, and no web page but our own.
 
-Without a token, requests must name a host that only this machine answers to, so that a name leading here from elsewhere
-(DNS rebinding) gets nothing. With one, they must bring it, by whatever name they come: a service's, a pod's address.
-Either way a browser must not be calling for a page of another origin, except where a function URL's CORS setting lets
-that origin in.
+Without a token, a request must name a host that is always this machine, so that a name of elsewhere that leads here
+(DNS rebinding) is refused. With a token, a request must carry it, whatever host it names: a service's, a pod's address.
+Either way a browser may not call for a page of another origin, unless the CORS setting of a function URL allows that
+origin.
 """
 
 from __future__ import annotations
@@ -19,17 +19,29 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dispatch import protocol
+from runtime.local import addresses
+
 COOKIE: Final = "dispatch-token"
 LOCAL_NAMES: Final = ("localhost", ".localhost")
-#: What a browser calls requests that no other site caused.
+#: The values of Sec-Fetch-Site for requests that no other site caused.
 OWN_SITE: Final = frozenset({"same-origin", "none"})
 
-#: Says whether a path may be called by pages of this origin.
+FOREIGN_HOST: Final = "the host {!r} is not this machine"
+FOREIGN_ORIGIN: Final = (
+    "a web page of another origin may not call this; the CORS setting of a function URL can allow it"
+)
+NO_TOKEN: Final = (
+    "this server requires its token: as AWS_ACCESS_KEY_ID of an AWS client, in the header "
+    f"{addresses.TOKEN} or Authorization: Bearer, or once for a browser as /?token=…"
+)
+
+#: Returns whether pages of an origin may call a path.
 Allows: TypeAlias = Callable[[str, str], bool]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this name or address is always this machine."""
+    """Return whether a name or an address is always this machine."""
     name = host.strip("[]").lower()
     if name == LOCAL_NAMES[0] or name.endswith(LOCAL_NAMES[1]):
         return True
@@ -40,7 +52,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Lets through what may pass; `token` is empty where none is asked for."""
+    """Refuses requests that may not pass; `token` is empty where none is required."""
 
     def __init__(self, app: ASGIApp, token: str, allows: Allows) -> None:
         self._app = app
@@ -57,19 +69,17 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         if not self._token and not is_loopback(_hostname(headers)):
-            return _forbidden(f"the host {headers.get('host', '')!r} is not this machine")
+            return _forbidden(FOREIGN_HOST.format(headers.get("host", "")))
         if self._is_foreign(scope["path"], headers):
-            return _forbidden(
-                "a web page of another origin may not call this; a function URL's CORS setting may allow it"
-            )
-        if not self._token or scope["path"] == "/health":
+            return _forbidden(FOREIGN_ORIGIN)
+        if not self._token or scope["path"] == addresses.HEALTH:
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and self._matches(given):
             response = RedirectResponse("/", 303)
             response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
             return response
-        return None if any(map(self._matches, _tokens(headers))) else _forbidden(HOW)
+        return None if any(map(self._matches, _tokens(headers))) else _forbidden(NO_TOKEN)
 
     def _matches(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
@@ -81,22 +91,16 @@ class Guard:
         return urlsplit(origin).netloc != headers.get("host") and not self._allows(path, origin)
 
 
-HOW: Final = (
-    "this server asks for its token: as AWS_ACCESS_KEY_ID of an AWS client, in the header X-Dispatch-Token or "
-    "Authorization: Bearer, or once for a browser as /?token=…"
-)
-
-
 def _hostname(headers: Headers) -> str:
     return urlsplit(f"//{headers.get('host', '')}").hostname or ""
 
 
 def _tokens(headers: Headers) -> list[str]:
-    """Where a token may be: for AWS clients it is the key id that a request is signed with."""
+    """Return what may be the token; AWS clients send it as the id of the key that signs a request."""
     authorization = headers.get("authorization", "")
     cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     return [
-        headers.get("x-dispatch-token", ""),
+        headers.get(addresses.TOKEN, ""),
         authorization.removeprefix("Bearer "),
         authorization.partition("Credential=")[2].partition("/")[0],
         cookie.value if cookie else "",
@@ -105,4 +109,4 @@ def _tokens(headers: Headers) -> list[str]:
 
 def _forbidden(message: str) -> Response:
     body = {"Type": "User", "Message": message, "message": message}
-    return JSONResponse(body, 403, {"x-amzn-ErrorType": "AccessDeniedException"})
+    return JSONResponse(body, 403, {protocol.AMZN_ERROR_TYPE: "AccessDeniedException"})

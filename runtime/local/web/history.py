@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runtime.local.environments.log_lines import LogLine, Report
-from runtime.local.environments.platform import Invocation
-from runtime.local.invocation import KEPT
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.invocation import KEPT, InvocationReport, RunningInvocation
 
 #: How many invocations are remembered, and how many lines of each one's log.
 REMEMBERED: Final = 200
@@ -20,18 +19,18 @@ LINES: Final = 2000
 
 
 @dataclass(slots=True)
-class Record:
-    """One invocation as the page shows it."""
+class HistoryEntry:
+    """One invocation as the page shows it; `report` is None until it is over."""
 
     function: str
     source: str
-    invocation: Invocation
+    invocation: RunningInvocation
     started: float = field(default_factory=time.time)
     lines: list[str] = field(default_factory=list)
-    report: Report | None = None
+    report: InvocationReport | None = None
 
     def summary(self) -> dict[str, Any]:
-        """What a list of invocations shows. Times are in milliseconds."""
+        """Return what a list of invocations shows. Times are in milliseconds."""
         report, answer = self.report, self.invocation.answer
         return {
             "id": self.invocation.event.request_id,
@@ -49,7 +48,7 @@ class Record:
         }
 
     def details(self) -> dict[str, Any]:
-        """All that is kept."""
+        """Return everything that is kept."""
         answer, event = self.invocation.answer, self.invocation.event
         body = answer.error.body if answer.error and not answer.kept else bytes(answer.kept)
         return {
@@ -62,55 +61,55 @@ class Record:
         }
 
 
-class Hub:
-    """Is told by the platform, and tells whoever listens."""
+class History:
+    """Collects what the platform does, and publishes it to every listener."""
 
     def __init__(self) -> None:
-        self.records: deque[Record] = deque(maxlen=REMEMBERED)
-        self._by_id: dict[str, Record] = {}
+        self.entries: deque[HistoryEntry] = deque(maxlen=REMEMBERED)
+        self._by_id: dict[str, HistoryEntry] = {}
         self._listeners: set[asyncio.Queue[str | None]] = set()
 
-    def watch(self, invocation: Invocation, source: str) -> None:
-        """An invocation started."""
-        if len(self.records) == REMEMBERED:
-            self._by_id.pop(self.records[0].invocation.event.request_id, None)
-        record = Record(invocation.function, source, invocation)
-        self.records.append(record)
-        self._by_id[invocation.event.request_id] = record
-        self.publish("start", record.summary())
-        invocation.report.add_done_callback(lambda task: self._end(record, task))
+    def add(self, invocation: RunningInvocation, source: str) -> None:
+        """Note that an invocation started."""
+        if len(self.entries) == REMEMBERED:
+            self._by_id.pop(self.entries[0].invocation.event.request_id, None)
+        entry = HistoryEntry(invocation.function, source, invocation)
+        self.entries.append(entry)
+        self._by_id[invocation.event.request_id] = entry
+        self.publish("start", entry.summary())
+        invocation.report.add_done_callback(lambda task: self._end(entry, task))
 
-    def _end(self, record: Record, task: asyncio.Task[Report]) -> None:
+    def _end(self, entry: HistoryEntry, task: asyncio.Task[InvocationReport]) -> None:
         if not task.cancelled() and task.exception() is None:
-            record.report = task.result()
-            self.publish("end", record.summary())
+            entry.report = task.result()
+            self.publish("end", entry.summary())
 
-    def log(self, line: LogLine) -> None:
-        """A line of a function's log."""
-        record = self._by_id.get(line.request_id)
-        if record is not None and len(record.lines) < LINES:
-            record.lines.append(line.text)
+    def add_line(self, line: LogLine) -> None:
+        """Note a line of a function's log."""
+        entry = self._by_id.get(line.request_id)
+        if entry is not None and len(entry.lines) < LINES:
+            entry.lines.append(line.text)
         if self._listeners:
             self.publish("log", {"id": line.request_id, "function": line.function, "text": line.text})
 
-    def find(self, request_id: str) -> Record | None:
-        """An invocation that is remembered."""
+    def find(self, request_id: str) -> HistoryEntry | None:
+        """Return an invocation that is remembered."""
         return self._by_id.get(request_id)
 
     def publish(self, kind: str, data: dict[str, Any]) -> None:
-        """Tell all listeners."""
+        """Send a message to every listener."""
         if self._listeners:
             message = f"event: {kind}\ndata: {json.dumps(data)}\n\n"
             for listener in self._listeners:
                 listener.put_nowait(message)
 
     def close(self) -> None:
-        """Nothing more happens."""
+        """End every feed."""
         for listener in self._listeners:
             listener.put_nowait(None)
 
-    async def listen(self) -> AsyncIterator[str]:
-        """What happens from now on, as server-sent events."""
+    async def feed(self) -> AsyncIterator[str]:
+        """Iterate over what happens from now on, as server-sent events."""
         queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._listeners.add(queue)
         try:

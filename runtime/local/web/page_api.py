@@ -13,14 +13,17 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from runtime.local import samples
+from dispatch import protocol
+from dispatch.locate import locate
+from runtime.local import addresses, samples
 from runtime.local.asynchronous.queue import Queue
-from runtime.local.environments.platform import Invocation, Platform, Pool, Throttled, UnknownFunction
-from runtime.local.function import Function
-from runtime.local.invocation import Event
-from runtime.local.web.errors import Refusal
-from runtime.local.web.history import Hub
-from runtime.local.web.invoke_api import EVENT_LIMIT, read
+from runtime.local.environments.platform import Platform, UnknownFunction
+from runtime.local.environments.pool import EnvironmentPool, Throttled
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import Event, RunningInvocation
+from runtime.local.web.errors import ApiError
+from runtime.local.web.history import History
+from runtime.local.web.request import read_body
 
 FOLDER: Final = Path(__file__).parent / "page"
 #: Nothing but the page's own files may run in it.
@@ -29,89 +32,89 @@ HEADERS: Final = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "
 
 
 class PageApi:
-    """What stands behind the page."""
+    """Serves the page and its requests."""
 
-    def __init__(self, platform: Platform, hub: Hub, queue: Queue) -> None:
+    def __init__(self, platform: Platform, history: History, queue: Queue) -> None:
         self._platform = platform
-        self._hub = hub
+        self._history = history
         self._queue = queue
 
     def routes(self) -> list[Route | Mount]:
-        """The page's addresses."""
+        """Return the routes."""
         return [
             Route("/", self.page, methods=["GET"]),
-            Route("/_dispatch/state", self.state, methods=["GET"]),
-            Route("/_dispatch/feed", self.feed, methods=["GET"]),
-            Route("/_dispatch/invocations/{id}", self.invocation, methods=["GET"]),
-            Route("/_dispatch/invoke/{name}", self.invoke, methods=["POST"]),
-            Mount("/_dispatch/page", StaticFiles(directory=FOLDER)),
+            Route(f"{addresses.PAGE}/state", self.state, methods=["GET"]),
+            Route(f"{addresses.PAGE}/feed", self.feed, methods=["GET"]),
+            Route(f"{addresses.PAGE}/invocations/{{id}}", self.invocation, methods=["GET"]),
+            Route(f"{addresses.PAGE}/invoke/{{name}}", self.invoke, methods=["POST"]),
+            Mount(f"{addresses.PAGE}/page", StaticFiles(directory=FOLDER)),
         ]
 
     async def page(self, _request: Request) -> Response:
-        """The page itself."""
+        """Return the page itself."""
         return FileResponse(FOLDER / "index.html", headers=HEADERS)
 
     async def state(self, _request: Request) -> Response:
-        """All that the page shows at its start."""
+        """Return what the page shows at its start."""
         return JSONResponse(
             {
                 "functions": [describe(pool) for pool in self._platform.pools.values()],
-                "invocations": [record.summary() for record in self._hub.records],
+                "invocations": [entry.summary() for entry in self._history.entries],
                 "samples": samples.load_all(),
                 "queued": len(self._queue),
             }
         )
 
     async def feed(self, _request: Request) -> Response:
-        """What happens from now on."""
+        """Send what happens from now on."""
         return StreamingResponse(
-            self._hub.listen(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            self._history.feed(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     async def invocation(self, request: Request) -> Response:
-        """One invocation with all that is kept of it."""
-        record = self._hub.find(request.path_params["id"])
-        return JSONResponse(record.details()) if record else Response(status_code=404)
+        """Return one invocation with everything that is kept of it."""
+        entry = self._history.find(request.path_params["id"])
+        return JSONResponse(entry.details()) if entry else Response(status_code=404)
 
     async def invoke(self, request: Request) -> Response:
-        """Invoke a function; what comes back is a line of JSON for each thing that happens."""
-        event = Event(await read(request, EVENT_LIMIT), str(uuid.uuid4()))
+        """Invoke a function; the response has a line of JSON for each thing that happens."""
+        event = Event(await read_body(request, protocol.EVENT_LIMIT), str(uuid.uuid4()))
         try:
             invocation = self._platform.invoke(request.path_params["name"], event, "page")
         except UnknownFunction as error:
-            raise Refusal("ResourceNotFoundException", str(error)) from error
+            raise ApiError("ResourceNotFoundException", str(error)) from error
         except Throttled as error:
-            raise Refusal.throttled() from error
+            raise ApiError.throttled() from error
         return StreamingResponse(self._follow(invocation), media_type="application/x-ndjson")
 
-    async def _follow(self, invocation: Invocation) -> AsyncIterator[str]:
+    async def _follow(self, invocation: RunningInvocation) -> AsyncIterator[str]:
         yield _line("start", id=invocation.event.request_id)
         async for chunk in invocation.answer:
             yield _line("chunk", text=chunk.decode(errors="replace"))
         report = await invocation.report
-        record = self._hub.find(invocation.event.request_id)
-        if record is not None:
-            # The hub's own callback may come after this.
-            record.report = report
-            yield _line("end", **record.details())
+        entry = self._history.find(invocation.event.request_id)
+        if entry is not None:
+            # The history's own callback may run after this.
+            entry.report = report
+            yield _line("end", **entry.details())
 
 
 def _line(kind: str, **data: Any) -> str:
     return json.dumps({"kind": kind, **data}) + "\n"
 
 
-def describe(pool: Pool) -> dict[str, Any]:
-    """A function and its environments as the page shows them."""
+def describe(pool: EnvironmentPool) -> dict[str, Any]:
+    """Return a function and its environments as the page shows them."""
     function = pool.function
     return {
         "name": function.name,
         "handler": function.handler,
         "convention": convention_of(function),
-        "root": str(function.root),
+        "root": str(function.folder),
         "timeout": function.timeout,
         "memory": function.memory,
         "concurrency": function.concurrency,
-        "url": f"/lambda-url/{function.name}/" if function.url else None,
+        "url": f"{addresses.FUNCTION_URL}/{function.name}/" if function.url else None,
         "environments": [
             {
                 "id": one.id,
@@ -126,14 +129,12 @@ def describe(pool: Pool) -> dict[str, Any]:
     }
 
 
-def convention_of(function: Function) -> str:
-    """The convention that takes the function, as far as it shows without running any plugin or user code."""
-    from dispatch.locate import locate
-
+def convention_of(function: FunctionConfig) -> str:
+    """Return the function's convention, as far as it is known without running any plugin or user code."""
     if function.command:
         return "bootstrap"
     named = function.environment.get("HANDLER_CONVENTION") or function.convention
     if named and named != "auto":
         return named
     handler = function.environment.get("HANDLER") or function.handler
-    return locate(handler, str(function.root)).convention or "unknown"
+    return locate(handler, str(function.folder)).convention or "unknown"

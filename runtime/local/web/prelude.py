@@ -7,16 +7,21 @@ from typing import Any, Final
 
 from dispatch.protocol import HTTP_INTEGRATION, PRELUDE_END
 
-#: A prelude longer than this is not one. Lambda's own limit is not documented.
-LIMIT: Final = 1024 * 1024
+#: Bytes that a prelude may have. Lambda's own limit is not documented.
+PRELUDE_LIMIT: Final = 1024 * 1024
 
 
 class BadPrelude(ValueError):
-    """The answer says that it has a prelude, and has none."""
+    """An answer whose content type announces a prelude has none."""
 
 
-class Splitter:
-    """Takes the prelude off an answer, wherever its chunks are cut; `head` is the object once it is complete."""
+class PreludeSplitter:
+    """Takes the prelude off an answer, wherever its chunks are cut.
+
+    Attributes:
+        expected: whether the content type announces a prelude.
+        head: the prelude; None until it is complete, empty if none is expected.
+    """
 
     def __init__(self, content_type: str) -> None:
         self.expected = content_type.partition(";")[0].strip().lower() == HTTP_INTEGRATION
@@ -24,20 +29,28 @@ class Splitter:
         self._start = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what of this chunk belongs to the body; raise `BadPrelude`."""
+        """Return the part of this chunk that belongs to the body.
+
+        Raises:
+            BadPrelude: the prelude is too long, or not a JSON object.
+        """
         if self.head is not None:
             return chunk
         self._start += chunk
         prelude, separator, body = self._start.partition(PRELUDE_END)
         if not separator:
-            if len(self._start) > LIMIT:
-                raise BadPrelude(f"no prelude within {LIMIT} bytes")
+            if len(self._start) > PRELUDE_LIMIT:
+                raise BadPrelude(f"no prelude within {PRELUDE_LIMIT} bytes")
             return b""
         self.head = self._parse(prelude)
         return body
 
     def finish(self) -> None:
-        """The answer is complete; raise `BadPrelude` if its prelude is not."""
+        """Note the end of the answer.
+
+        Raises:
+            BadPrelude: the prelude is not complete.
+        """
         if self.head is None:
             raise BadPrelude("the answer ended before its prelude was complete")
 
@@ -48,5 +61,5 @@ class Splitter:
         except ValueError as error:
             raise BadPrelude(f"the prelude is not JSON: {error}") from error
         if not isinstance(head, dict):
-            raise BadPrelude(f"the prelude is a JSON object, not {type(head).__name__}")
+            raise BadPrelude(f"the prelude must be a JSON object, not {type(head).__name__}")
         return head

@@ -1,4 +1,4 @@
-"""Function URLs in payload format 2.0: an HTTP request as an event, and a function's answer as an HTTP response."""
+"""Payload format 2.0 of function URLs: an HTTP request becomes an event, and an answer an HTTP response."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from dispatch import protocol
 from runtime.local.function import ACCOUNT
 
 #: Content types whose bodies stay text; any other body is base64.
-TEXT_TYPES: Final = ("text/", "application/json", "application/xml", "application/javascript")
-#: What belongs to one connection and not to the message.
+TEXT_TYPES: Final = ("text/", protocol.JSON, "application/xml", "application/javascript")
+#: Headers of one connection, which are not passed on.
 HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"})
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class BadAnswer(ValueError):
-    """An answer that can't be an HTTP response; the caller gets status 502."""
+    """An answer that cannot be an HTTP response; the caller gets status 502."""
 
 
 @dataclass(slots=True)
 class HttpRequest:
-    """The parts of a request that an event is made of; `headers` are pairs, `path` and `query` as they were sent."""
+    """The parts of a request that become an event; `path` and `query` are as they were sent."""
 
     method: str
     path: str
@@ -39,7 +40,7 @@ class HttpRequest:
 
 @dataclass(slots=True)
 class HttpAnswer:
-    """The head of a response; cookies are among the headers."""
+    """An HTTP response; cookies are among the headers."""
 
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -47,7 +48,7 @@ class HttpAnswer:
 
 
 def make_event(request: HttpRequest, name: str, request_id: str) -> dict[str, Any]:
-    """The event of a request to the URL of the function `name`."""
+    """Return the event of a request to the URL of the function `name`."""
     headers = _joined((key.lower(), value) for key, value in request.headers)
     cookies = headers.pop("cookie", "")
     now = time.time()
@@ -87,7 +88,7 @@ def make_event(request: HttpRequest, name: str, request_id: str) -> dict[str, An
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Pairs as a mapping; what comes several times is joined by commas."""
+    """Return pairs as a mapping; values of the same name are joined by commas."""
     found: dict[str, list[str]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)
@@ -104,42 +105,52 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def _clf_time(now: float) -> str:
-    """As web servers log it, whatever the locale: 12/Mar/2020:19:03:58 +0000."""
+    """Return a time as web servers log it, whatever the locale: 12/Mar/2020:19:03:58 +0000."""
     parts = time.gmtime(now)
     return time.strftime(f"%d/{MONTHS[parts.tm_mon - 1]}/%Y:%H:%M:%S +0000", parts)
 
 
 def read_answer(body: bytes) -> HttpAnswer:
-    """The response that a function's answer asks for: an object with `statusCode`, or any JSON as its own body."""
+    """Return the response that an answer stands for: an object with `statusCode`, or any JSON as its own body.
+
+    Raises:
+        BadAnswer: the answer is neither.
+    """
     try:
         value = json.loads(body) if body else None
     except ValueError as error:
-        raise BadAnswer(f"a function URL needs an answer in JSON: {error}") from error
+        raise BadAnswer(f"the answer of a function URL must be JSON: {error}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
-        return HttpAnswer(headers=[("content-type", "application/json")], body=body)
+        return HttpAnswer(headers=[("content-type", protocol.JSON)], body=body)
     answer = read_head(value)
     if not any(name.lower() == "content-type" for name, _ in answer.headers):
-        answer.headers.append(("content-type", "application/json"))
+        answer.headers.append(("content-type", protocol.JSON))
     answer.body = _decoded(value)
     return answer
 
 
 def read_head(value: Mapping[str, Any]) -> HttpAnswer:
-    """Status, headers and cookies, of an answer or of a prelude; raise `BadAnswer`."""
+    """Return the status, headers and cookies of an answer or of a prelude.
+
+    Raises:
+        BadAnswer: one of them is not valid.
+    """
     try:
         status = int(value.get("statusCode", 200))
     except (TypeError, ValueError) as error:
-        raise BadAnswer(f"statusCode is a number, not {value['statusCode']!r}") from error
+        raise BadAnswer(f"statusCode must be a number, not {value['statusCode']!r}") from error
     headers, cookies = value.get("headers") or {}, value.get("cookies") or []
     if not isinstance(headers, dict) or not isinstance(cookies, list) or not 200 <= status <= 599:
-        raise BadAnswer(f"an answer has a status of 200 to 599, an object of headers, a list of cookies, not {value!r}")
+        raise BadAnswer(
+            f"an answer must have a status of 200 to 599, an object of headers and a list of cookies, not {value!r}"
+        )
     pairs = [(_renamed(str(key)), _text(item)) for key, item in headers.items() if key.lower() not in HOP_BY_HOP]
     return HttpAnswer(status, pairs + [("set-cookie", str(cookie)) for cookie in cookies])
 
 
 def _renamed(name: str) -> str:
-    """The length is what the server sends; the function's own word for it is kept under another name, as on Lambda."""
-    return "x-amzn-remapped-content-length" if name.lower() == "content-length" else name
+    """Keep a length that the function sets under another name, as Lambda does: the server sends the real one."""
+    return protocol.AMZN_REMAPPED_LENGTH.lower() if name.lower() == "content-length" else name
 
 
 def _text(value: Any) -> str:
@@ -151,10 +162,10 @@ def _decoded(value: Mapping[str, Any]) -> bytes:
     if body is None:
         return b""
     if not isinstance(body, str):
-        raise BadAnswer(f"the body of an answer is text, not {type(body).__name__}: encode it as JSON yourself")
+        raise BadAnswer(f"the body of an answer must be text, not {type(body).__name__}; encode it as JSON yourself")
     if not value.get("isBase64Encoded"):
         return body.encode()
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise BadAnswer(f"the body is said to be base64 and is not: {error}") from error
+        raise BadAnswer(f"isBase64Encoded is true, but the body is not valid base64: {error}") from error
