@@ -127,7 +127,7 @@ def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:
     return _object(AsyncSettings, value)
 
 
-#: The setting that each key stands for, and what reads its value.
+#: The setting of each key, and the function that reads its value.
 READERS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
     "handler": ("handler", _is(str)),
     "root": ("root", _folder),

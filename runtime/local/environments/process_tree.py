@@ -40,7 +40,7 @@ def _resident(pid: int) -> int:
 def owns_connection(pid: int, port: int, server_port: int) -> bool:
     """Return whether a process or a descendant holds the connection from `port` to `server_port`.
 
-    True also where that cannot be found out: then the port, which only the process was told, is the whole protection.
+    True also where that cannot be found out: then the port, which only the process knows, is the whole protection.
     """
     try:
         inode = _inode(port, server_port)

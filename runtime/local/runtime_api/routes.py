@@ -160,7 +160,7 @@ SNAP_START_ROUTES: Final[Mapping[str, tuple[str, Route]]] = {
     protocol.RESTORE_NEXT: ("GET", restore_next),
     protocol.RESTORE_ERROR: ("POST", restore_error),
 }
-#: The method and the function of every other path; `{id}` stands for a request id.
+#: The method and the function of every other path; `{id}` is the place of a request id.
 ROUTES: Final[Mapping[str, tuple[str, Route]]] = {
     f"{protocol.RUNTIME_API}/ping": ("GET", ping),
     protocol.NEXT: ("GET", next_event),

@@ -1,4 +1,4 @@
-"""Who may call: only this machine by default, and no web page but our own.
+"""The guard of the web application: by default it admits only this machine, and no web page but our own.
 
 Without a token, a request must name a host that is always this machine, so that a name of elsewhere that leads here
 (DNS rebinding) is refused. With a token, a request must carry it, whatever host it names: a service's, a pod's address.

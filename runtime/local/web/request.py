@@ -1,4 +1,4 @@
-"""What a request of the Lambda API carries: a function's name, a body, and what its headers say of the event."""
+"""Reads requests of the Lambda API: the function's name, the body, and the event with what its headers add."""
 
 from __future__ import annotations
 

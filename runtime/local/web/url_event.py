@@ -111,7 +111,7 @@ def _clf_time(now: float) -> str:
 
 
 def read_answer(body: bytes) -> HttpAnswer:
-    """Return the response that an answer stands for: an object with `statusCode`, or any JSON as its own body.
+    """Return an answer as a response: an object with `statusCode`, or any JSON as its own body.
 
     Raises:
         BadAnswer: the answer is neither.

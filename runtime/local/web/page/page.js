@@ -1,4 +1,4 @@
-// The page: what the platform tells is kept in `state`, and `show…` functions draw it.
+// The page: `state` keeps what the platform sends, and the `show…` functions draw it.
 
 import { $, clock, make, milliseconds, pretty } from "./dom.js";
 import { draw, figures } from "./plot.js";
@@ -6,18 +6,18 @@ import { draw, figures } from "./plot.js";
 const state = { functions: [], invocations: new Map(), lines: new Map(), samples: {}, chosen: null, shown: null, details: null, queued: 0 };
 const PLATFORM = /^(START|END|REPORT|INIT_REPORT) /;
 
-// -- what the platform tells
+// -- what the platform sends
 
 async function load() {
   const answer = await fetch("/_dispatch/state");
   if (!answer.ok) return note(`the platform answered with status ${answer.status}`);
-  const told = await answer.json();
-  state.functions = told.functions;
-  state.queued = told.queued;
-  state.invocations = new Map(told.invocations.map((one) => [one.id, one]));
+  const found = await answer.json();
+  state.functions = found.functions;
+  state.queued = found.queued;
+  state.invocations = new Map(found.invocations.map((one) => [one.id, one]));
   if (!state.functions.some((one) => one.name === state.chosen)) state.chosen = state.functions[0]?.name ?? null;
   if (!Object.keys(state.samples).length) {
-    state.samples = told.samples;
+    state.samples = found.samples;
     showSamples();
   }
   showFunctions();
@@ -33,19 +33,19 @@ function listen() {
   const feed = new EventSource("/_dispatch/feed");
   feed.onopen = () => load().then(() => live(true));
   feed.onerror = () => live(false);
-  feed.addEventListener("start", (message) => { heard(JSON.parse(message.data)); loadSoon(); });
-  feed.addEventListener("end", (message) => { heard(JSON.parse(message.data)); loadSoon(); });
+  feed.addEventListener("start", (message) => { received(JSON.parse(message.data)); loadSoon(); });
+  feed.addEventListener("end", (message) => { received(JSON.parse(message.data)); loadSoon(); });
   feed.addEventListener("note", (message) => { note(JSON.parse(message.data).text); loadSoon(); });
   feed.addEventListener("log", (message) => {
     const line = JSON.parse(message.data);
     if (!line.id) return;
-    // A line may come before we are told that its invocation started.
+    // A line may arrive before the message that its invocation has started.
     state.lines.set(line.id, [...(state.lines.get(line.id) ?? []), line.text]);
     if (line.id === state.shown) showLog();
   });
 }
 
-function heard(summary) {
+function received(summary) {
   if (summary.status !== "running") {
     if (summary.id === state.shown && state.details?.status === "running") state.details.log = state.lines.get(summary.id) ?? [];
     state.lines.delete(summary.id);
@@ -154,10 +154,10 @@ function choose(name) {
 function showSamples() {
   const options = Object.keys(state.samples).map((name) => make("option", { value: name }, name));
   $("sample").replaceChildren(make("option", { value: "" }, "Sample…"), ...options);
-  if (!$("event").value) takeSample("hello");
+  if (!$("event").value) useSample("hello");
 }
 
-function takeSample(name) {
+function useSample(name) {
   $("event").value = (state.samples[name] ?? "{}").trimEnd();
   validate();
 }
@@ -286,7 +286,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 $("invoke").addEventListener("click", () => invoke());
-$("sample").addEventListener("change", (event) => { if (event.target.value) takeSample(event.target.value); event.target.value = ""; });
+$("sample").addEventListener("change", (event) => { if (event.target.value) useSample(event.target.value); event.target.value = ""; });
 $("format").addEventListener("click", () => { $("event").value = pretty($("event").value); });
 $("event").addEventListener("input", validate);
 $("tab-answer").addEventListener("click", () => tab("answer"));

@@ -1,4 +1,4 @@
-// Durations over time: one bar an invocation, its start below its run, the newest at the right.
+// Durations over time: one bar per invocation, its start below its run, the newest on the right.
 
 import { clock, milliseconds, svg } from "./dom.js";
 
@@ -10,7 +10,7 @@ export function draw(plot, invocations, shown, pick) {
   const { width, height } = plot.getBoundingClientRect();
   plot.replaceChildren();
   if (!done.length || !width) {
-    if (width) plot.append(svg("text", { x: 16, y: 28 }, "The durations of what you invoke appear here."));
+    if (width) plot.append(svg("text", { x: 16, y: 28 }, "Durations appear here once a function is invoked."));
     return;
   }
   plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
