@@ -44,7 +44,7 @@ class Got:
 
 
 @dataclass(frozen=True, slots=True)
-class InvokeRequest:
+class InvokeCall:
     """What to send, and where."""
 
     url: str
@@ -132,13 +132,13 @@ def the_event(source: str | None, event: str | None, file: Path | None, example:
 
 def make_call(
     name: str, body: bytes, endpoint: str | None, *, queued: bool, tail: bool, stream: bool, token: str
-) -> InvokeRequest:
+) -> InvokeCall:
     """Where it goes: to the name as it is if it is a URL, else to the Invoke API."""
     headers = {addresses.TOKEN: token} if token else {}
     if name.startswith(("http://", "https://")):
         if queued or tail:
             raise click.UsageError("a function URL has neither --event nor --tail")
-        return InvokeRequest(name, body, {**headers, "Content-Type": protocol.JSON}, stream, is_url=True)
+        return InvokeCall(name, body, {**headers, "Content-Type": protocol.JSON}, stream, is_url=True)
     base = (
         endpoint or os.environ.get("AWS_ENDPOINT_URL_LAMBDA") or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
     )
@@ -146,7 +146,7 @@ def make_call(
     headers[protocol.INVOCATION_TYPE] = "Event" if queued else "RequestResponse"
     if tail:
         headers[protocol.LOG_TYPE] = "Tail"
-    return InvokeRequest(base.rstrip("/") + path, body, headers, stream, is_url=False)
+    return InvokeCall(base.rstrip("/") + path, body, headers, stream, is_url=False)
 
 
 def write(chunk: bytes) -> None:
@@ -155,7 +155,7 @@ def write(chunk: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def send(session: requests.Session, call: InvokeRequest, show: Callable[[bytes], None] | None) -> Got:
+def send(session: requests.Session, call: InvokeCall, show: Callable[[bytes], None] | None) -> Got:
     """One invocation; `show` gets the answer as it comes."""
     began = time.perf_counter()
     try:
@@ -167,7 +167,7 @@ def send(session: requests.Session, call: InvokeRequest, show: Callable[[bytes],
     return got
 
 
-def _read(call: InvokeRequest, answer: requests.Response, show: Callable[[bytes], None] | None) -> Got:
+def _read(call: InvokeCall, answer: requests.Response, show: Callable[[bytes], None] | None) -> Got:
     got = Got(status=answer.status_code, request_id=answer.headers.get(protocol.AMZN_REQUEST_ID, ""))
     if answer.status_code >= 400:
         got.body = answer.content
@@ -195,7 +195,7 @@ def _message(body: bytes) -> str:
         return body.decode(errors="replace").strip()
 
 
-def _chunks(call: InvokeRequest, answer: requests.Response, got: Got) -> Iterator[bytes]:
+def _chunks(call: InvokeCall, answer: requests.Response, got: Got) -> Iterator[bytes]:
     """The answer's chunks as they come; how a stream ended is noted in `got`."""
     raw = answer.raw.stream(65536, decode_content=True) if call.stream or call.is_url else answer.iter_content(65536)
     if not call.stream or call.is_url:
@@ -238,7 +238,7 @@ def as_object(got: Got) -> dict[str, Any]:
     }
 
 
-def measure(call: InvokeRequest, repeat: int, concurrency: int, *, as_json: bool) -> int:
+def measure(call: InvokeCall, repeat: int, concurrency: int, *, as_json: bool) -> int:
     """Invoke many times, with a progress bar on a terminal; tell the latencies; return how many failed."""
     from rich.console import Console
     from rich.progress import Progress

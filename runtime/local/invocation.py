@@ -25,6 +25,8 @@ TIMED_OUT: Final = "Sandbox.Timedout"
 OUT_OF_MEMORY: Final = "Runtime.OutOfMemory"
 EXIT_ERROR: Final = "Runtime.ExitError"
 TOO_LARGE: Final = "Function.ResponseSizeTooLarge"
+#: The type of a report that names none, and the Invoke API's one value for a function error.
+UNHANDLED: Final = "Unhandled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class FunctionError:
     def from_report(cls, body: bytes, header: str = "") -> FunctionError:
         """Read an error report that a runtime posted; its bytes are passed on as they came, whatever they are."""
         report = _as_object(body)
-        return cls(str(report.get("errorType") or header or "Unhandled"), body)
+        return cls(str(report.get("errorType") or header or UNHANDLED), body)
 
     @classmethod
     def from_trailers(cls, error_type: str, encoded: str) -> FunctionError:
@@ -57,7 +59,7 @@ class FunctionError:
             body = base64.b64decode(encoded, validate=True)
         except binascii.Error:
             body = encoded.encode()
-        return cls(error_type or "Unhandled", body)
+        return cls(error_type or UNHANDLED, body)
 
     @property
     def report(self) -> dict[str, Any]:

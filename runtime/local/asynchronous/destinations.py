@@ -13,7 +13,7 @@ from dispatch import protocol
 from runtime.local.environments.log_lines import timestamp
 from runtime.local.function import FunctionConfig
 from runtime.local.function_name import FunctionName
-from runtime.local.invocation import Event
+from runtime.local.invocation import UNHANDLED, Event
 
 #: Seconds that a destination URL may take to answer.
 PATIENCE: Final = 10.0
@@ -47,7 +47,7 @@ def record(event: Event, function: FunctionConfig, condition: str, tries: int, a
         message["responseContext"] = {
             "statusCode": 200,
             "executedVersion": protocol.LATEST,
-            "functionError": "Unhandled",
+            "functionError": UNHANDLED,
         }
         message["responsePayload"] = _value(answer)
     return message

@@ -16,7 +16,7 @@ from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
 from runtime.local.function_name import FunctionName
-from runtime.local.invocation import Answer, Event, FunctionError, InvocationReport, RunningInvocation
+from runtime.local.invocation import UNHANDLED, Answer, Event, FunctionError, InvocationReport, RunningInvocation
 from runtime.local.web import event_stream
 from runtime.local.web.errors import ApiError
 from runtime.local.web.request import read_event, read_function_name
@@ -102,7 +102,7 @@ class InvokeApi:
             protocol.AMZN_REMAPPED_LENGTH: "0",
         }
         if error is not None:
-            headers[protocol.FUNCTION_ERROR] = "Unhandled"
+            headers[protocol.FUNCTION_ERROR] = UNHANDLED
             body = error.body
         if _wants_log(request):
             headers[protocol.LOG_RESULT] = _log_tail(await invocation.report)
