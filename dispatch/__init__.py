@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from dispatch import http
     from dispatch.hookspecs import hookimpl
     from dispatch.locate import Target
 

@@ -43,6 +43,7 @@ STREAMING = "streaming"
 EXTENSION = "/2020-01-01/extension"
 EXTENSION_NAME = "Lambda-Extension-Name"
 EXTENSION_ID = "Lambda-Extension-Identifier"
+EXTENSION_EVENT_ID = "Lambda-Extension-Event-Identifier"
 EXTENSION_ERROR_TYPE = "Lambda-Extension-Function-Error-Type"
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -52,6 +53,10 @@ EXTENSION_ERROR_TYPE = "Lambda-Extension-Function-Error-Type"
 FUNCTIONS = "/2015-03-31/functions"
 INVOKE = FUNCTIONS + "/{name}/invocations"
 INVOKE_STREAMING = "/2021-11-15/functions/{name}/response-streaming-invocations"
+INVOKE_ASYNC = "/2014-11-13/functions/{name}/invoke-async"
+
+#: The version that a function without a qualifier has.
+LATEST = "$LATEST"
 
 INVOCATION_TYPE = "X-Amz-Invocation-Type"
 LOG_TYPE = "X-Amz-Log-Type"
@@ -64,6 +69,7 @@ CALLER_TENANT_ID = "X-Amz-Tenant-Id"
 AMZN_REQUEST_ID = "x-amzn-RequestId"
 AMZN_ERROR_TYPE = "x-amzn-ErrorType"
 AMZN_TRACE_ID = "X-Amzn-Trace-Id"
+AMZN_REMAPPED_LENGTH = "x-amzn-Remapped-Content-Length"
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Bodies
@@ -77,8 +83,13 @@ OCTETS = "application/octet-stream"
 HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
 PRELUDE_END = b"\0" * 8
 
-#: Bytes that an event may have.
+#: Bytes that an event may have; that one may have which no caller waits for; and one of the old InvokeAsync operation.
 EVENT_LIMIT = 6 * 1024 * 1024
+ASYNC_EVENT_LIMIT = 1024 * 1024
+INVOKE_ASYNC_LIMIT = 256 * 1024
+
+#: Characters that a client context may have, base64-encoded.
+CLIENT_CONTEXT_LIMIT = 3583
 
 #: Bytes that a buffered answer may have: the limit that a 413 of the Runtime API names.
 RESPONSE_LIMIT = 6 * 1024 * 1024 + 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -9,7 +10,9 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,12 @@ from typing import Any, Self
 from peers.process import await_true
 from peers.wire import PATIENCE
 
-from runtime.local.functions import Function
+from runtime.local.function import ON_DEMAND, SNAP_START, FunctionConfig
+from runtime.local.invocation import Event, InvocationReport
+from runtime.local.runtime_api.server import RuntimeApiServer
+from runtime.local.runtime_api.session import RuntimeSession
+from runtime.testing import Function, Result
+from runtime.testing.platform import loop_in_thread
 
 #: AWS's own runtime client as a runtime.
 AWS_RUNTIME = (sys.executable, "-m", "awslambdaric")
@@ -128,6 +136,48 @@ class Client:
     def next(self) -> Got:
         """Poll for an event."""
         return self.runtime("GET", "runtime/invocation/next")
+
+
+class LocalRuntimeApi:
+    """The Runtime API alone, for a runtime that the test is, or has started."""
+
+    def __init__(self, session: RuntimeSession, address: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.session = session
+        self.address = address
+        self.loop = loop
+
+    def offer(self, body: bytes = b"{}", request_id: str = "1", **fields: str) -> Future[Result]:
+        """Hand the runtime an event as soon as it asks for one; the future resolves once it asks again."""
+        work = self._offer(Event(body, request_id, **fields))
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    async def _offer(self, event: Event) -> Result:
+        await asyncio.shield(self.session.idle)
+        started, began = time.time(), time.perf_counter()
+        answer = self.session.deliver(event, int((started + 60) * 1000)).answer
+        chunks = [chunk async for chunk in answer]
+        await asyncio.shield(self.session.idle)
+        duration = (time.perf_counter() - began) * 1000
+        report = InvocationReport(event.request_id, "", started, duration, 0, 0, error=answer.error)
+        return Result(chunks, answer.content_type, answer.streaming, answer.error, report)
+
+
+@contextmanager
+def runtime_api(*, snap_start: bool = False) -> Iterator[LocalRuntimeApi]:
+    """A Runtime API without a platform: give `address` to a runtime and `offer` it events."""
+    function = FunctionConfig(initialization=SNAP_START if snap_start else ON_DEMAND)
+
+    async def start() -> RuntimeApiServer:
+        server = RuntimeApiServer(RuntimeSession(function))
+        await server.listen()
+        return server
+
+    with loop_in_thread() as loop:
+        server = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        try:
+            yield LocalRuntimeApi(server.session, server.address, loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(server.close(), loop).result()
 
 
 @contextmanager

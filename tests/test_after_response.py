@@ -18,8 +18,7 @@ from pytest_mock import MockerFixture
 import dispatch
 from conventions.lambda_ import LambdaContext, lambda_
 from dispatch.invocation import Invocation
-from runtime.local.functions import Function
-from runtime.local.sync import serving
+from runtime.testing import Function, serving
 
 ORDER = """
     import asyncio, dispatch

@@ -21,7 +21,7 @@ from peers.process import await_true
 from peers.wire import PATIENCE, reserved_port
 
 from runtime.cli.serve import command as serve
-from runtime.local.process import GRACE
+from runtime.local.environments.process import GRACE
 
 INVOKE = "/2015-03-31/functions/{}/invocations"
 
@@ -269,7 +269,7 @@ def test_events_under_way_finish_after_sigterm(tmp_path: Path) -> None:
             page.close()
         assert (tmp_path / "left").exists()
         ends = [line for line in server.lines if line.startswith("REPORT") and "Status" not in line]
-        assert (2, []) == (len(ends), [line for line in server.lines if "Traceback" in line or "broken off" in line])
+        assert (2, []) == (len(ends), [line for line in server.lines if "Traceback" in line or "broke off" in line])
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGINT]], ids=str)
@@ -286,7 +286,7 @@ def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[
                 server.line("ending once")
         assert "the platform was stopped" in running.result(PATIENCE)["errorMessage"]
         assert 0 == server.wait()
-        said = [line for line in server.lines if "is broken off" in line]
+        said = [line for line in server.lines if "broke off" in line]
         assert (signals == [signal.SIGTERM], False) == (bool(said), any("Traceback" in line for line in server.lines))
 
 
@@ -338,4 +338,4 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         done = run(tmp_path, "app.handler", "--port", str(port))
 
     assert 1 == done.returncode
-    assert f"can't listen on 127.0.0.1:{port}" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr

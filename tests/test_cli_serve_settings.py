@@ -62,15 +62,15 @@ def test_what_the_file_says_of_all_functions_is_read_again(root: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ('bootstrap = "nope"', "bootstrap: there is no file "),
-        ('initialization = "warm"', "the initialization is on-demand or snap-start, not 'warm'"),
-        ("asynchronous = {retries = 9}", "asynchronous: retries are 0, 1 or 2, not 9"),
-        ("asynchronous = {maximum_age = nan}", "asynchronous: the maximum age is a number of seconds, not nan"),
-        ("asynchronous = {retrys = 1}", "it has no 'retrys'; it has: retries, maximum_age, on_failure"),
+        ('bootstrap = "nope"', "bootstrap: no such file: "),
+        ('initialization = "warm"', "the initialization must be on-demand or snap-start, not 'warm'"),
+        ("asynchronous = {retries = 9}", "asynchronous: retries must be 0, 1 or 2, not 9"),
+        ("asynchronous = {maximum_age = nan}", "asynchronous: the maximum age must be a number of seconds, not nan"),
+        ("asynchronous = {retrys = 1}", "unknown key 'retrys'; known keys: retries, maximum_age, on_failure"),
         ('asynchronous = {on_failure = "function:two"}', "on failure there is no function two; there are: one"),
-        ("url = {foo = 1}", "url: it has no 'foo'; it has: streaming, cors"),
-        ('url = "yes"', "url: it is a table, not 'yes'"),
-        ('environment = "X=1"', "environment: it is a table, not 'X=1'"),
+        ("url = {foo = 1}", "url: unknown key 'foo'; known keys: streaming, cors"),
+        ('url = "yes"', "url: must be a table, not 'yes'"),
+        ('environment = "X=1"', "environment: must be a table, not 'X=1'"),
     ],
 )
 def test_keys_that_cannot_be_used(root: Path, keys: str, told: str) -> None:
@@ -103,13 +103,13 @@ def test_options_that_cannot_be_used(root: Path, option: str, value: str, told: 
 def test_functions_of_a_template_that_cannot_be_served(root: Path) -> None:
     """Each is left out with the reason; the rest is served."""
     left_out = {
-        "A": ({"Timeout": "abc"}, "its Timeout is 'abc', which is no number"),
-        "B": ({"MemorySize": {"Ref": "Size"}}, "its MemorySize is 'Size', which is no number"),
-        "C": ({"InlineCode": "def handler(e, c): pass"}, "its code is InlineCode, not a folder here"),
-        "D": ({"ReservedConcurrentExecutions": 0}, "the concurrency is at least 1, not 0"),
+        "A": ({"Timeout": "abc"}, "its Timeout is not a number: 'abc'"),
+        "B": ({"MemorySize": {"Ref": "Size"}}, "its MemorySize is not a number: 'Size'"),
+        "C": ({"InlineCode": "def handler(e, c): pass"}, "its code is InlineCode, not in a local folder"),
+        "D": ({"ReservedConcurrentExecutions": 0}, "the concurrency must be at least 1, not 0"),
         "E": (
             {"EventInvokeConfig": {"MaximumRetryAttempts": "x"}},
-            "its MaximumRetryAttempts is 'x', which is no number",
+            "its MaximumRetryAttempts is not a number: 'x'",
         ),
     }
     common = {"Runtime": "python3.13", "Handler": "app.handler"}

@@ -16,12 +16,13 @@ from local_support import AWS_RUNTIME, aws_function, client, write_handler, writ
 from peers.process import await_true
 from peers.wire import PATIENCE
 
-from runtime.local.environment import Environment
-from runtime.local.functions import ACCOUNT, Function, FunctionSettingError
-from runtime.local.platform import Throttled, UnknownFunction
-from runtime.local.process import family
-from runtime.local.report import LogLine
-from runtime.local.sync import LocalPlatform, Result, serving
+from runtime.local.environments.environment import LocalEnvironment
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.environments.platform import UnknownFunction
+from runtime.local.environments.pool import Throttled
+from runtime.local.environments.process_tree import process_tree
+from runtime.local.function import ACCOUNT, FunctionSettingError
+from runtime.testing import Function, LocalPlatform, Result, serving
 
 
 def ask(local: LocalPlatform, event: Any = None, **fields: str) -> Result:
@@ -179,7 +180,7 @@ def test_a_program_that_is_not_there_is_an_init_error(tmp_path: Path) -> None:
 
 def test_slow_loading_is_tried_again_on_the_events_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that takes longer to load than Lambda allows is started once more, on the event's time."""
-    monkeypatch.setattr("runtime.local.environment.INIT_LIMIT", 1.0)
+    monkeypatch.setattr("runtime.local.environments.environment.INIT_LIMIT", 1.0)
     source = f"#!/bin/sh\n[ -e tried ] || {{ : >tried; exec sleep 600; }}\nexec {shlex.join(AWS_RUNTIME)} app.handler\n"
     program = write_program(tmp_path / "bootstrap", source)
     with serving(replace(aws_function(tmp_path), command=[str(program)])) as local:
@@ -313,7 +314,7 @@ def test_an_unknown_function_is_named(tmp_path: Path) -> None:
     """Asking for a function that is not there says which there are."""
     with (
         serving(Function(name="one", root=tmp_path), Function(name="two", root=tmp_path)) as local,
-        pytest.raises(UnknownFunction, match="no function 'three'; there are: one, two"),
+        pytest.raises(UnknownFunction, match="no such function: 'three'; available: one, two"),
     ):
         local.invoke(name="three")
 
@@ -323,11 +324,11 @@ def test_leaving_ends_what_still_runs(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         with serving(aws_function(tmp_path, timeout=60)) as local:
             running = pool.submit(ask, local, {"wait": "never"})
-            environments: list[Environment] = local.platform.pools["function"].environments
+            environments: list[LocalEnvironment] = local.platform.pools["function"].environments
             await_true(lambda: any(one.invocations for one in environments))
             process = environments[0]._process
             assert process is not None
-            pids = family(process.pid)
+            pids = process_tree(process.pid)
         assert pids
         assert all(gone(pid) for pid in pids)
         assert running.exception(PATIENCE) is not None

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from local_support import Client, Got, client
+from local_support import Client, Got, LocalRuntimeApi, client, runtime_api
 
-from runtime.local.functions import Function
-from runtime.local.sync import LocalRuntimeApi, runtime_api, serving
+from runtime.testing import Function, serving
 
 NAME = "Lambda-Extension-Name"
 IDENTIFIER = "Lambda-Extension-Identifier"

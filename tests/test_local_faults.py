@@ -16,9 +16,9 @@ from local_support import ServerProcess, client, save
 from peers.process import await_true
 from peers.wire import PATIENCE
 
-from runtime.local import queue_file
-from runtime.local.functions import Function
-from runtime.local.server import Settings, serve
+from runtime.local.asynchronous import queue_file
+from runtime.local.function import FunctionConfig
+from runtime.local.serve import ServeSettings, serve
 
 INVOKE = "/2015-03-31/functions/{}/invocations"
 #: Writes down which event it got, then waits for a file if it is told to.
@@ -55,15 +55,15 @@ def test_a_folder_that_the_queue_cannot_have_is_named(tmp_path: Path) -> None:
     """It is not told as a fault of the port."""
     said = refused(tmp_path, XDG_STATE_HOME="/proc/nope")
 
-    assert said.startswith("Error: can't keep the queue in /proc/nope/dispatch/")
-    assert said.endswith(": No such file or directory; --queue FILE names another file")
+    assert said.startswith("Error: cannot keep the queue in /proc/nope/dispatch/")
+    assert said.endswith(": No such file or directory; pass --queue FILE to use another file")
 
 
 def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
     """A file of another kind is left as it is."""
     file = tmp_path / "notes.txt"
     file.write_text("remember the milk " * 100)
-    expected = f"Error: can't keep the queue in {file}: file is not a database; --queue FILE names another file"
+    expected = f"Error: cannot keep the queue in {file}: file is not a database; pass --queue FILE to use another file"
 
     assert expected == refused(tmp_path, "--queue", str(file))
     assert "remember the milk " * 100 == file.read_text()
@@ -77,7 +77,7 @@ def test_a_second_server_leaves_the_first_ones_queue_alone(tmp_path: Path) -> No
         assert 202 == queue(first, name="first", wait="go")
         await_true(calls.exists)
         with ServerProcess(tmp_path, *SERVED) as second:
-            assert f"the queue in {tmp_path}-state/dispatch/" in second.line("another process keeps")
+            assert f"the queue in {tmp_path}-state/dispatch/" in second.line("another process is using")
             assert 202 == queue(second, name="second")
             await_true(lambda: "second\n" in calls.read_text())
         (tmp_path / "go").touch()
@@ -110,7 +110,7 @@ def test_a_queue_that_fails_ends_the_server(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, *SERVED, "--queue", str(file)) as server:
         assert 202 == queue(server, name="event")
         assert 1 == server.wait()
-    assert f"Error: can't keep the queue in {file}: no room; --queue FILE names another file" == server.lines[-1]
+    assert f"Error: cannot keep the queue in {file}: no room; pass --queue FILE to use another file" == server.lines[-1]
 
 
 def test_a_reload_that_ends_by_itself_is_said(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_reload_that_ends_by_itself_is_said(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         shutil.rmtree(tmp_path / "other")
         save(tmp_path / "dispatch.toml", config + "timeout = 4\n")
-        assert "FileNotFoundError" in server.line("dispatch: saved changes are served no more, until the next start: ")
+        assert "FileNotFoundError" in server.line("dispatch: reloading has stopped: ")
         with client(server.host) as one:
             assert "served" == one.call("POST", INVOKE.format("function"), "{}").json
 
@@ -140,7 +140,7 @@ def test_a_web_server_that_fails_at_its_start_ends_the_platform(
     shown: list[tuple[str, str]] = []
 
     async def work() -> None:
-        settings = Settings([Function(root=tmp_path)], tmp_path / "queue.sqlite", port=0)
+        settings = ServeSettings([FunctionConfig(root=tmp_path)], tmp_path / "queue.sqlite", port=0)
         async with asyncio.timeout(PATIENCE):
             await serve(settings, lambda *address: shown.append(address))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runtime.local import config, template
-from runtime.local.functions import AsyncSettings, Function, FunctionSettingError, UrlSettings
+from runtime.local.config import dispatch_toml, sam_template
+from runtime.local.function import AsyncSettings, FunctionConfig, FunctionSettingError, UrlSettings
 
 SAM = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -60,12 +60,12 @@ Resources:
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Function:
+def base(tmp_path: Path) -> FunctionConfig:
     """What the command line says."""
-    return Function(root=tmp_path, environment={"FROM": "command line"})
+    return FunctionConfig(root=tmp_path, environment={"FROM": "command line"})
 
 
-def test_a_sam_template_is_read(tmp_path: Path, base: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sam_template_is_read(tmp_path: Path, base: FunctionConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Globals, parameters, intrinsic functions, URLs and retries become settings; the rest is noted."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     (tmp_path / "hello").mkdir()
@@ -73,7 +73,7 @@ def test_a_sam_template_is_read(tmp_path: Path, base: Function, monkeypatch: pyt
     path = tmp_path / "template.yaml"
     path.write_text(SAM)
 
-    found = template.read(path, base)
+    found = sam_template.read(path, base)
     hello, plain = found.functions
 
     arn = "arn:aws:lambda:eu-west-1:012345678912:function:plain-one"
@@ -105,20 +105,20 @@ def test_a_sam_template_is_read(tmp_path: Path, base: Function, monkeypatch: pyt
         plain.initialization,
     )
     assert UrlSettings(streaming=False) == plain.url
-    assert ["Node is left out: the runtime nodejs22.x is not served; python and provided are"] == found.notes[:1]
+    assert ["Node is left out: the runtime nodejs22.x is not served; only python and provided are"] == found.notes[:1]
     assert found.notes[1].endswith(": Table")
 
 
-def test_a_template_that_is_none(tmp_path: Path, base: Function) -> None:
+def test_a_template_that_is_none(tmp_path: Path, base: FunctionConfig) -> None:
     """A file without Resources, or that is no YAML, is named."""
     path = tmp_path / "template.yaml"
     for text in ("a: 1", "a: [", "- 1"):
         path.write_text(text)
         with pytest.raises(FunctionSettingError, match=r"template\.yaml"):
-            template.read(path, base)
+            sam_template.read(path, base)
 
 
-def test_every_key_of_a_function(tmp_path: Path, base: Function) -> None:
+def test_every_key_of_a_function(tmp_path: Path, base: FunctionConfig) -> None:
     """Each key is a setting; folders are relative to the file; what is left open is the command line's."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "boot").touch()
@@ -144,9 +144,9 @@ def test_every_key_of_a_function(tmp_path: Path, base: Function) -> None:
         """
     )
 
-    one, two = config.functions(config.read(path), tmp_path, base)
+    one, two = dispatch_toml.functions(dispatch_toml.read(path), tmp_path, base)
 
-    expected = Function(
+    expected = FunctionConfig(
         name="a",
         handler="app.handler",
         root=tmp_path / "sub",
@@ -168,19 +168,19 @@ def test_every_key_of_a_function(tmp_path: Path, base: Function) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[functions.a]\nhandle = 'x'", r"\[functions.a\] has no 'handle'; it has: handler"),
-        ("[functions.a]\ntimeout = 'x'", "timeout: it is a number, not 'x'"),
-        ("[functions.a]\nmemory = 1.5", "memory: it is a whole number"),
+        ("[functions.a]\nhandle = 'x'", r"\[functions.a\]: unknown key 'handle'; known keys: handler"),
+        ("[functions.a]\ntimeout = 'x'", "timeout: must be a number, not 'x'"),
+        ("[functions.a]\nmemory = 1.5", "memory: must be a whole number"),
         ("[functions.a]\nmemory = 1", "128 to 10240"),
         ("[functions.a]\nroot = 'nowhere'", "not a folder: .*nowhere"),
         ("[functions.a]\nurl = { stream = true }", "url: .*stream"),
-        ("[functions]\na = 1", "a table for each function"),
+        ("[functions]\na = 1", "must have a table for each function"),
         ("[functions", "dispatch.toml"),
     ],
 )
-def test_a_wrong_key_is_named(tmp_path: Path, base: Function, text: str, words: Any) -> None:
+def test_a_wrong_key_is_named(tmp_path: Path, base: FunctionConfig, text: str, words: Any) -> None:
     """What can't be used is said with its place, and what there is instead."""
     path = tmp_path / "dispatch.toml"
     path.write_text(text)
     with pytest.raises(FunctionSettingError, match=words):
-        config.functions(config.read(path), tmp_path, base)
+        dispatch_toml.functions(dispatch_toml.read(path), tmp_path, base)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from peers.wire import PATIENCE
 
-from runtime.local.exchange import Event
-from runtime.local.functions import AsyncSettings, Function
-from runtime.local.platform import Platform
-from runtime.local.queue import Queue
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform
+from runtime.local.function import AsyncSettings, FunctionConfig
+from runtime.local.invocation import Event
 
 HANDLER = """
 import json, time
@@ -58,11 +58,11 @@ async def working(root: Path, scale: float = SCALE, **settings: Any) -> AsyncIte
     """A platform with the function `one`, and its queue."""
     (root / "app.py").write_text(HANDLER)
     asynchronous = AsyncSettings(**settings.pop("asynchronous", {}))
-    one = Function("one", "app.count", root, "lambda", asynchronous=asynchronous, timeout=20, **settings)
-    other = Function("other", "app.count", root, "lambda", timeout=20)
+    one = FunctionConfig("one", "app.count", root, "lambda", asynchronous=asynchronous, timeout=20, **settings)
+    other = FunctionConfig("other", "app.count", root, "lambda", timeout=20)
     said: list[str] = []
     async with Platform([one, other]) as platform:
-        queue = Queue(platform, root / "state" / "queue.sqlite", scale, said.append)
+        queue = Queue.open(root / "state" / "queue.sqlite", platform, scale, said.append)
         work = asyncio.ensure_future(queue.run())
         try:
             yield Setting(root, platform, queue, said)
@@ -100,7 +100,7 @@ def test_a_failure_is_tried_again_as_often_as_is_set(tmp_path: Path, retries: in
             await put(setting, "fail")
             await setting.until(lambda: len(setting.queue) == 0)
             assert ["1"] * (retries + 1) == [call["id"] for call in setting.calls()]
-            assert ["the queued event 1 of one is given up: RetriesExhausted"] == setting.said
+            assert ["gave up the queued event 1 of one: RetriesExhausted"] == setting.said
 
     asyncio.run(work())
 
@@ -207,7 +207,7 @@ def test_an_event_for_a_function_that_is_gone_is_dropped(tmp_path: Path) -> None
         async with working(tmp_path) as setting:
             await setting.queue.put("gone", Event(b"{}", "1"))
             await setting.until(lambda: len(setting.queue) == 0)
-            assert "no function 'gone'; there are: one, other" in setting.said[0]
+            assert "no such function: 'gone'; available: one, other" in setting.said[0]
 
     asyncio.run(work())
 

@@ -10,15 +10,25 @@ import select
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
+from itertools import product
 
 import pytest
-from local_support import Client, client
+from local_support import Client, LocalRuntimeApi, client, runtime_api
 from peers.wire import PATIENCE
 
-from runtime.local.exchange import AHEAD, ANSWER_LIMIT, Answer, Event
-from runtime.local.runtime_api import RuntimeApi
-from runtime.local.states import ALLOWED, Machine, State, Step, StepRefused
-from runtime.local.sync import LocalRuntimeApi, Result, runtime_api
+from dispatch.protocol import RESPONSE_LIMIT
+from runtime.local.invocation import AHEAD, Answer, Event
+from runtime.local.runtime_api.session import RuntimeSession
+from runtime.local.runtime_api.states import (
+    FOLLOWING,
+    UNCHANGED,
+    ExtensionState,
+    RuntimeState,
+    State,
+    StateMachine,
+    StateRefused,
+)
+from runtime.testing import Result
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ CONVERSATIONS = {
     ],
     "an answer that is too large": [
         ("GET", "runtime/invocation/next", None, {}, 200, None),
-        ("POST", "runtime/invocation/1/response", b"x" * (ANSWER_LIMIT + 1), {}, 413, TOO_LARGE),
+        ("POST", "runtime/invocation/1/response", b"x" * (RESPONSE_LIMIT + 1), {}, 413, TOO_LARGE),
         ("POST", "runtime/invocation/1/error", b"x", {}, 403, refusal(SENT, "InvocationErrorResponse")),
     ],
     "a response mode that there is not": [
@@ -97,17 +107,19 @@ def test_answers_as_aws_does(api: LocalRuntimeApi, runtime: Client, conversation
         assert (status, b'{"a":1}' if answer is None else answer) == (got.status, got.body), path
 
 
-@pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("step", Step)
-def test_a_refused_step_changes_nothing(state: State, step: Step) -> None:
+@pytest.mark.parametrize(
+    ("state", "wanted"), [pair for states in (RuntimeState, ExtensionState) for pair in product(states, states)]
+)
+def test_a_state_that_is_refused_changes_nothing(state: State, wanted: State) -> None:
     """The machine goes where the table lets it, and stays where it is when refused."""
-    machine = Machine(state)
+    machine = StateMachine("one", state)
 
-    if step in ALLOWED[state]:
-        assert machine.take(step) is machine.state
+    if wanted in FOLLOWING[state]:
+        machine.enter(wanted)
+        assert machine.state is (state if (state, wanted) in UNCHANGED else wanted)
     else:
-        with pytest.raises(StepRefused, match=f"from {state.value} to "):
-            machine.take(step)
+        with pytest.raises(StateRefused, match=f"from {state.value} to {wanted.value} failed for one"):
+            machine.enter(wanted)
         assert state is machine.state
 
 
@@ -203,10 +215,10 @@ def test_a_stream_is_read_with_its_trailers(api: LocalRuntimeApi, runtime: Clien
     assert "m" * 40_000 == result.error.message
 
 
-async def deliver(api: RuntimeApi, answer: Answer) -> None:
+async def deliver(session: RuntimeSession, answer: Answer) -> None:
     """Hand out an event whose answer nobody reads yet."""
-    await asyncio.shield(api.idle)
-    api.deliver(Event(b"{}", "1"), 0, answer)
+    await asyncio.shield(session.idle)
+    session.deliver(Event(b"{}", "1"), 0, answer)
 
 
 async def read(answer: Answer, enough: int) -> int:
@@ -224,7 +236,7 @@ async def read(answer: Answer, enough: int) -> int:
 def test_a_slow_reader_makes_the_runtime_wait(api: LocalRuntimeApi, runtime: Client, enough: int) -> None:
     """A stream is taken in about as far as Lambda takes it at full speed, and goes on once its reader does, or leaves."""
     loop, answer = api.loop, Answer()
-    handed = asyncio.run_coroutine_threadsafe(deliver(api.api, answer), loop)
+    handed = asyncio.run_coroutine_threadsafe(deliver(api.session, answer), loop)
     runtime.next()
     handed.result(PATIENCE)
     head = f"POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nHost: {api.address}\r\n{MODE}: streaming\r\n"
@@ -269,7 +281,7 @@ def test_an_answer_that_breaks_off_leaves_the_runtime_stuck(api: LocalRuntimeApi
     again = runtime.runtime("POST", "runtime/invocation/1/response", b"x")
     assert (403, refusal("InvocationResponse", "InvocationResponse")) == (again.status, again.body)
     assert 403 == runtime.next().status
-    assert api.api.stuck
+    assert api.session.broken_off
     assert not pending.done()
 
 
@@ -320,7 +332,7 @@ def test_a_failing_restore_is_reported() -> None:
         report = b'{"errorType":"Runtime.AfterRestoreError","errorMessage":"no"}'
         assert 202 == one.runtime("POST", "runtime/restore/error", report).status
         assert 403 == one.next().status
-        error = api.api.started.result()
+        error = api.session.started.result()
         assert error is not None
         assert "Runtime.AfterRestoreError" == error.type
 

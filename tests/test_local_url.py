@@ -12,8 +12,8 @@ from local_support import Client, ServerProcess, client
 from peers.wire import PATIENCE
 
 from dispatch import http as http_events
-from runtime.local.prelude import BadPrelude, Splitter
-from runtime.local.url_event import BadAnswer, make_event, read_answer
+from runtime.local.web.prelude import BadPrelude, PreludeSplitter
+from runtime.local.web.url_event import BadAnswer, make_event, read_answer
 
 FUNCTIONS = '''
 import os, time
@@ -230,7 +230,7 @@ def test_urls_that_are_not_there(server: ServerProcess, http_client: Client) -> 
     assert 404 == http_client.call("GET", "/lambda-url/nothing/").status
     assert 404 == http_client.call("GET", "/lambda-url/none/").status
     assert 502 == http_client.call("GET", "/lambda-url/text/").status
-    assert "text: a function URL" in server.line("needs an answer in JSON")
+    assert "text: the answer of a function URL" in server.line("must be JSON")
 
 
 def test_other_origins_need_the_cors_setting(http_client: Client) -> None:
@@ -255,7 +255,7 @@ def test_other_origins_need_the_cors_setting(http_client: Client) -> None:
 def test_the_prelude_is_found_wherever_the_chunks_are_cut(size: int) -> None:
     """Fed in pieces of any size, head and body are the same, also when the body has NUL bytes."""
     data = b'{"statusCode": 200}' + bytes(8) + b"body" + bytes(9) + b"end"
-    splitter = Splitter("application/vnd.awslambda.http-integration-response; charset=utf-8")
+    splitter = PreludeSplitter("application/vnd.awslambda.http-integration-response; charset=utf-8")
     body = b"".join(splitter.feed(data[at : at + size]) for at in range(0, len(data), size))
 
     assert ({"statusCode": 200}, b"body" + bytes(9) + b"end") == (splitter.head, body)
@@ -266,12 +266,12 @@ def test_a_prelude_that_is_none() -> None:
     kind = "application/vnd.awslambda.http-integration-response"
     for data, words in ((b"{" + bytes(8), "not JSON"), (b"[]" + bytes(8), "a JSON object, not list")):
         with pytest.raises(BadPrelude, match=words):
-            Splitter(kind).feed(data)
-    unfinished = Splitter(kind)
+            PreludeSplitter(kind).feed(data)
+    unfinished = PreludeSplitter(kind)
     assert b"" == unfinished.feed(b'{"statusCode"')
     with pytest.raises(BadPrelude, match="before its prelude was complete"):
         unfinished.finish()
-    assert b"{" == Splitter("text/plain").feed(b"{")
+    assert b"{" == PreludeSplitter("text/plain").feed(b"{")
 
 
 def test_headers_that_come_twice_are_joined() -> None:

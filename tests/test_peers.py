@@ -37,8 +37,7 @@ def test_ric_over_the_scripted_api(tmp_path: Path) -> None:
 
 def test_ric_on_the_local_platform(tmp_path: Path) -> None:
     """Awslambdaric runs on our embedded platform: answers, failures, a client context, a large event."""
-    from runtime.local.functions import Function
-    from runtime.local.sync import serving
+    from runtime.testing import Function, serving
 
     root = write(tmp_path, {"app.py": APP})
     with serving(Function(handler="app.handler", root=root, command=[*RIC, "app.handler"])) as platform:
@@ -58,8 +57,7 @@ def test_ric_on_the_local_platform(tmp_path: Path) -> None:
 
 def test_reports_equal_those_of_ric(tmp_path: Path) -> None:
     """In the lambda convention an error report equals the one of AWS's own client, but for the request's id."""
-    from runtime.local.functions import Function
-    from runtime.local.sync import serving
+    from runtime.testing import Function, serving
 
     root = write(tmp_path, {"app.py": APP})
     ours = Function(name="ours", handler="app.fails", root=root, convention="lambda")

@@ -198,8 +198,7 @@ def over_requests(setting: Setting) -> Iterator[Invoke]:
 @contextmanager
 def on_platform(setting: Setting) -> Iterator[Invoke]:
     """The runtime under the embedded local platform."""
-    from runtime.local.functions import Function
-    from runtime.local.sync import serving
+    from runtime.testing import Function, serving
 
     function = Function(handler=setting.handler, root=ROOT, environment=environment(setting, HANDLER=setting.handler))
     with serving(function) as platform:

@@ -16,8 +16,8 @@ from dispatch import load, locate
 from dispatch.discovery import AUTO
 from runtime.cli import options
 from runtime.cli.apart import apart
-from runtime.local.functions import Function, FunctionSettingError
-from runtime.local.variables import variables
+from runtime.local.environments.variables import variables
+from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.settings import Settings
 
 
@@ -47,7 +47,7 @@ def command(
     if plugin_setting is not None:
         environment["HANDLER_PLUGINS"] = plugin_setting
     try:
-        function = Function(handler=handler, root=root, convention=convention, environment=environment)
+        function = FunctionConfig(handler=handler, root=root, convention=convention, environment=environment)
     except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
     if imports:
@@ -57,7 +57,7 @@ def command(
     sys.exit(0 if facts["usable"] else 1)
 
 
-def explain(function: Function) -> dict[str, Any]:
+def explain(function: FunctionConfig) -> dict[str, Any]:
     """What there is to say, as plain values."""
     environment, root = variables(function, "", ""), str(function.root)
     facts: dict[str, Any] = {
@@ -101,10 +101,10 @@ def _why(choice: load.Choice, asked: str) -> str:
     return choice.target.reason or f"it names {choice.target.description}"
 
 
-def _show_imports(function: Function, as_json: bool) -> bool:
+def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
     """What was imported; return whether the runtime started."""
     from runtime.cli.run import print_error
-    from runtime.local.imports import measure
+    from runtime.local.environments.import_times import measure
 
     imports, log, failure = measure(function)
     if as_json:

@@ -20,10 +20,11 @@ from urllib.parse import quote
 import click
 import requests
 
+from dispatch import protocol
 from runtime.cli import options
 from runtime.cli.run import read_event
-from runtime.local import samples
-from runtime.local.eventstream import BadStream, Decoder
+from runtime.local import addresses, samples
+from runtime.local.web.event_stream import BadEventStream, EventStreamDecoder
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:9000"
 #: Seconds to wait for an answer: Lambda's longest timeout.
@@ -43,7 +44,7 @@ class Got:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class InvokeCall:
     """What to send, and where."""
 
     url: str
@@ -131,23 +132,21 @@ def the_event(source: str | None, event: str | None, file: Path | None, example:
 
 def make_call(
     name: str, body: bytes, endpoint: str | None, *, queued: bool, tail: bool, stream: bool, token: str
-) -> Call:
+) -> InvokeCall:
     """Where it goes: to the name as it is if it is a URL, else to the Invoke API."""
-    headers = {"X-Dispatch-Token": token} if token else {}
+    headers = {addresses.TOKEN: token} if token else {}
     if name.startswith(("http://", "https://")):
         if queued or tail:
             raise click.UsageError("a function URL has neither --event nor --tail")
-        return Call(name, body, {**headers, "Content-Type": "application/json"}, stream, is_url=True)
+        return InvokeCall(name, body, {**headers, "Content-Type": protocol.JSON}, stream, is_url=True)
     base = (
         endpoint or os.environ.get("AWS_ENDPOINT_URL_LAMBDA") or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
     )
-    path = f"/2021-11-15/functions/{quote(name, safe='')}/response-streaming-invocations"
-    if not stream:
-        path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
-    headers["X-Amz-Invocation-Type"] = "Event" if queued else "RequestResponse"
+    path = (protocol.INVOKE_STREAMING if stream else protocol.INVOKE).format(name=quote(name, safe=""))
+    headers[protocol.INVOCATION_TYPE] = "Event" if queued else "RequestResponse"
     if tail:
-        headers["X-Amz-Log-Type"] = "Tail"
-    return Call(base.rstrip("/") + path, body, headers, stream, is_url=False)
+        headers[protocol.LOG_TYPE] = "Tail"
+    return InvokeCall(base.rstrip("/") + path, body, headers, stream, is_url=False)
 
 
 def write(chunk: bytes) -> None:
@@ -156,7 +155,7 @@ def write(chunk: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def send(session: requests.Session, call: Call, show: Callable[[bytes], None] | None) -> Got:
+def send(session: requests.Session, call: InvokeCall, show: Callable[[bytes], None] | None) -> Got:
     """One invocation; `show` gets the answer as it comes."""
     began = time.perf_counter()
     try:
@@ -168,21 +167,21 @@ def send(session: requests.Session, call: Call, show: Callable[[bytes], None] | 
     return got
 
 
-def _read(call: Call, answer: requests.Response, show: Callable[[bytes], None] | None) -> Got:
-    got = Got(status=answer.status_code, request_id=answer.headers.get("x-amzn-RequestId", ""))
+def _read(call: InvokeCall, answer: requests.Response, show: Callable[[bytes], None] | None) -> Got:
+    got = Got(status=answer.status_code, request_id=answer.headers.get(protocol.AMZN_REQUEST_ID, ""))
     if answer.status_code >= 400:
         got.body = answer.content
-        kind = answer.headers.get("x-amzn-ErrorType", "")
+        kind = answer.headers.get(protocol.AMZN_ERROR_TYPE, "")
         got.error = " ".join(part for part in (f"status {answer.status_code}", kind, _message(got.body)) if part)
         return got
-    failed = "X-Amz-Function-Error" in answer.headers
+    failed = protocol.FUNCTION_ERROR in answer.headers
     parts = []
     for chunk in _chunks(call, answer, got):
         parts.append(chunk)
         if show and not failed:
             show(chunk)
     got.body = b"".join(parts)
-    got.log = got.log or base64.b64decode(answer.headers.get("X-Amz-Log-Result", "")).decode(errors="replace")
+    got.log = got.log or base64.b64decode(answer.headers.get(protocol.LOG_RESULT, "")).decode(errors="replace")
     if failed:
         got.error = readable(got.body)
     return got
@@ -196,13 +195,13 @@ def _message(body: bytes) -> str:
         return body.decode(errors="replace").strip()
 
 
-def _chunks(call: Call, answer: requests.Response, got: Got) -> Iterator[bytes]:
+def _chunks(call: InvokeCall, answer: requests.Response, got: Got) -> Iterator[bytes]:
     """The answer's chunks as they come; how a stream ended is noted in `got`."""
     raw = answer.raw.stream(65536, decode_content=True) if call.stream or call.is_url else answer.iter_content(65536)
     if not call.stream or call.is_url:
         yield from raw
         return
-    decoder = Decoder()
+    decoder = EventStreamDecoder()
     try:
         for data in raw:
             for headers, payload in decoder.feed(data):
@@ -213,7 +212,7 @@ def _chunks(call: Call, answer: requests.Response, got: Got) -> Iterator[bytes]:
                     got.log = base64.b64decode(outcome.get("LogResult", "")).decode(errors="replace")
                     if "ErrorCode" in outcome:
                         got.error = readable(outcome.get("ErrorDetails", "").encode()) or outcome["ErrorCode"]
-    except BadStream as error:
+    except BadEventStream as error:
         got.error = f"the endpoint's answer is no event stream: {error}"
 
 
@@ -239,7 +238,7 @@ def as_object(got: Got) -> dict[str, Any]:
     }
 
 
-def measure(call: Call, repeat: int, concurrency: int, *, as_json: bool) -> int:
+def measure(call: InvokeCall, repeat: int, concurrency: int, *, as_json: bool) -> int:
     """Invoke many times, with a progress bar on a terminal; tell the latencies; return how many failed."""
     from rich.console import Console
     from rich.progress import Progress

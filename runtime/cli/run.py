@@ -14,11 +14,11 @@ from typing import Any
 import click
 
 from runtime.cli import options
-from runtime.local.exchange import Answer, Event, FunctionError
-from runtime.local.functions import Function, FunctionSettingError
-from runtime.local.platform import Platform
-from runtime.local.prelude import BadPrelude, Splitter
-from runtime.local.report import LogLine, Report
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.environments.platform import Platform
+from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.local.invocation import OUT_OF_MEMORY, TIMED_OUT, Answer, Event, FunctionError, InvocationReport
+from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 
 
 @click.command(
@@ -60,7 +60,7 @@ def command(
     """
     body = read_event(source, event, file)
     try:
-        function = Function(
+        function = FunctionConfig(
             handler=handler,
             root=root,
             convention=convention,
@@ -97,7 +97,7 @@ def read_event(source: str | None, event: str | None, file: Path | None) -> byte
     return b"{}" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read() or b"{}"
 
 
-async def run(function: Function, body: bytes, repeat: int, as_json: bool) -> bool:
+async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool) -> bool:
     """Invoke the function and show what comes; return whether it failed."""
     stop_on_sigterm()
     log: list[str] = []
@@ -156,7 +156,7 @@ class Printer:
 async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
     """Print the answer's body, without the prelude, as it comes; return all of it."""
     await answer.opened()
-    splitter, parts = Splitter(answer.content_type), []
+    splitter, parts = PreludeSplitter(answer.content_type), []
     async for chunk in answer:
         try:
             part = splitter.feed(chunk)
@@ -180,7 +180,7 @@ def print_line(line: LogLine) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def print_error(error: FunctionError, log: str, function: Function) -> None:
+def print_error(error: FunctionError, log: str, function: FunctionConfig) -> None:
     """What failed, unless the log has said so already."""
     report = error.report
     stack = [str(frame).rstrip("\n") for frame in report.get("stackTrace") or []]
@@ -196,12 +196,12 @@ def print_error(error: FunctionError, log: str, function: Function) -> None:
 
 #: What helps against the platform's own limits.
 HINTS = {
-    "Sandbox.Timedout": "dispatch: the limit is {function.timeout:g} s; --timeout sets another",
-    "Runtime.OutOfMemory": "dispatch: the limit is {function.memory} MB; --memory sets another",
+    TIMED_OUT: "dispatch: the limit is {function.timeout:g} s; --timeout sets another",
+    OUT_OF_MEMORY: "dispatch: the limit is {function.memory} MB; --memory sets another",
 }
 
 
-def as_object(answer: Answer, body: bytes, report: Report, log: list[str]) -> dict[str, Any]:
+def as_object(answer: Answer, body: bytes, report: InvocationReport, log: list[str]) -> dict[str, Any]:
     """The result of one invocation as JSON has it; an answer that is not UTF-8 is base64."""
     try:
         shown: dict[str, str] = {"answer": body.decode()}

@@ -17,9 +17,10 @@ import click
 
 from runtime.cli import options
 from runtime.cli.run import print_line
-from runtime.local import config as toml
-from runtime.local.functions import CONCURRENCY_DEFAULT, AsyncSettings, Function, FunctionSettingError
-from runtime.local.report import LogLine
+from runtime.local import addresses
+from runtime.local.config import dispatch_toml
+from runtime.local.environments.log_lines import LogLine
+from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, FunctionConfig, FunctionSettingError
 
 DEBUG_PORT = 5678
 #: Where a context keeps the arguments of the command line.
@@ -33,7 +34,9 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
     path = path or next((Path(name).resolve() for name in ("dispatch.toml",) if Path(name).is_file()), None)
     if path is not None and path.suffix == ".toml":
         try:
-            keys = {name.replace("-", "_"): value for name, value in toml.read(path).items() if name != "functions"}
+            keys = {
+                name.replace("-", "_"): value for name, value in dispatch_toml.read(path).items() if name != "functions"
+            }
         except FunctionSettingError as error:
             raise click.BadParameter(str(error)) from error
         known = {param.name for param in ctx.command.params}
@@ -162,8 +165,8 @@ def command(
 
     Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, a page at /.
     """
-    from runtime.local.queue_file import QueueError
-    from runtime.local.server import CantListen, Settings, serve
+    from runtime.local.asynchronous.queue_file import QueueError
+    from runtime.local.serve import CannotListen, ServeSettings, serve
 
     if settings["debug"] is not None and find_spec("debugpy") is None:
         raise click.UsageError("--debug needs debugpy: pip install debugpy")
@@ -173,7 +176,7 @@ def command(
         functions = read()
     except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
-    work = Settings(
+    work = ServeSettings(
         functions=functions,
         queue=queue or queue_file(config or settings["root"]),
         host=host,
@@ -185,12 +188,12 @@ def command(
         time_scale=time_scale,
         config=config,
         read_again=lambda: _guarded(read, functions),
-        say=lambda text: click.echo(f"dispatch: {text}", err=True),
+        notify=lambda text: click.echo(f"dispatch: {text}", err=True),
         write_log=print_line if len(functions) == 1 else print_named_line,
     )
     try:
         asyncio.run(serve(work, lambda address, asked: banner(address, asked, functions, given=bool(token))))
-    except (CantListen, QueueError) as error:
+    except (CannotListen, QueueError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -200,10 +203,10 @@ def print_named_line(line: LogLine) -> None:
     print_line(line)
 
 
-def defaults(handler: str | None, **settings: Any) -> Function:
+def defaults(handler: str | None, **settings: Any) -> FunctionConfig:
     """The function of the command line; those of a file take from it what they leave open."""
     handler, debug = handler or "", settings["debug"]
-    return Function(
+    return FunctionConfig(
         name=settings["name"],
         handler=handler,
         root=settings["root"],
@@ -218,10 +221,12 @@ def defaults(handler: str | None, **settings: Any) -> Function:
     )
 
 
-def reader(base: Callable[[], Function], config: Path | None, handler: str | None) -> Callable[[], list[Function]]:
+def reader(
+    base: Callable[[], FunctionConfig], config: Path | None, handler: str | None
+) -> Callable[[], list[FunctionConfig]]:
     """What reads the functions: from the command line if it names one, else from the file."""
 
-    def read() -> list[Function]:
+    def read() -> list[FunctionConfig]:
         default = base()
         found = [default] if handler or (default.command and config is None) else _of_file(config, default)
         names = {function.name for function in found}
@@ -234,17 +239,17 @@ def reader(base: Callable[[], Function], config: Path | None, handler: str | Non
     return read
 
 
-def _of_file(config: Path | None, default: Function) -> list[Function]:
+def _of_file(config: Path | None, default: FunctionConfig) -> list[FunctionConfig]:
     if config is None:
         raise FunctionSettingError(
             "name a HANDLER, or a file with functions by --config (dispatch.toml or template.yaml)"
         )
     if config.suffix == ".toml":
-        found = toml.functions(toml.read(config), config.parent, default)
+        found = dispatch_toml.functions(dispatch_toml.read(config), config.parent, default)
     else:
-        from runtime.local import template
+        from runtime.local.config import sam_template
 
-        described = template.read(config, default)
+        described = sam_template.read(config, default)
         found = described.functions
         for note in described.notes:
             click.echo(f"dispatch: {config.name}: {note}", err=True)
@@ -255,7 +260,7 @@ def _of_file(config: Path | None, default: Function) -> list[Function]:
     return found
 
 
-def _guarded(read: Callable[[], list[Function]], before: list[Function]) -> list[Function]:
+def _guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfig]) -> list[FunctionConfig]:
     """A file that is broken for a moment keeps what was."""
     try:
         before[:] = read()
@@ -270,7 +275,7 @@ def queue_file(of: Path) -> Path:
     return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
 
 
-def banner(address: str, token: str, functions: list[Function], *, given: bool) -> None:
+def banner(address: str, token: str, functions: list[FunctionConfig], *, given: bool) -> None:
     """Where everything is; on standard output, because whoever picked port 0 needs it.
 
     A token that was given is a secret of somebody's, and logs are read by others.
@@ -279,7 +284,7 @@ def banner(address: str, token: str, functions: list[Function], *, given: bool) 
     for function in functions:
         click.echo(f"  {function.name}: {function.handler or ' '.join(function.command)}", err=True)
         if function.url:
-            click.echo(f"    {address}/lambda-url/{function.name}/", err=True)
+            click.echo(f"    {address}{addresses.FUNCTION_URL}/{function.name}/", err=True)
         if function.debug_port is not None:
             click.echo(f"    waits for a debugger on 127.0.0.1:{function.debug_port}", err=True)
     if given:

@@ -1,4 +1,4 @@
-"""New code is served as soon as it is saved: once per change, whatever .gitignore leaves out left out."""
+"""Serves new code as soon as it is saved: once per change, without the files that .gitignore names."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 from watchfiles import Change, DefaultFilter, awatch
 
-from runtime.local.platform import Platform
+from runtime.local.environments.platform import Platform
 
-#: Changes that come within this many milliseconds of each other are one.
+#: Milliseconds within which several changes count as one.
 DEBOUNCE: Final = 200
 #: Endings of files that are written while functions run.
 OUTPUTS: Final = (".log", ".jsonl", ".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal", ".db")
 
 
 class CodeFilter(DefaultFilter):
-    """Leaves out what watchfiles knows to be no code, and what a .gitignore above it names."""
+    """Leaves out the files that are not code: those that watchfiles knows, and those that a .gitignore names."""
 
     def __init__(self, roots: Iterable[Path]) -> None:
         super().__init__()
         self._specs = {folder: spec for root in roots for folder in (root, *root.parents) if (spec := _spec(folder))}
 
     def __call__(self, change: Change, path: str) -> bool:
-        """Whether a change matters."""
+        """Return whether a change counts."""
         return super().__call__(change, path) and not self._ignored(Path(path)) and not is_output(path)
 
     def _ignored(self, path: Path) -> bool:
@@ -41,7 +41,7 @@ class CodeFilter(DefaultFilter):
 
 
 def is_output(path: str) -> bool:
-    """Whether a file is what programs write rather than what people do: a log, a database, where our own log goes."""
+    """Return whether programs write a file, not people: a log, a database, the file that our own log goes to."""
     if path.endswith(OUTPUTS):
         return True
     try:
@@ -59,49 +59,50 @@ def _spec(folder: Path) -> GitIgnoreSpec | None:
 
 
 class Reloader:
-    """Watches the functions' folders, and the file that describes them."""
+    """Watches the functions' folders, and the file that describes the functions."""
 
-    def __init__(self, platform: Platform, say: Callable[[str], None], config: Path | None = None) -> None:
+    def __init__(self, platform: Platform, notify: Callable[[str], None], config: Path | None = None) -> None:
         self._platform = platform
-        self._say = say
+        self._notify = notify
         self._config = config
 
     async def run(self, read_again: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Reload for ever; `read_again` is called when the describing file changed, and may bring new folders."""
+        """Reload without end; `read_again` is called when the file that describes the functions has changed."""
         while True:
             async for changed in self._changes():
                 began = time.perf_counter()
                 if self._config in changed and read_again is not None:
                     await read_again()
-                    self._say(f"read {self._config} again in {_since(began)}")
+                    self._notify(f"read {self._config} again in {_since(began)}")
+                    # The functions may have other folders now.
                     break
                 await self._reload(changed, began)
 
     async def _changes(self) -> AsyncIterator[set[Path]]:
-        roots = {pool.function.root for pool in self._platform.pools.values()}
+        roots = {pool.function.folder for pool in self._platform.pools.values()}
         paths = roots | ({self._config.parent} if self._config else set())
         async for changes in awatch(*paths, watch_filter=CodeFilter(roots), debounce=DEBOUNCE, step=50):
             yield {Path(path) for _, path in changes}
 
     async def _reload(self, changed: set[Path], began: float) -> None:
         functions = [pool.function for pool in self._platform.pools.values()]
-        touched = [one for one in functions if any(path.is_relative_to(one.root) for path in changed)]
+        touched = [one for one in functions if any(path.is_relative_to(one.folder) for path in changed)]
         if not touched:
             return
         for path in changed:
             _forget_bytecode(path)
         for function in touched:
             await self._platform.replace(function)
-        what = ", ".join(sorted(path.name for path in changed)[:3]) + (", …" if len(changed) > 3 else "")
-        self._say(f"reloaded {', '.join(one.name for one in touched)} in {_since(began)}: {what}")
+        files = ", ".join(sorted(path.name for path in changed)[:3]) + (", …" if len(changed) > 3 else "")
+        self._notify(f"reloaded {', '.join(one.name for one in touched)} in {_since(began)}: {files}")
         for path in sorted(changed):
             fault = syntax_fault(path)
             if fault:
-                self._say(fault)
+                self._notify(fault)
 
 
 def _forget_bytecode(path: Path) -> None:
-    """Python judges cached bytecode by the source's size and second: of two quick saves the second would go unseen."""
+    """Remove cached bytecode: Python compares size and second only, so it would miss the second of two quick saves."""
     if path.suffix == ".py":
         with contextlib.suppress(OSError):
             Path(cache_from_source(str(path))).unlink()
@@ -112,7 +113,7 @@ def _since(began: float) -> str:
 
 
 def syntax_fault(path: Path) -> str:
-    """Why a Python file can't be compiled, in the compiler's words; empty if it can, or is gone."""
+    """Return why a Python file cannot be compiled, in the compiler's words; empty if it can, or is gone."""
     if path.suffix != ".py":
         return ""
     try:

@@ -10,18 +10,22 @@ FOLDER: Final = Path(__file__).parent / "events"
 
 
 def names() -> list[str]:
-    """The samples there are."""
+    """Return the names of the samples."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 def load(name: str) -> str:
-    """One sample's text; raise `KeyError` with what there is instead."""
+    """Return the text of one sample.
+
+    Raises:
+        KeyError: no sample has this name; the message lists those that there are.
+    """
     if name not in names():
-        raise KeyError(f"there is no sample event {name!r}; there are: {', '.join(names())}")
+        raise KeyError(f"no such sample event: {name!r}; available: {', '.join(names())}")
     return (FOLDER / f"{name}.json").read_text(encoding="utf-8")
 
 
 @cache
 def load_all() -> dict[str, str]:
-    """All samples by name."""
+    """Return the texts of all samples by name."""
     return {name: load(name) for name in names()}

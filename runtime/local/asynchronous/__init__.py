@@ -1,0 +1,1 @@
+"""Events that no caller waits for: the queue, its file, and the destinations of what fails."""

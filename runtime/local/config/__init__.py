@@ -1,0 +1,1 @@
+"""Files that describe functions: `dispatch.toml`, SAM and CloudFormation templates."""

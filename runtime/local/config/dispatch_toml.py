@@ -1,0 +1,144 @@
+"""`dispatch.toml`: many functions in one file, and settings for the server.
+
+port = 9000                       # every option of `dispatch serve` is a key
+
+[functions.hello]
+handler = "app.handler"
+convention = "json"
+environment = { GREETING = "Hello" }
+url = { streaming = true, cors = { AllowOrigins = ["http://localhost:3000"] } }
+asynchronous = { retries = 0, on_failure = "failed.jsonl" }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from runtime.local.function import AsyncSettings, FunctionConfig, FunctionSettingError, UrlSettings
+
+T = TypeVar("T")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the file.
+
+    Raises:
+        FunctionSettingError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FunctionSettingError(f"{path}: {error}") from error
+
+
+def functions(settings: Mapping[str, Any], folder: Path, defaults: FunctionConfig) -> list[FunctionConfig]:
+    """Return the functions that a file describes.
+
+    Args:
+        settings: the file as `read` returns it.
+        folder: the file's folder, to which paths are relative.
+        defaults: the settings that a function's table leaves out.
+
+    Raises:
+        FunctionSettingError: a key or a value is wrong; the message names its place.
+    """
+    tables = settings.get("functions", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise FunctionSettingError("[functions] must have a table for each function: [functions.NAME]")
+    return [_function(name, table, folder, defaults) for name, table in tables.items()]
+
+
+def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: FunctionConfig) -> FunctionConfig:
+    unknown = sorted(set(table) - set(READERS))
+    if unknown:
+        raise FunctionSettingError(f"[functions.{name}]: unknown key {unknown[0]!r}; known keys: {', '.join(READERS)}")
+    changes: dict[str, Any] = {"name": name}
+    for key, value in table.items():
+        setting, read_value = READERS[key]
+        try:
+            changes[setting] = read_value(value, folder)
+        except (TypeError, ValueError) as error:
+            raise FunctionSettingError(f"[functions.{name}] {key}: {error}") from error
+    if "environment" in changes:
+        changes["environment"] = {**defaults.environment, **changes["environment"]}
+    try:
+        function = replace(defaults, **changes)
+    except FunctionSettingError as error:
+        raise FunctionSettingError(f"[functions.{name}]: {error}") from error
+    if not function.handler and not function.command:
+        raise FunctionSettingError(f"[functions.{name}] has no handler")
+    return function
+
+
+def _is(kind: type) -> Callable[[Any, Path], Any]:
+    def check(value: Any, _folder: Path) -> Any:
+        allowed = (int, float) if kind is float else (kind,)
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            raise TypeError(f"must be {KINDS[kind]}, not {value!r}")
+        return value
+
+    return check
+
+
+KINDS: Final = {str: "text", int: "a whole number", float: "a number"}
+
+
+def _folder(value: str, folder: Path) -> Path:
+    return (folder / value).resolve()
+
+
+def _command(value: str, folder: Path) -> tuple[str, ...]:
+    path = (folder / value).resolve()
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    return (str(path),)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"must be a table, not {value!r}")
+    return value
+
+
+def _object(kind: type[T], value: Any) -> T:
+    """Make an object from the keys of a table."""
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    unknown = [key for key in _table(value) if key not in known]
+    if unknown:
+        raise TypeError(f"unknown key {unknown[0]!r}; known keys: {', '.join(known)}")
+    return kind(**value)
+
+
+def _environment(value: Mapping[str, Any], _folder: Path) -> dict[str, str]:
+    return {key: str(item) for key, item in _table(value).items()}
+
+
+def _url(value: Any, _folder: Path) -> UrlSettings | None:
+    if isinstance(value, bool):
+        return UrlSettings() if value else None
+    return _object(UrlSettings, value)
+
+
+def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:
+    return _object(AsyncSettings, value)
+
+
+#: The setting of each key, and the function that reads its value.
+READERS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
+    "handler": ("handler", _is(str)),
+    "root": ("root", _folder),
+    "convention": ("convention", _is(str)),
+    "environment": ("environment", _environment),
+    "timeout": ("timeout", _is(float)),
+    "memory": ("memory", _is(int)),
+    "concurrency": ("concurrency", _is(int)),
+    "bootstrap": ("command", _command),
+    "initialization": ("initialization", _is(str)),
+    "description": ("description", _is(str)),
+    "url": ("url", _url),
+    "asynchronous": ("asynchronous", _asynchronous),
+}

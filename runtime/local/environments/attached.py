@@ -1,0 +1,79 @@
+"""An environment whose process the user starts: in an IDE, in a debugger, in a container.
+
+Its Runtime API is there from the beginning, and its events have no deadline. A runtime that is started again gets the
+event that the one before it left unanswered. What the process writes stays where it was started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from runtime.local.environments.environment import LocalEnvironment, Phase
+from runtime.local.environments.log_lines import WriteLog
+from runtime.local.environments.process import Process
+from runtime.local.function import FunctionConfig
+
+
+class ForeignProcess(Process):
+    """A process that the platform did not start: it is never seen to end, and not ended."""
+
+    def __init__(self) -> None:
+        self.exited = asyncio.get_running_loop().create_future()
+
+    def drain_log(self) -> None:
+        """Do nothing: the log is not written here."""
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Let it run; it notices that its Runtime API is gone."""
+        del grace
+
+    def memory(self) -> int:
+        """Return 0: the memory is not known."""
+        return 0
+
+
+class AttachedEnvironment(LocalEnvironment):
+    """An environment that waits for a runtime; `open` makes one."""
+
+    @classmethod
+    async def open(cls, function: FunctionConfig, write_log: WriteLog, port: int) -> AttachedEnvironment:
+        """Serve its Runtime API on the port, or on a free one if the port is taken."""
+        environment = cls(replace(function, concurrency=1), write_log)
+        environment.has_deadline = False
+        environment._new_session(restartable=True)
+        try:
+            await environment._server.listen(port)
+        except OSError:
+            await environment._server.listen()
+        environment.phase = Phase.IDLE
+        return environment
+
+    def _admit(self, port: int) -> bool:
+        """Admit every process: which one is the right one cannot be known."""
+        del port
+        return True
+
+    @property
+    def address(self) -> str:
+        """The value for the runtime's `AWS_LAMBDA_RUNTIME_API`."""
+        return self._server.address
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still there."""
+        return self.phase is not Phase.STOPPED
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is waiting for an event."""
+        return self.phase is Phase.IDLE
+
+    async def start(self, request_id: str) -> Process:
+        """Wait until a runtime asks for an event, however long it takes."""
+        self.request_id = request_id
+        if not self._session.idle.done():
+            self._log(f"the function's runtime is not there yet; it is expected at {self.address}")
+        await asyncio.shield(self._session.idle)
+        self._process = ForeignProcess()
+        return self._process

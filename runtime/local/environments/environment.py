@@ -1,0 +1,273 @@
+"""An execution environment: one process and its Runtime API, for one invocation at a time.
+
+The memory limit is enforced by reading the resident memory of the process and its children every 50 ms while an event
+is handled, and by killing them when it is above the limit. A limit of the kernel's own (RLIMIT_AS) counts address
+space, of which threads and memory maps take far more than memory: it would end programs that run well on Lambda.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Final, NoReturn
+
+from runtime.local.environments import log_lines
+from runtime.local.environments.log_lines import LogLine, WriteLog
+from runtime.local.environments.process import Process
+from runtime.local.environments.process_tree import owns_connection
+from runtime.local.environments.variables import variables
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import TIMED_OUT, Answer, Event, FunctionError, InvocationReport
+from runtime.local.runtime_api.server import RuntimeApiServer
+from runtime.local.runtime_api.session import RuntimeSession
+
+#: Seconds that a function may take to load before it is started once more on the event's time (AWS documentation).
+INIT_LIMIT: Final = 10.0
+#: Seconds between two readings of the memory.
+MEMORY_INTERVAL: Final = 0.05
+#: Seconds in which a process that cannot go on may end by itself and report why.
+LAST_WORDS: Final = 0.5
+#: The deadline, in seconds from now, of a function that is being debugged.
+UNLIMITED: Final = 24 * 3600.0
+MEGABYTE: Final = 1024 * 1024
+
+
+class Phase(Enum):
+    """What an environment is doing."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    STOPPED = "stopped"
+
+
+class StartFailed(Exception):
+    """The environment could not be started; `error` is what the caller of its event gets."""
+
+    def __init__(self, error: FunctionError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(slots=True)
+class StartTime:
+    """What the start took: `init` milliseconds of its own, and `borrowed` seconds of the first event's timeout."""
+
+    init: float | None = None
+    borrowed: float = 0.0
+
+
+class LocalEnvironment:
+    """One execution environment; its process is started for its first event.
+
+    Attributes:
+        id: the name of its log stream.
+        created: seconds since the epoch.
+        invocations: how many events it was given.
+        memory: the largest resident memory so far, in bytes.
+        last_used: when it was last given an event, by the monotonic clock.
+        request_id: the event that it is handling, or an empty string.
+        has_deadline: whether its events have a deadline.
+    """
+
+    def __init__(self, function: FunctionConfig, write_log: WriteLog) -> None:
+        self.function = function
+        self.id = log_lines.new_log_stream()
+        self.phase = Phase.STARTING
+        self.created = time.time()
+        self.invocations = 0
+        self.memory = 0
+        self.last_used = 0.0
+        self.request_id = ""
+        self.has_deadline = function.debug_port is None
+        self._memory_read = 0.0
+        self._write_log = write_log
+        self._lines: list[str] = []
+        self._start_time = StartTime()
+        self._process: Process | None = None
+        self._new_session()
+
+    # -- start and stop
+
+    def _new_session(self, *, restartable: bool = False) -> None:
+        """Make the Runtime API of a new process."""
+        self._session = RuntimeSession(self.function, restartable=restartable)
+        self._server = RuntimeApiServer(self._session, self._admit)
+
+    async def start(self, request_id: str) -> Process:
+        """Start the runtime and wait for its first poll.
+
+        Loading may take 10 seconds. A function that takes longer is started once more, within the timeout of the
+        event that it is started for.
+
+        Raises:
+            StartFailed: the runtime ended, reported an error or took too long.
+        """
+        self.request_id = request_id
+        began = time.perf_counter()
+        process = await self._launch(INIT_LIMIT if self.has_deadline else None)
+        if process is not None:
+            self._start_time.init = _milliseconds_since(began)
+            return process
+        self._log(log_lines.init_report_line(_milliseconds_since(began), None))
+        await self._end_process()
+        self._new_session()
+        began = time.perf_counter()
+        process = await self._launch(self.function.timeout)
+        self._start_time.borrowed = time.perf_counter() - began
+        return process or await self._fail_start(log_lines.timed_out(request_id, self.function.timeout), began)
+
+    async def _launch(self, limit: float | None) -> Process | None:
+        """Start a process; None if it does not poll within the limit, in seconds."""
+        began = time.perf_counter()
+        environment = variables(self.function, await self._server.listen(), self.id)
+        try:
+            process = self._process = await Process.start(self.function, environment, self._write)
+        except OSError as error:
+            return await self._fail_start(FunctionError.of("Runtime.InvalidEntrypoint", str(error)), began)
+        started = self._session.started
+        if not await first_of(limit, started, process.exited):
+            return None
+        failure = started.result() if started.done() else log_lines.exited(self.request_id, process.exit_reason())
+        return process if failure is None else await self._fail_start(failure, began)
+
+    def _admit(self, port: int) -> bool:
+        own = self._process is None or owns_connection(self._process.pid, port, self._server.port)
+        if not own:
+            self._log("a process of another environment called this one's Runtime API, and was refused")
+        return own
+
+    async def _fail_start(self, error: FunctionError, began: float) -> NoReturn:
+        if self._process is not None:
+            await first_of(LAST_WORDS, self._process.exited)
+        await self.stop()
+        self._log(log_lines.init_report_line(_milliseconds_since(began), error))
+        raise StartFailed(error)
+
+    async def _end_process(self, grace: float = 0.0) -> None:
+        if self._process is not None:
+            await self._process.stop(grace)
+            self._process = None
+        await self._server.close()
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """End the runtime: SIGTERM, and SIGKILL after the grace period, in seconds."""
+        if self.phase is not Phase.STOPPED:
+            self.phase = Phase.STOPPED
+            await self._end_process(grace)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given an event, now or later."""
+        return self.phase in {Phase.STARTING, Phase.BUSY} or self.usable
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is waiting for an event."""
+        return self.phase is Phase.IDLE and self._process is not None and not self._process.exited.done()
+
+    def reserve(self) -> None:
+        """Keep it for the event that it is about to be given."""
+        if self.phase is Phase.IDLE:
+            self.phase = Phase.BUSY
+        self.last_used = time.monotonic()
+
+    # -- one invocation
+
+    async def run(self, event: Event, answer: Answer) -> InvocationReport:
+        """Handle one event, in a new process if there is none yet."""
+        try:
+            return await self._handle(event, answer, self._process or await self.start(event.request_id))
+        except StartFailed as failed:
+            answer.finish(failed.error)
+            return replace(self._report(event, time.time(), 0.0, None), error=failed.error, log=self._log_text())
+        finally:
+            # Has an effect only if the platform is stopped in the middle of an event.
+            answer.finish(log_lines.exited(event.request_id, "the platform was stopped"))
+
+    async def _handle(self, event: Event, answer: Answer, process: Process) -> InvocationReport:
+        """Give the runtime one event, and wait until it asks for the next one or has ended."""
+        self.phase, self.request_id = Phase.BUSY, event.request_id
+        self.invocations += 1
+        start_time, self._start_time = self._start_time, StartTime()
+        self._log(log_lines.start_line(event.request_id))
+        began, started = time.perf_counter(), time.time()
+        await self._exchange(event, answer, process, self.function.timeout - start_time.borrowed)
+        duration = _milliseconds_since(began) + start_time.borrowed * 1000
+        self._log(log_lines.end_line(event.request_id))
+        report = replace(self._report(event, started, duration, start_time.init), error=answer.error)
+        self._log(log_lines.report_line(report))
+        report = replace(report, log=self._log_text())
+        self.request_id = ""
+        self._lines.clear()
+        return report
+
+    def _report(self, event: Event, started: float, duration: float, init: float | None) -> InvocationReport:
+        size, used = self.function.memory, math.ceil(self.memory / MEGABYTE)
+        return InvocationReport(event.request_id, self.id, started, duration, size, used, init=init)
+
+    async def _exchange(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
+        allowed = allowed if self.has_deadline else UNLIMITED
+        self._session.deliver(event, int((time.time() + allowed) * 1000), answer)
+        failure = await self._wait_for_poll(event.request_id, process, time.monotonic() + allowed)
+        if failure is None:
+            process.drain_log()
+            self.phase = Phase.IDLE
+            return
+        await self.stop()
+        if failure.type == TIMED_OUT:
+            now = log_lines.timestamp()
+            self._log(f"{now} {event.request_id} Task timed out after {self.function.timeout:.2f} seconds")
+        elif not answer.finished:
+            self._log(failure.message)
+        answer.finish(failure)
+
+    async def _wait_for_poll(self, request_id: str, process: Process, deadline: float) -> FunctionError | None:
+        """Wait for the next poll; return why there will be none."""
+        ended, idle = process.exited, self._session.idle
+        while not idle.done():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return log_lines.timed_out(request_id, self.function.timeout)
+            await first_of(min(left, MEMORY_INTERVAL), idle, ended)
+            self._read_memory(process)
+            if self.memory > self.function.memory * MEGABYTE:
+                return log_lines.out_of_memory(request_id)
+            if self._session.broken_off:
+                await first_of(LAST_WORDS, ended)
+                return log_lines.exited(request_id, "the answer broke off")
+            if ended.done() and not idle.done():
+                return log_lines.exited(request_id, process.exit_reason())
+        return None
+
+    def _read_memory(self, process: Process) -> None:
+        now = time.monotonic()
+        if now - self._memory_read >= MEMORY_INTERVAL:
+            self._memory_read = now
+            self.memory = max(self.memory, process.memory())
+
+    # -- the log
+
+    def _write(self, text: str, *, platform: bool = False) -> None:
+        self._lines.append(text)
+        self._write_log(LogLine(self.function.name, self.id, self.request_id, time.time(), text, platform))
+
+    def _log(self, text: str) -> None:
+        """Write a line of the platform's own."""
+        self._write(text, platform=True)
+
+    def _log_text(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+async def first_of(limit: float | None, *futures: asyncio.Future[Any]) -> bool:
+    """Wait for one of the futures; return whether one was done within the limit, in seconds."""
+    done, _ = await asyncio.wait(futures, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
+
+
+def _milliseconds_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000

@@ -1,0 +1,145 @@
+"""The local platform: functions, and the execution environments that are started for their events on demand.
+
+As on Lambda an environment handles one event at a time and is used again, the first event in one pays for its start,
+and an event beyond the concurrency limit is refused rather than queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from typing import Any, Self, TypeAlias, TypeVar
+
+from runtime.local.environments.attached import AttachedEnvironment
+from runtime.local.environments.log_lines import WriteLog, discard_log
+from runtime.local.environments.pool import EnvironmentPool
+from runtime.local.function import FunctionConfig, function_arn
+from runtime.local.invocation import Answer, Event, RunningInvocation
+
+T = TypeVar("T")
+
+#: Is called with each invocation as it starts, and with its source: `invoke`, `url`, `queue`, …
+Watch: TypeAlias = Callable[[RunningInvocation, str], None]
+
+
+class UnknownFunction(LookupError):
+    """No function has this name."""
+
+
+class Platform:
+    """Functions that can be invoked. As an asynchronous context manager it ends every process that it started."""
+
+    def __init__(
+        self, functions: Iterable[FunctionConfig], write_log: WriteLog = discard_log, watch: Watch | None = None
+    ) -> None:
+        self._write_log = write_log
+        self._watch = watch
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.pools: dict[str, EnvironmentPool] = {one.name: self._new_pool(one) for one in functions}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End every environment, whatever it is doing."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(pool.close(at_once=True) for pool in self.pools.values()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether events are under way."""
+        return bool(self._tasks)
+
+    async def quiet(self) -> None:
+        """Wait until no event is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def function(self, name: str) -> FunctionConfig:
+        """Return the function of that name.
+
+        Raises:
+            UnknownFunction: there is none.
+        """
+        return self._pool(name).function
+
+    def arn(self, name: str) -> str:
+        """Return the ARN that a function of this name has, or would have."""
+        pool = self.pools.get(name)
+        return pool.function.arn if pool else function_arn(name)
+
+    def _pool(self, name: str) -> EnvironmentPool:
+        pool = self.pools.get(name)
+        if pool is None:
+            raise UnknownFunction(f"no such function: {name!r}; available: {', '.join(sorted(self.pools)) or 'none'}")
+        return pool
+
+    def invoke(self, name: str, event: Event, source: str = "") -> RunningInvocation:
+        """Hand an event to a function. `source` names the caller's side for `watch`.
+
+        Raises:
+            UnknownFunction, Throttled: at once; whatever fails later is in the answer.
+        """
+        pool = self._pool(name)
+        environment = pool.reserve()
+        event = complete(event, pool.function)
+        answer = Answer()
+        invocation = RunningInvocation(name, event, answer, self.spawn(pool.run(environment, event, answer)))
+        if self._watch is not None:
+            self._watch(invocation, source)
+        return invocation
+
+    def _new_pool(self, function: FunctionConfig) -> EnvironmentPool:
+        return EnvironmentPool(function, self._write_log, self.spawn)
+
+    def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Start a task that ends with the platform."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def replace(self, function: FunctionConfig) -> None:
+        """Add a function, or give one new code or settings; what is running finishes with the old ones."""
+        old = self.pools.get(function.name)
+        self.pools[function.name] = self._new_pool(function)
+        if old is not None:
+            await old.close(at_once=False)
+
+    async def attach(self, name: str, port: int) -> str:
+        """Let the user start a function's runtime; return the address of its Runtime API."""
+        environment = await AttachedEnvironment.open(self.function(name), self._write_log, port)
+        pool = self.pools[name] = self._new_pool(environment.function)
+        pool.environments.append(environment)
+        return environment.address
+
+    async def remove(self, name: str) -> None:
+        """Remove a function; what is running finishes."""
+        pool = self.pools.pop(name, None)
+        if pool is not None:
+            await pool.close(at_once=False)
+
+
+def complete(event: Event, function: FunctionConfig) -> Event:
+    """Return the event with the request id, ARN and trace id that its caller left out."""
+    return replace(
+        event,
+        request_id=event.request_id or str(uuid.uuid4()),
+        arn=event.arn or function.arn,
+        trace_id=event.trace_id or new_trace_id(),
+    )
+
+
+def new_trace_id() -> str:
+    """Return a new X-Ray trace header that is not sampled."""
+    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -1,0 +1,73 @@
+"""The environment variables that an execution environment starts with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import runtime
+from dispatch.protocol import LATEST
+from runtime.local.function import FunctionConfig, default_region, is_reserved
+
+#: Set unless the developer or the function sets them (AWS documentation, defined runtime environment variables).
+DEFAULTS: Final = {"LANG": "en_US.UTF-8", "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_LAMBDA_LOG_FORMAT": "Text"}
+#: Taken out of the developer's environment besides the reserved ones: the name of another handler, the server's secret.
+WITHHELD: Final = frozenset({"HANDLER", "DISPATCH_SERVE_TOKEN"})
+#: Credentials for requests that are never checked; set only where the developer has none at all.
+PLACEHOLDERS: Final = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_SESSION_TOKEN": "local",
+}
+CREDENTIAL_SOURCES: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
+def variables(
+    function: FunctionConfig, api_address: str, log_stream: str, own: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the developer's environment, Lambda's reserved variables and the function's own; the last one wins.
+
+    Variables of another function or another Runtime API are left out of the developer's environment (`own`).
+    """
+    own = os.environ if own is None else own
+    inherited = {name: value for name, value in own.items() if not is_reserved(name) and name not in WITHHELD}
+    return {
+        **DEFAULTS,
+        **inherited,
+        **_credentials(own),
+        **reserved(function, api_address, log_stream),
+        **({"HANDLER_CONVENTION": function.convention} if function.convention else {}),
+        **function.environment,
+    }
+
+
+def reserved(function: FunctionConfig, api_address: str, log_stream: str) -> dict[str, str]:
+    """Return the variables that Lambda sets. `AWS_EXECUTION_ENV` stays unset, as in its OS-only runtimes."""
+    region = function.region or default_region()
+    return {
+        "AWS_LAMBDA_RUNTIME_API": api_address,
+        "_HANDLER": function.handler,
+        "LAMBDA_TASK_ROOT": str(function.folder),
+        "LAMBDA_RUNTIME_DIR": str(Path(runtime.__file__ or "").parent),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": function.initialization,
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "TZ": ":UTC",
+    }
+
+
+def _credentials(own: Mapping[str, str]) -> Mapping[str, str]:
+    has_own = any(own.get(name) for name in CREDENTIAL_SOURCES) or (Path.home() / ".aws" / "credentials").exists()
+    return {} if has_own else PLACEHOLDERS

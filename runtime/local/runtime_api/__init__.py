@@ -1,0 +1,1 @@
+"""The Runtime API and the Extensions API of one execution environment."""

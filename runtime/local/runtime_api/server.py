@@ -1,0 +1,100 @@
+"""The server of the Runtime API of one execution environment: a listener, and the connections of its process.
+
+Each environment has a listener of its own, on a loopback port that only its own process knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from runtime.local.runtime_api.call import TEXT_TYPE, ApiCall, ApiResponse, CallRefused
+from runtime.local.runtime_api.connection import Connection, ConnectionBroken
+from runtime.local.runtime_api.routes import answer_call
+from runtime.local.runtime_api.session import RuntimeSession
+from runtime.local.runtime_api.states import StateRefused
+
+#: Whether a connection from this port comes from the environment that the server is for.
+Admit: TypeAlias = Callable[[int], bool]
+
+
+def admit_all(_port: int) -> bool:
+    """Admit every connection."""
+    return True
+
+
+class RuntimeApiServer:
+    """Serves one session from `listen` to `close`.
+
+    Attributes:
+        address: the value for `AWS_LAMBDA_RUNTIME_API`, once it is listening.
+        port: the port of the address.
+    """
+
+    def __init__(self, session: RuntimeSession, admit: Admit = admit_all) -> None:
+        self.session = session
+        self.address = ""
+        self.port = 0
+        self._admit = admit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def listen(self, port: int = 0) -> str:
+        """Start to listen; return the address.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Connection(self._accept), "127.0.0.1", port)
+        host, self.port = self._listener.sockets[0].getsockname()[:2]
+        self.address = f"{host}:{self.port}"
+        return self.address
+
+    async def close(self) -> None:
+        """Stop listening and drop the connections."""
+        if self._listener is not None:
+            self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, connection: Connection) -> None:
+        task = asyncio.ensure_future(self._serve(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            if self._admit(connection.peer[1]):
+                await self._answer_calls(connection)
+        except ConnectionBroken as broken:
+            await connection.refuse(*_refusal(broken))
+        finally:
+            connection.close()
+            self.session.forget(connection)
+
+    async def _answer_calls(self, connection: Connection) -> None:
+        while (request := await connection.request()) is not None:
+            call = ApiCall(connection, request)
+            response = await self._respond(call)
+            await call.drain()
+            connection.send(*response)
+
+    async def _respond(self, call: ApiCall) -> ApiResponse:
+        if call.header("Origin") or call.header("Host", default=self.address) != self.address:
+            return ApiResponse(403, TEXT_TYPE, b"the Runtime API is for its own execution environment\n")
+        try:
+            return await answer_call(self.session, call)
+        except StateRefused as error:
+            return CallRefused(403, error.error_type, str(error)).response
+        except CallRefused as error:
+            return error.response
+
+
+def _refusal(broken: ConnectionBroken) -> ApiResponse:
+    """The response to a request that is incomplete, in case the runtime still reads it."""
+    if broken.status == 431:
+        return CallRefused(431, "RequestHeaderFieldsTooLarge", str(broken)).response
+    return CallRefused(400, "TruncatedHTTPRequest", "HTTP request detected as truncated").response

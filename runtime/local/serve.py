@@ -1,0 +1,256 @@
+"""`dispatch serve` at work: platform, queue, web application and reload, from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.environment import first_of
+from runtime.local.environments.log_lines import LogLine, WriteLog, discard_log
+from runtime.local.environments.platform import Platform
+from runtime.local.environments.variables import reserved
+from runtime.local.function import FunctionConfig
+from runtime.local.web.app import make_app
+from runtime.local.web.function_url import BrokenAnswer
+from runtime.local.web.guard import is_loopback
+from runtime.local.web.history import History
+
+#: Seconds in which callers may read the answers that the end of the platform itself causes.
+LAST_ANSWERS: Final = 1.0
+
+
+@dataclass(slots=True)
+class ServeSettings:
+    """What to serve, and how.
+
+    Attributes:
+        queue: the file that keeps the queue.
+        only_api: whether the user starts the functions' runtimes.
+        time_scale: multiplies the queue's waits and ages.
+        config: the file that describes the functions; None if the command line does.
+        read_again: reads the functions again when `config` has changed.
+        notify: is called with what the developer should know.
+        token: what every request must carry; if it is empty, a server that other machines reach makes one.
+        grace: seconds in which the events under way may finish at the end.
+    """
+
+    functions: list[FunctionConfig]
+    queue: Path
+    host: str = "127.0.0.1"
+    port: int = 9000
+    reload: bool = True
+    only_api: bool = False
+    time_scale: float = 1.0
+    config: Path | None = None
+    read_again: Callable[[], list[FunctionConfig]] | None = None
+    notify: Callable[[str], None] = print
+    write_log: WriteLog = discard_log
+    token: str = ""
+    grace: float = 10.0
+
+
+class CannotListen(Exception):
+    """The port is taken, or the host is not one of this machine's; the message says which."""
+
+
+class WebServer(uvicorn.Server):
+    """Serves the application and leaves signals to us; `ready` resolves when it can be reached."""
+
+    def __init__(self, app: Starlette, grace: float) -> None:
+        # The end has limits of its own; this one is for a request that ignores both.
+        limit = math.ceil(grace + 2 * LAST_ANSWERS)
+        super().__init__(
+            uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=limit)
+        )
+        logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and note that the server can be reached."""
+        await super().startup(sockets)
+        self.ready.set_result(None)
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - as in uvicorn
+        """Leave signals alone: they end the whole platform, not only the web server."""
+        yield
+
+    def cut_off(self) -> None:
+        """Drop the connections that are left."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+class EndSignals:
+    """The signals that end the server.
+
+    Attributes:
+        end: resolves at SIGTERM, which lets the events under way finish, and at SIGINT.
+        now: resolves at SIGINT, and at any signal after the first.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.end: asyncio.Future[None] = loop.create_future()
+        self.now: asyncio.Future[None] = loop.create_future()
+
+    def install(self) -> None:
+        """Handle the signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._receive, number)
+
+    def _receive(self, number: signal.Signals) -> None:
+        patient = number == signal.SIGTERM and not self.end.done()
+        for asked in (self.end,) if patient else (self.end, self.now):
+            if not asked.done():
+                asked.set_result(None)
+
+
+def hide_broken_answers(record: logging.LogRecord) -> bool:
+    """Return False for a streamed answer that broke off: that is the function's failure, and in its log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BrokenAnswer))
+
+
+async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: what to serve, and how.
+        banner: is called with the address and the token, or an empty string, once the server can be reached.
+
+    Raises:
+        CannotListen: the host or the port cannot be used.
+        QueueError: the queue's file cannot be used, now or later.
+    """
+    signals, history = EndSignals(), History()
+    signals.install()
+
+    def write_log(line: LogLine) -> None:
+        settings.write_log(line)
+        history.add_line(line)
+
+    token = settings.token or ("" if is_loopback(settings.host) else secrets.token_urlsafe(16))
+    async with Platform(settings.functions, write_log, history.add) as platform:
+        with (
+            listen(settings.host, settings.port) as sock,
+            contextlib.closing(Queue.open(settings.queue, platform, settings.time_scale, settings.notify)) as queue,
+        ):
+            port = sock.getsockname()[1]
+            if settings.only_api:
+                await _attach(platform, settings, port)
+            server = WebServer(make_app(platform, history, queue, settings.notify, token), settings.grace)
+            work = (server.serve(sockets=[sock]), queue.run(), _reload(platform, settings, history))
+            web, handing_out, _ = tasks = [asyncio.ensure_future(one) for one in work]
+            try:
+                await first_of(None, server.ready, web)
+                if server.ready.done():
+                    banner(_address(settings.host, port), token)
+                # Without one of these two it would accept events that are never handled.
+                await first_of(None, signals.end, web, handing_out)
+            finally:
+                history.close()
+                await _end(server, platform, tasks, settings, signals)
+
+
+async def _end(
+    server: WebServer,
+    platform: Platform,
+    tasks: Sequence[asyncio.Future[None]],
+    settings: ServeSettings,
+    signals: EndSignals,
+) -> None:
+    """Let the events under way finish, then end everything; raise the first exception of the tasks."""
+    web, *others = tasks
+    for task in others:
+        task.cancel()
+    server.should_exit = True
+    await _finish(platform, web, settings, signals)
+    await platform.close()
+    await asyncio.wait({web}, timeout=LAST_ANSWERS)
+    server.cut_off()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def _finish(platform: Platform, web: asyncio.Future[None], settings: ServeSettings, signals: EndSignals) -> None:
+    """Wait for the answers and events under way, as long as the grace period and the signals allow."""
+
+    async def through() -> None:
+        await asyncio.wait({web})
+        await platform.quiet()
+
+    if platform.busy and not signals.now.done():
+        settings.notify(f"ending once the events under way are through, in {settings.grace:g} seconds at most")
+    finishing = asyncio.ensure_future(through())
+    if not await first_of(settings.grace, finishing, signals.now) and platform.busy:
+        settings.notify(f"broke off the events still under way after {settings.grace:g} seconds")
+    finishing.cancel()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        CannotListen: the host or the port cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    # asyncio sets this only on sockets of its own; without it each answer waits 40 ms for an acknowledgement.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _address(host: str, port: int) -> str:
+    shown = host if host != "0.0.0.0" else socket.gethostname()  # noqa: S104
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+async def _attach(platform: Platform, settings: ServeSettings, port: int) -> None:
+    for number, function in enumerate(settings.functions, start=1):
+        address = await platform.attach(function.name, port + number)
+        settings.notify(f"start the runtime of {function.name} yourself, with:")
+        for name, value in reserved(function, address, "local").items():
+            settings.notify(f"  {name}={value}")
+
+
+async def _reload(platform: Platform, settings: ServeSettings, history: History) -> None:
+    """Serve what is saved, if that is wanted, without end; report an end that nothing else reports."""
+    if not settings.reload or settings.only_api:
+        return
+    from runtime.local.reload import Reloader
+
+    def notify(text: str) -> None:
+        settings.notify(text)
+        history.publish("note", {"text": text})
+
+    async def read_again() -> None:
+        if settings.read_again is None:
+            return
+        functions = {one.name: one for one in settings.read_again()}
+        for name in set(platform.pools) - set(functions):
+            await platform.remove(name)
+        for function in functions.values():
+            await platform.replace(function)
+
+    try:
+        await Reloader(platform, notify, settings.config).run(read_again)
+    except Exception as error:  # noqa: BLE001 - a limit of the system, a folder that is gone: serving goes on
+        notify(f"reloading has stopped: {type(error).__name__}: {error}; restart to pick up further changes")

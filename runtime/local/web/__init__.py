@@ -1,0 +1,1 @@
+"""The web application: the Invoke API, function URLs and the page."""

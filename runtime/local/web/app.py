@@ -1,0 +1,45 @@
+"""The web application: the Invoke API, function URLs and the page, behind one guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runtime.local import addresses
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform
+from runtime.local.web.control_api import ControlApi
+from runtime.local.web.errors import ApiError, answer_error
+from runtime.local.web.function_url import ByHostName, FunctionUrls
+from runtime.local.web.guard import Guard
+from runtime.local.web.history import History
+from runtime.local.web.invoke_api import InvokeApi
+from runtime.local.web.page_api import PageApi
+
+
+def make_app(
+    platform: Platform, history: History, queue: Queue, notify: Callable[[str], None], token: str = ""
+) -> Starlette:
+    """Make the application; `notify` is called with what the developer should know."""
+    urls = FunctionUrls(platform, notify)
+    return Starlette(
+        routes=[
+            Route(addresses.HEALTH, health, methods=["GET"]),
+            *InvokeApi(platform, queue).routes(),
+            *urls.routes(),
+            *PageApi(platform, history, queue).routes(),
+            *ControlApi(platform).routes(),
+        ],
+        middleware=[Middleware(ByHostName), Middleware(Guard, token=token, allows=urls.allows)],
+        exception_handlers={ApiError: answer_error},
+    )
+
+
+async def health(_request: Request) -> Response:
+    """Answer that the server is up."""
+    return Response(b"ok\n", media_type="text/plain")

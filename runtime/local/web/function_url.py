@@ -1,0 +1,171 @@
+"""Function URLs: `/lambda-url/NAME/…` and `NAME.lambda-url.localhost`."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dispatch import http, protocol
+from runtime.local import addresses
+from runtime.local.environments.platform import Platform
+from runtime.local.environments.pool import Throttled
+from runtime.local.function import FunctionConfig, UrlSettings
+from runtime.local.invocation import Event, RunningInvocation
+from runtime.local.web import cors
+from runtime.local.web.errors import ApiError
+from runtime.local.web.prelude import BadPrelude, PreludeSplitter
+from runtime.local.web.request import read_body
+from runtime.local.web.url_event import BadAnswer, HttpAnswer, make_event, read_answer, read_head
+
+PREFIX: Final = f"{addresses.FUNCTION_URL}/"
+METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+#: The body and the status with which Lambda answers for a function that failed, or whose answer is not valid.
+FAILED: Final = (b"Internal Server Error", 502)
+
+
+class BrokenAnswer(Exception):
+    """A streamed answer failed after its head was sent."""
+
+
+class ByHostName:
+    """Turns requests for `NAME.lambda-url.localhost/…` into requests for `/lambda-url/NAME/…`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()
+            if host.endswith(addresses.FUNCTION_URL_DOMAIN):
+                prefix = PREFIX + host.removesuffix(addresses.FUNCTION_URL_DOMAIN)
+                raw = scope.get("raw_path") or scope["path"].encode()
+                scope = {**scope, "path": prefix + scope["path"], "raw_path": prefix.encode() + raw}
+        await self._app(scope, receive, send)
+
+
+class FunctionUrls:
+    """Hands HTTP requests to functions; `notify` is called with what the developer should know."""
+
+    def __init__(self, platform: Platform, notify: Callable[[str], None]) -> None:
+        self._platform = platform
+        self._notify = notify
+
+    def routes(self) -> list[Route]:
+        """Return the routes: every method and path below a function's address."""
+        return [
+            Route(f"{PREFIX}{{name}}", self.serve, methods=METHODS),
+            Route(f"{PREFIX}{{name}}/{{rest:path}}", self.serve, methods=METHODS),
+        ]
+
+    def find(self, name: str) -> tuple[FunctionConfig, UrlSettings] | None:
+        """Return the function with this URL and its settings; host names are in lower case."""
+        for pool in self._platform.pools.values():
+            if pool.function.url is not None and name in {pool.function.name, pool.function.name.lower()}:
+                return pool.function, pool.function.url
+        return None
+
+    def allows(self, path: str, origin: str) -> bool:
+        """Return whether a path is a function URL that pages of this origin may call."""
+        found = self.find(path.removeprefix(PREFIX).partition("/")[0]) if path.startswith(PREFIX) else None
+        return found is not None and cors.allows(found[1].cors, origin)
+
+    async def serve(self, request: Request) -> Response:
+        """Answer one request."""
+        found = self.find(request.path_params["name"])
+        if found is None:
+            return Response(b'{"Message":"Not Found"}', 404, media_type=protocol.JSON)
+        function, url = found
+        origin = request.headers.get("origin", "")
+        if request.method == "OPTIONS" and origin and "access-control-request-method" in request.headers and url.cors:
+            return _response(HttpAnswer(204, cors.preflight(url.cors, origin)))
+        try:
+            invocation = await self._invoke(request, function)
+        except Throttled:
+            return Response(b'{"Message":"Rate Exceeded."}', 429, media_type=protocol.JSON)
+        except ApiError as error:
+            return Response(b'{"Message":"Request Entity Too Large"}', error.status)
+        extra = cors.headers(url.cors, origin)
+        try:
+            return await self._answer(invocation, extra, buffered=url.streaming is False)
+        except (BadAnswer, BadPrelude, BrokenAnswer) as error:
+            self._notify(f"{function.name}: {error}")
+            return _response(HttpAnswer(FAILED[1], extra, FAILED[0]))
+
+    async def _invoke(self, request: Request, function: FunctionConfig) -> RunningInvocation:
+        request_id = str(uuid.uuid4())
+        raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+        path = raw.decode("latin-1").partition("?")[0].removeprefix(PREFIX).partition("/")[2]
+        message = http.Request(
+            request.method,
+            f"/{path}",
+            request.scope["query_string"].decode("latin-1"),
+            request.headers.items(),
+            await read_body(request, protocol.EVENT_LIMIT),
+            client=request.client.host if request.client else None,
+            scheme=request.url.scheme,
+            http_version=request.scope["http_version"],
+        )
+        body = json.dumps(make_event(message, function.name, request_id)).encode()
+        return self._platform.invoke(function.name, Event(body, request_id), "url")
+
+    async def _answer(self, invocation: RunningInvocation, extra: list[tuple[str, str]], *, buffered: bool) -> Response:
+        answer = invocation.answer
+        await answer.opened()
+        if not answer.streaming:
+            body = await answer.read()
+            head = HttpAnswer(FAILED[1], [], FAILED[0]) if answer.error else read_answer(body)
+            head.headers += extra
+            return _response(head)
+        chunks = answer.__aiter__()
+        splitter = PreludeSplitter(answer.content_type)
+        first = await _read_prelude(splitter, chunks)
+        head = (
+            read_head(splitter.head) if splitter.head else HttpAnswer(headers=[("content-type", answer.content_type)])
+        )
+        head.headers += extra
+        rest = _body(first, chunks, invocation)
+        if not buffered:
+            return _response(head, rest)
+        head.body = b"".join([chunk async for chunk in rest])
+        return _response(head)
+
+
+async def _read_prelude(splitter: PreludeSplitter, chunks: AsyncIterator[bytes]) -> bytes:
+    """Read until the head is known; return the part of the body that came with it."""
+    first = b""
+    while splitter.head is None:
+        chunk = await anext(chunks, None)
+        if chunk is None:
+            splitter.finish()
+            break
+        first = splitter.feed(chunk)
+    return first
+
+
+async def _body(first: bytes, chunks: AsyncIterator[bytes], invocation: RunningInvocation) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for chunk in chunks:
+        yield chunk
+    error = invocation.answer.error
+    if error is not None:
+        # The head has been sent: only by breaking off can the client learn that the body is incomplete.
+        raise BrokenAnswer(f"{error.type}: {error.message}")
+
+
+def _response(head: HttpAnswer, rest: AsyncIterator[bytes] | None = None) -> Response:
+    response = Response(head.body, head.status) if rest is None else StreamingResponse(rest, head.status)
+    for name, value in head.headers:
+        if name.lower() == "content-type":
+            response.headers["content-type"] = value
+        else:
+            response.headers.append(name, value)
+    return response

@@ -1,0 +1,162 @@
+"""The Invoke API: what boto3, the AWS command line and every other Lambda client call."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from dispatch import protocol
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform, UnknownFunction
+from runtime.local.environments.pool import Throttled
+from runtime.local.function_name import FunctionName
+from runtime.local.invocation import UNHANDLED, Answer, Event, FunctionError, InvocationReport, RunningInvocation
+from runtime.local.web import event_stream
+from runtime.local.web.errors import ApiError
+from runtime.local.web.request import read_event, read_function_name
+
+#: Bytes of the log that come back with the answer (AWS documentation, LogResult).
+TAIL: Final = 4096
+#: The invocation types; the first one is the default.
+TYPES: Final = ("RequestResponse", "Event", "DryRun")
+STREAMING_TYPES: Final = ("RequestResponse", "DryRun")
+
+
+class InvokeApi:
+    """The paths that hand events to functions."""
+
+    def __init__(self, platform: Platform, queue: Queue) -> None:
+        self._platform = platform
+        self._queue = queue
+
+    def routes(self) -> list[Route]:
+        """Return the routes; InvokeWithResponseStream is also at the older date, where other emulators have it."""
+        older = f"{protocol.FUNCTIONS}/{{name}}/response-streaming-invocations"
+        return [
+            Route(protocol.INVOKE, self.invoke, methods=["POST"]),
+            Route(protocol.INVOKE_STREAMING, self.invoke_streaming, methods=["POST"]),
+            Route(older, self.invoke_streaming, methods=["POST"]),
+            Route(protocol.INVOKE_ASYNC, self.invoke_async, methods=["POST"]),
+            Route(f"{protocol.INVOKE_ASYNC}/", self.invoke_async, methods=["POST"]),
+        ]
+
+    # -- the three operations
+
+    async def invoke(self, request: Request) -> Response:
+        """Invoke: wait for the answer, queue the event, or only check whether it could be invoked."""
+        kind = _invocation_type(request, TYPES)
+        name = read_function_name(request, self._platform)
+        limit = protocol.ASYNC_EVENT_LIMIT if kind == "Event" else protocol.EVENT_LIMIT
+        event = await self._event(request, name, limit)
+        headers = _headers(name, event)
+        if kind == "DryRun":
+            return Response(status_code=204, headers=headers)
+        if kind == "Event":
+            await self._queue.put(name.name, event)
+            return Response(status_code=202, headers=headers)
+        return await self._wait(request, self._start(name, event, "invoke"), headers)
+
+    async def invoke_streaming(self, request: Request) -> Response:
+        """InvokeWithResponseStream: an event stream, each chunk sent as it comes."""
+        kind = _invocation_type(request, STREAMING_TYPES)
+        name = read_function_name(request, self._platform)
+        event = await self._event(request, name, protocol.EVENT_LIMIT)
+        headers = _headers(name, event)
+        if kind == "DryRun":
+            return Response(status_code=204, headers=headers)
+        stream = _stream(self._start(name, event, "stream"), with_log=_wants_log(request))
+        return StreamingResponse(stream, 200, headers, event_stream.CONTENT_TYPE)
+
+    async def invoke_async(self, request: Request) -> Response:
+        """InvokeAsync, which AWS keeps for old clients."""
+        name = read_function_name(request, self._platform)
+        await self._queue.put(name.name, await self._event(request, name, protocol.INVOKE_ASYNC_LIMIT))
+        return Response(status_code=202)
+
+    # -- what they share
+
+    async def _event(self, request: Request, name: FunctionName, limit: int) -> Event:
+        return await read_event(request, name.qualify(self._platform.arn(name.name)), limit)
+
+    def _start(self, name: FunctionName, event: Event, source: str) -> RunningInvocation:
+        try:
+            return self._platform.invoke(name.name, event, source)
+        except Throttled as error:
+            raise ApiError.throttled() from error
+        except UnknownFunction as error:
+            raise ApiError.not_found(event.arn) from error
+
+    async def _wait(self, request: Request, invocation: RunningInvocation, common: dict[str, str]) -> Response:
+        answer = invocation.answer
+        body = await _read(answer)
+        error = answer.error or _too_large(answer)
+        headers = {
+            **common,
+            protocol.AMZN_TRACE_ID: invocation.event.trace_id,
+            protocol.AMZN_REMAPPED_LENGTH: "0",
+        }
+        if error is not None:
+            headers[protocol.FUNCTION_ERROR] = UNHANDLED
+            body = error.body
+        if _wants_log(request):
+            headers[protocol.LOG_RESULT] = _log_tail(await invocation.report)
+        return Response(body, 200, headers, protocol.JSON)
+
+
+def _invocation_type(request: Request, known: tuple[str, ...]) -> str:
+    kind = request.headers.get(protocol.INVOCATION_TYPE, known[0])
+    if kind not in known:
+        raise ApiError(
+            "InvalidParameterValueException",
+            f"{protocol.INVOCATION_TYPE} must be {' or '.join(known)} here, not {kind!r}",
+        )
+    return kind
+
+
+def _headers(name: FunctionName, event: Event) -> dict[str, str]:
+    return {protocol.EXECUTED_VERSION: name.version, protocol.AMZN_REQUEST_ID: event.request_id}
+
+
+def _wants_log(request: Request) -> bool:
+    return request.headers.get(protocol.LOG_TYPE) == "Tail"
+
+
+async def _read(answer: Answer) -> bytes:
+    """Read the whole answer, also a streamed one; what does not fit into one response is dropped."""
+    parts, size = [], 0
+    async for chunk in answer:
+        size += len(chunk)
+        if size <= protocol.RESPONSE_LIMIT:
+            parts.append(chunk)
+    return b"".join(parts)
+
+
+def _too_large(answer: Answer) -> FunctionError | None:
+    """Return the error of a streamed answer that does not fit into one response."""
+    if answer.size <= protocol.RESPONSE_LIMIT:
+        return None
+    return FunctionError.too_large("Response payload size", protocol.RESPONSE_LIMIT)
+
+
+def _log_tail(report: InvocationReport) -> str:
+    """Return the end of the log as a header carries it."""
+    return base64.b64encode(report.log.encode()[-TAIL:]).decode()
+
+
+async def _stream(invocation: RunningInvocation, *, with_log: bool) -> AsyncIterator[bytes]:
+    """Encode the answer as events; the last one is the outcome."""
+    async for chunk in invocation.answer:
+        yield event_stream.encode("PayloadChunk", protocol.OCTETS, chunk)
+    outcome = {}
+    error = invocation.answer.error
+    if error is not None:
+        outcome = {"ErrorCode": error.type, "ErrorDetails": error.body.decode(errors="replace")}
+    if with_log:
+        outcome["LogResult"] = _log_tail(await invocation.report)
+    yield event_stream.encode("InvokeComplete", protocol.JSON, json.dumps(outcome).encode())

@@ -1,0 +1,140 @@
+"""The page at `/`, and what it asks for: functions, environments, invocations, sample events, a feed."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dispatch import protocol
+from dispatch.locate import locate
+from runtime.local import addresses, samples
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform, UnknownFunction
+from runtime.local.environments.pool import EnvironmentPool, Throttled
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import Event, RunningInvocation
+from runtime.local.web.errors import ApiError
+from runtime.local.web.history import History
+from runtime.local.web.request import read_body
+
+FOLDER: Final = Path(__file__).parent / "page"
+#: Nothing but the page's own files may run in it.
+POLICY: Final = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+HEADERS: Final = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+
+
+class PageApi:
+    """Serves the page and its requests."""
+
+    def __init__(self, platform: Platform, history: History, queue: Queue) -> None:
+        self._platform = platform
+        self._history = history
+        self._queue = queue
+
+    def routes(self) -> list[Route | Mount]:
+        """Return the routes."""
+        return [
+            Route("/", self.page, methods=["GET"]),
+            Route(f"{addresses.PAGE}/state", self.state, methods=["GET"]),
+            Route(f"{addresses.PAGE}/feed", self.feed, methods=["GET"]),
+            Route(f"{addresses.PAGE}/invocations/{{id}}", self.invocation, methods=["GET"]),
+            Route(f"{addresses.PAGE}/invoke/{{name}}", self.invoke, methods=["POST"]),
+            Mount(f"{addresses.PAGE}/page", StaticFiles(directory=FOLDER)),
+        ]
+
+    async def page(self, _request: Request) -> Response:
+        """Return the page itself."""
+        return FileResponse(FOLDER / "index.html", headers=HEADERS)
+
+    async def state(self, _request: Request) -> Response:
+        """Return what the page shows at its start."""
+        return JSONResponse(
+            {
+                "functions": [describe(pool) for pool in self._platform.pools.values()],
+                "invocations": [entry.summary() for entry in self._history.entries],
+                "samples": samples.load_all(),
+                "queued": len(self._queue),
+            }
+        )
+
+    async def feed(self, _request: Request) -> Response:
+        """Send what happens from now on."""
+        return StreamingResponse(
+            self._history.feed(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def invocation(self, request: Request) -> Response:
+        """Return one invocation with everything that is kept of it."""
+        entry = self._history.find(request.path_params["id"])
+        return JSONResponse(entry.details()) if entry else Response(status_code=404)
+
+    async def invoke(self, request: Request) -> Response:
+        """Invoke a function; the response has a line of JSON for each thing that happens."""
+        event = Event(await read_body(request, protocol.EVENT_LIMIT), str(uuid.uuid4()))
+        try:
+            invocation = self._platform.invoke(request.path_params["name"], event, "page")
+        except UnknownFunction as error:
+            raise ApiError("ResourceNotFoundException", str(error)) from error
+        except Throttled as error:
+            raise ApiError.throttled() from error
+        return StreamingResponse(self._follow(invocation), media_type="application/x-ndjson")
+
+    async def _follow(self, invocation: RunningInvocation) -> AsyncIterator[str]:
+        yield _line("start", id=invocation.event.request_id)
+        async for chunk in invocation.answer:
+            yield _line("chunk", text=chunk.decode(errors="replace"))
+        report = await invocation.report
+        entry = self._history.find(invocation.event.request_id)
+        if entry is not None:
+            # The history's own callback may run after this.
+            entry.report = report
+            yield _line("end", **entry.details())
+
+
+def _line(kind: str, **data: Any) -> str:
+    return json.dumps({"kind": kind, **data}) + "\n"
+
+
+def describe(pool: EnvironmentPool) -> dict[str, Any]:
+    """Return a function and its environments as the page shows them."""
+    function = pool.function
+    return {
+        "name": function.name,
+        "handler": function.handler,
+        "convention": convention_of(function),
+        "root": str(function.folder),
+        "timeout": function.timeout,
+        "memory": function.memory,
+        "concurrency": function.concurrency,
+        "url": f"{addresses.FUNCTION_URL}/{function.name}/" if function.url else None,
+        "environments": [
+            {
+                "id": one.id,
+                "phase": one.phase.value,
+                "created": one.created * 1000,
+                "invocations": one.invocations,
+                "memory": round(one.memory / 1024 / 1024),
+            }
+            for one in pool.environments
+            if one.alive
+        ],
+    }
+
+
+def convention_of(function: FunctionConfig) -> str:
+    """Return the function's convention, as far as it is known without running any plugin or user code."""
+    if function.command:
+        return "bootstrap"
+    named = function.environment.get("HANDLER_CONVENTION") or function.convention
+    if named and named != "auto":
+        return named
+    handler = function.environment.get("HANDLER") or function.handler
+    return locate(handler, str(function.folder)).convention or "unknown"

@@ -1,0 +1,110 @@
+"""Reads requests of the Lambda API: the function's name, the body, and the event with what its headers add."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from typing import Final
+
+from starlette.requests import Request
+
+from dispatch import protocol
+from runtime.local.environments.platform import Platform
+from runtime.local.function_name import BadFunctionName, FunctionName
+from runtime.local.invocation import Event
+from runtime.local.web.errors import ApiError
+
+#: The pattern of TenantId in botocore's service model for Lambda.
+TENANT: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+
+
+def read_function_name(request: Request, platform: Platform) -> FunctionName:
+    """Return the function that a request is for.
+
+    Raises:
+        ApiError: the name is not valid, or there is no such function.
+    """
+    try:
+        name = FunctionName.parse(request.path_params["name"], request.query_params.get("Qualifier", ""))
+    except BadFunctionName as error:
+        raise ApiError("InvalidParameterValueException", str(error)) from error
+    if name.name not in platform.pools:
+        raise ApiError.not_found(name.qualify(platform.arn(name.name)))
+    return name
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body.
+
+    Raises:
+        ApiError: it has more than `limit` bytes; raised as soon as it has.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            raise ApiError("RequestTooLargeException", message)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def read_event(request: Request, arn: str, limit: int) -> Event:
+    """Return the event in a request, for the function with this ARN.
+
+    Raises:
+        ApiError: the body is too large or not JSON, or a header is not valid.
+    """
+    body = await read_body(request, limit) or b"{}"
+    try:
+        json.loads(body)
+    except ValueError as error:
+        message = f"Could not parse request body into json: {error}"
+        raise ApiError("InvalidRequestContentException", message) from error
+    return Event(
+        body,
+        _request_id(request),
+        arn=arn,
+        trace_id=request.headers.get(protocol.AMZN_TRACE_ID, ""),
+        client_context=_client_context(request),
+        cognito_identity=request.headers.get(protocol.CALLER_COGNITO_IDENTITY, ""),
+        tenant_id=_tenant_id(request),
+    )
+
+
+def _tenant_id(request: Request) -> str:
+    tenant = request.headers.get(protocol.CALLER_TENANT_ID, "")
+    if tenant and not TENANT.fullmatch(tenant):
+        message = f"{protocol.CALLER_TENANT_ID} must match {TENANT.pattern}: {tenant!r}"
+        raise ApiError("InvalidParameterValueException", message)
+    return tenant
+
+
+def _request_id(request: Request) -> str:
+    """Return the caller's own request id, which must be a UUID, or a new one."""
+    given = request.headers.get(protocol.AMZN_REQUEST_ID)
+    if given is None:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(given))
+    except ValueError as error:
+        message = f"{protocol.AMZN_REQUEST_ID} is not a valid UUID: {given!r}"
+        raise ApiError("InvalidRequestContentException", message) from error
+
+
+def _client_context(request: Request) -> str:
+    """Return the client context as runtimes get it: JSON in one line."""
+    header = request.headers.get(protocol.CALLER_CLIENT_CONTEXT, "")
+    if not header:
+        return ""
+    if len(header) > protocol.CLIENT_CONTEXT_LIMIT:
+        message = f"Client context must be no more than {protocol.CLIENT_CONTEXT_LIMIT} bytes when base64-encoded"
+        raise ApiError("InvalidRequestContentException", message)
+    try:
+        return json.dumps(json.loads(base64.b64decode(header, validate=True)), ensure_ascii=False)
+    except (binascii.Error, ValueError) as error:
+        message = f"Client context must be a valid Base64-encoded JSON object: {error}"
+        raise ApiError("InvalidRequestContentException", message) from error

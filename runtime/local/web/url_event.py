@@ -1,0 +1,118 @@
+"""Function URLs: what the server adds to the event of a request, and a function's answer as an HTTP response."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dispatch import protocol
+from dispatch.http import FUNCTION_URL, Request, bodies, event
+from runtime.local.addresses import FUNCTION_URL_DOMAIN
+from runtime.local.function import ACCOUNT
+
+#: Headers of one connection, which are not passed on.
+HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"})
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class BadAnswer(ValueError):
+    """An answer that cannot be an HTTP response; the caller gets status 502."""
+
+
+@dataclass(slots=True)
+class HttpAnswer:
+    """An HTTP response; cookies are among the headers."""
+
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+def make_event(request: Request, name: str, request_id: str) -> dict[str, Any]:
+    """Return the event of a request to the URL of the function `name`."""
+    now = time.time()
+    domain = request.host if request.host and request.host.endswith(FUNCTION_URL_DOMAIN) else name + FUNCTION_URL_DOMAIN
+    made = event(
+        request,
+        FUNCTION_URL,
+        {
+            "accountId": ACCOUNT,
+            "apiId": name,
+            "domainName": domain,
+            "domainPrefix": name,
+            "requestId": request_id,
+            "time": _clf_time(now),
+            "timeEpoch": int(now * 1000),
+        },
+    )
+    # As it was sent, which it has always been here; AWS decodes it.
+    made["requestContext"]["http"]["path"] = made["rawPath"]
+    return made
+
+
+def _clf_time(now: float) -> str:
+    """Return a time as web servers log it, whatever the locale: 12/Mar/2020:19:03:58 +0000."""
+    parts = time.gmtime(now)
+    return time.strftime(f"%d/{MONTHS[parts.tm_mon - 1]}/%Y:%H:%M:%S +0000", parts)
+
+
+def read_answer(body: bytes) -> HttpAnswer:
+    """Return an answer as a response: an object with `statusCode`, or any JSON as its own body.
+
+    Raises:
+        BadAnswer: the answer is neither.
+    """
+    try:
+        value = json.loads(body) if body else None
+    except ValueError as error:
+        raise BadAnswer(f"the answer of a function URL must be JSON: {error}") from error
+    if not isinstance(value, dict) or "statusCode" not in value:
+        return HttpAnswer(headers=[("content-type", protocol.JSON)], body=body)
+    answer = read_head(value)
+    if not any(name.lower() == "content-type" for name, _ in answer.headers):
+        answer.headers.append(("content-type", protocol.JSON))
+    answer.body = _decoded(value)
+    return answer
+
+
+def read_head(value: Mapping[str, Any]) -> HttpAnswer:
+    """Return the status, headers and cookies of an answer or of a prelude.
+
+    Raises:
+        BadAnswer: one of them is not valid.
+    """
+    try:
+        status = int(value.get("statusCode", 200))
+    except (TypeError, ValueError) as error:
+        raise BadAnswer(f"statusCode must be a number, not {value['statusCode']!r}") from error
+    headers, cookies = value.get("headers") or {}, value.get("cookies") or []
+    if not isinstance(headers, dict) or not isinstance(cookies, list) or not 200 <= status <= 599:
+        raise BadAnswer(
+            f"an answer must have a status of 200 to 599, an object of headers and a list of cookies, not {value!r}"
+        )
+    pairs = [(_renamed(str(key)), _text(item)) for key, item in headers.items() if key.lower() not in HOP_BY_HOP]
+    return HttpAnswer(status, pairs + [("set-cookie", str(cookie)) for cookie in cookies])
+
+
+def _renamed(name: str) -> str:
+    """Keep a length that the function sets under another name, as Lambda does: the server sends the real one."""
+    return protocol.AMZN_REMAPPED_LENGTH.lower() if name.lower() == "content-length" else name
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _decoded(value: Mapping[str, Any]) -> bytes:
+    body = value.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise BadAnswer(f"the body of an answer must be text, not {type(body).__name__}; encode it as JSON yourself")
+    try:
+        return bodies.decode(body, is_base64=bool(value.get("isBase64Encoded")))
+    except ValueError as error:
+        raise BadAnswer(f"isBase64Encoded is true, but the body is not valid base64: {error}") from error
