@@ -22,6 +22,9 @@ _NOT_IN_PATHS = frozenset(" \t\r\n\0()[]{}<>'\"`,:;=!?*&|^%#\\")
 _ARCHIVES = (".pyz", ".zip")
 _SCRIPTS = (".py", ".pyc")
 
+#: Why source is taken for an expression.
+_NO_NAME = "the string is neither a file nor a dotted name"
+
 
 class Target:
     """What a handler string names.
@@ -31,17 +34,28 @@ class Target:
         description: what it is, in words for people.
         find: fetches the callable; runs the user's module, raises DispatchError or what the module raises.
         path: the file, where there is one.
+        reason: why ``auto`` picks the convention, such as "the string is a dotted name"; empty if it does not pick.
+        module: the dotted name of the module, if the target is an attribute of one; else empty.
     """
 
-    __slots__ = ("convention", "description", "find", "path")
+    __slots__ = ("convention", "description", "find", "module", "path", "reason")
 
     def __init__(
-        self, convention: str, description: str, find: Callable[[], Callable[..., Any]], path: str | None = None
+        self,
+        convention: str,
+        description: str,
+        find: Callable[[], Callable[..., Any]],
+        path: str | None = None,
+        *,
+        reason: str = "",
+        module: str = "",
     ) -> None:
         self.convention = convention
         self.description = description
         self.find = find
         self.path = path
+        self.reason = reason
+        self.module = module
 
     def __repr__(self) -> str:
         return f"<Target: {self.description}>"
@@ -66,7 +80,7 @@ def locate(spec: str, root: str, as_source: bool = False) -> Target:
 def _source(spec: str) -> Target:
     from dispatch import expressions  # as for scripts
 
-    return Target("expression", "Python source", lambda: expressions.expression(spec))
+    return Target("expression", "Python source", lambda: expressions.expression(spec), reason=_NO_NAME)
 
 
 def _nothing(error: DispatchError) -> Target:
@@ -89,10 +103,28 @@ def _file(spec: str, root: str) -> Target | None:
         from dispatch import scripts
 
         if spec.endswith(_ARCHIVES):
-            return Target("script", f"the archive {spec}", lambda: _archive(path, spec, scripts.archive_script), path)
-        return Target("script", f"the script {spec}", lambda: scripts.script(path, spec, root), path)
+            return Target(
+                "script",
+                f"the archive {spec}",
+                lambda: _archive(path, spec, scripts.archive_script),
+                path,
+                reason="the string is the path of an archive",
+            )
+        return Target(
+            "script",
+            f"the script {spec}",
+            lambda: scripts.script(path, spec, root),
+            path,
+            reason="the string is the path of a script",
+        )
     if os.access(path, os.X_OK):
-        return Target("process", f"the program {spec}", lambda: _program(path), path)
+        return Target(
+            "process",
+            f"the program {spec}",
+            lambda: _program(path),
+            path,
+            reason="the string is the path of an executable file",
+        )
     return None
 
 
@@ -127,6 +159,8 @@ def _archived(spec: str, root: str) -> Target | None:
         f"{attribute} in the module {module} of the archive {archive}",
         lambda: modules.archive_function(path, module, attribute, written),
         path,
+        reason="the string is a dotted name in an archive",
+        module=module,
     )
 
 
@@ -149,7 +183,11 @@ def _function(spec: str, root: str) -> Target | None:
         if os.path.islink(os.path.join(root, candidate)):
             _inside(candidate, root)
     return Target(
-        "standard", f"{attribute} in the module {name}", lambda: modules.function(name, attribute, root, module)
+        "standard",
+        f"{attribute} in the module {name}",
+        lambda: modules.function(name, attribute, root, module),
+        reason="the string is a dotted name",
+        module=name,
     )
 
 
@@ -189,7 +227,7 @@ def _expression(spec: str, root: str) -> Target:
                 managed=f"Bad handler '{spec}': not enough values to unpack (expected 2, got 1)",
             ) from error
 
-    return Target("expression", "Python source", find)
+    return Target("expression", "Python source", find, reason=_NO_NAME)
 
 
 def _candidates(module: str) -> list[str]:

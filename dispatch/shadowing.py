@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+#: The packages of this project.
+OUR_PACKAGES = ("dispatch", "conventions", "runtime")
+
 #: Our packages, and the libraries that the runtime may have loaded.
 CLAIMABLE = (
-    "dispatch", "conventions", "runtime",
+    *OUR_PACKAGES,
     "pluggy", "simplejson", "orjson", "msgspec", "httptools", "requests", "urllib3",
 )  # fmt: skip
 

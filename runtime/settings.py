@@ -46,7 +46,7 @@ class Settings:
 
     def __init__(self, environ: MutableMapping[str, str], handler: str | None = None) -> None:
         """Read the environment; take out of it what is meant for the runtime alone. Raises DispatchError."""
-        self.handler = _utf8(handler or environ.get("HANDLER") or environ.get("_HANDLER") or "")
+        self.handler = _utf8(handler_string(environ, handler))
         self.convention = environ.get("HANDLER_CONVENTION") or "auto"
         self.plugins = environ.get("HANDLER_PLUGINS", "")
         self.log_as_json, self.log_level, self.log_descriptor = log_settings(environ)
@@ -63,6 +63,11 @@ class Settings:
                 "no handler is named: set _HANDLER or HANDLER, or give it as the command's argument"
             )
         environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
+
+
+def handler_string(environ: Mapping[str, str], argument: str | None = None) -> str:
+    """The handler string in effect: the command's argument wins over `HANDLER`, and that over `_HANDLER`."""
+    return argument or environ.get("HANDLER") or environ.get("_HANDLER") or ""
 
 
 def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:
