@@ -47,7 +47,7 @@ def test_what_a_string_names(root: Path) -> None:
     assert [
         f"'app.one' in {root}",
         "  names       one in the module app",
-        "  convention  standard, because auto takes it for a dotted name",
+        "  convention  standard: the string is a dotted name",
         "  usable      yes",
     ] == done.stdout.splitlines()
     assert ("", 0) == (done.stderr, done.returncode)
@@ -67,10 +67,10 @@ def test_what_modules_print_is_no_answer(root: Path) -> None:
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
-        ("ends.handler", {"type": "Runtime.ExitError", "message": "what was loaded ended the process, with status 0"}),
+        ("ends.handler", {"type": "Runtime.ExitError", "message": "the loaded code ended the process with status 0"}),
         (
             "killed.handler",
-            {"type": "Runtime.ExitError", "message": "what was loaded ended the process, with status -9"},
+            {"type": "Runtime.ExitError", "message": "the loaded code ended the process with status -9"},
         ),
         ("raises.handler", {"type": "Own", "message": "mine"}),
         ("interrupts.handler", {"type": "KeyboardInterrupt", "message": ""}),
@@ -168,5 +168,5 @@ def test_a_plugin_that_ends_everything(root: Path) -> None:
     """It is an error in one line."""
     done = dispatch(root, "plugins", "--plugins", "ends")
 
-    told = "Error: Runtime.ExitError: what was loaded ended the process, with status 0\n"
+    told = "Error: Runtime.ExitError: the loaded code ended the process with status 0\n"
     assert ("", told, 1) == (done.stdout, done.stderr, done.returncode)

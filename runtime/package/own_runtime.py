@@ -1,4 +1,4 @@
-"""Puts this project's own runtime into an archive, from wherever it is installed: a checkout or site-packages.
+"""Copies this project's own runtime into an archive, from wherever it is installed: a checkout or site-packages.
 
 What only the `dispatch` command uses stays out: the command line, the local platform, this package.
 """
@@ -10,60 +10,58 @@ import importlib.util
 import shutil
 from pathlib import Path
 
+from dispatch import __version__
+from dispatch.shadowing import OUR_PACKAGES
+from runtime.package import wheels
 from runtime.package.errors import PackageError
 
 DISTRIBUTION = "handler-dispatch"
-PACKAGES = ("conventions", "dispatch", "runtime")
-LEFT_OUT = ("runtime/cli", "runtime/local", "runtime/package")
-# entry_points.txt stays out too: the `dispatch` command that it names is not there.
+#: The distribution as file names spell it.
+STEM = DISTRIBUTION.replace("-", "_")
+COMMAND_ONLY = ("runtime/cli", "runtime/local", "runtime/package")
+#: Not entry_points.txt: the `dispatch` command that it names is left out.
 METADATA = ("METADATA", "licenses")
 
 
-def requirements() -> list[str]:
-    """What the runtime requires, without its extras, as pip takes it."""
-    listed = importlib.metadata.requires(DISTRIBUTION) or []
-    return [requirement for requirement in listed if "extra ==" not in requirement]
+def required() -> list[str]:
+    """The requirements of the runtime without its extras, as pip takes them."""
+    return wheels.without_extras(importlib.metadata.requires(DISTRIBUTION) or [])
 
 
 def name_and_version() -> str:
     """This project as a line of `installed-libs.txt`."""
-    return f"{DISTRIBUTION}=={importlib.metadata.version(DISTRIBUTION)}"
+    return f"{DISTRIBUTION}=={__version__}"
 
 
 def copy(into: Path) -> None:
-    """Lay out the runtime's packages and their metadata in a folder.
+    """Copy the runtime's packages and their metadata into a folder.
 
     Raises:
-        PackageError: a package of ours can't be found, or something else has its name.
+        PackageError: one of our packages is not importable.
     """
-    for name in PACKAGES:
+    for name in OUR_PACKAGES:
         source = _home(name)
-        skipped = {source.parent / path for path in LEFT_OUT}
+        skipped = {source.parent / path for path in COMMAND_ONLY}
         for file in sorted(source.rglob("*")):
             if not file.is_file() or "__pycache__" in file.parts or skipped.intersection(file.parents):
                 continue
             place = into / file.relative_to(source.parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
-    _copy_metadata(into)
+    _copy_metadata(into / f"{STEM}-{__version__}.dist-info")
 
 
 def _home(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise PackageError(
-            f"the package {name} of {DISTRIBUTION} is not importable, so it can't be put into an archive"
-        )
+        raise PackageError(f"cannot find the package {name}, which belongs into the archive; reinstall {DISTRIBUTION}")
     return Path(spec.origin).resolve().parent
 
 
-def _copy_metadata(into: Path) -> None:
-    version = importlib.metadata.version(DISTRIBUTION)
-    folder = into / f"{DISTRIBUTION.replace('-', '_')}-{version}.dist-info"
-    folder.mkdir(parents=True, exist_ok=True)
+def _copy_metadata(folder: Path) -> None:
     for file in importlib.metadata.files(DISTRIBUTION) or []:
         inside = file.parts[1:]
-        if file.parts[0] == folder.name and inside and inside[0] in METADATA:
+        if file.parts[0].endswith(".dist-info") and inside and inside[0] in METADATA:
             place = folder.joinpath(*inside)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(str(file.locate()), place)

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from runtime.package import archive, interpreter, own, pythons, scripts, wheels
-from runtime.package.target import Target
+from runtime.package import archive, interpreter, own_runtime, pythons, start_scripts, wheels
+from runtime.package.progress import OnProgress, no_progress
+from runtime.package.target import BuildTarget
 
 LISTING = "installed-libs.txt"
-# Where the runtime lies in an archive that is no layer: no module of the function can have this name.
-SITE = f"{scripts.HOME}/site"
-
-# Told at each step: what is being done, and the number of the step out of how many.
-Progress = Callable[[str, int, int], None]
+#: The folder of the runtime in an archive that is not a layer; no module of the function can have this name.
+SITE = f"{start_scripts.HOME}/site"
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An archive that was made.
+    """An archive that was built.
 
     Attributes:
         file: the archive.
-        sizes: what it weighs.
-        libraries: what is inside, as "name==version".
-        compiled: how many modules were compiled.
+        sizes: its sizes.
+        libraries: the libraries inside, as "name==version".
+        compiled: the number of modules that were compiled.
         interpreter: the interpreter inside, if any.
-        notes: what the user should know.
-        handlers: the handler strings that the archive answers to, for a function.
+        notes: messages for the user.
+        handlers: the handler strings that a function offers.
     """
 
     file: Path
@@ -43,28 +41,37 @@ class Built:
     handlers: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """For --json."""
+        """The archive for --json."""
         return {**asdict(self), "file": str(self.file)}
 
 
-class Work:
-    """One archive in the making.
+class Staging:
+    """The contents of an archive before it is packed.
 
     Attributes:
-        folder: what will be in the archive.
-        file: the archive to be.
-        target: the Python and architecture it is for.
+        folder: the folder that is packed in the end.
+        file: the output.
+        target: the Python and architecture to build for.
         python: a Python of the target's version on this machine, if there is one.
-        libraries: what was put in so far, as "name==version".
-        interpreter: the interpreter that was put in, if any.
-        notes: what the user should know.
+        libraries: the libraries in the folder so far, as "name==version".
+        interpreter: the interpreter in the folder, if any.
+        notes: messages for the user.
     """
 
-    def __init__(self, folder: Path, file: Path, target: Target, progress: Progress, steps: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        file: Path,
+        target: BuildTarget,
+        *,
+        python: Path | None,
+        progress: OnProgress = no_progress,
+        steps: int = 0,
+    ) -> None:
         self.folder = folder
         self.file = file
         self.target = target
-        self.python = pythons.find_python(target.python)
+        self.python = python
         self.libraries: list[str] = []
         self.interpreter: interpreter.Interpreter | None = None
         self.notes: list[str] = []
@@ -72,53 +79,78 @@ class Work:
         self._step = 0
         self._steps = steps
 
+    @classmethod
+    @contextmanager
+    def open(cls, file: Path, target: BuildTarget, progress: OnProgress, steps: int) -> Iterator[Self]:
+        """Stage an archive in a temporary folder.
+
+        Args:
+            file: the output.
+            target: the Python and architecture to build for.
+            progress: called at each step.
+            steps: the number of steps.
+
+        Raises:
+            PackageError: the output would replace a file that is not an archive.
+        """
+        archive.check_replaceable(file)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "archive"
+            folder.mkdir()
+            python = pythons.find_python(target.python)
+            yield cls(folder, file, target, python=python, progress=progress, steps=steps)
+
     def step(self, what: str) -> None:
-        """Say what is done next."""
+        """Report the step that begins."""
         self._progress(what, self._step, self._steps)
         self._step += 1
 
     def add_libraries(self, requirements: Sequence[str], files: Sequence[Path], where: str = "") -> None:
-        """Put libraries for the target into a folder of the archive."""
+        """Add libraries for the target, in a subfolder."""
         self.step("fetching wheels")
-        into = self.folder / where
-        self.libraries += wheels.install(wheels.Wanted(requirements, files, self.target, self.python), into)
+        wanted = wheels.Wanted(requirements, files, self.target, self.python)
+        self.libraries += wheels.install(wanted, self.folder / where)
 
     def add_runtime(self, where: str, requirements: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
-        """Put our runtime, what it requires, and other libraries into a folder of the archive."""
-        self.add_libraries([*own.requirements(), *requirements], files, where)
-        own.copy(self.folder / where)
-        self.libraries.append(own.name_and_version())
+        """Add our runtime with its requirements, and other libraries, in a subfolder."""
+        self.add_libraries([*own_runtime.required(), *requirements], files, where)
+        own_runtime.copy(self.folder / where)
+        self.libraries.append(own_runtime.name_and_version())
 
     def add_interpreter(self, where: str) -> None:
-        """Put in a Python, and a bootstrap that starts the runtime that lies in the folder `where`."""
+        """Add a Python, and a bootstrap that starts the runtime in the subfolder `where`."""
         self.step("adding the interpreter")
         self.interpreter = interpreter.add(self.target, self.folder, self.python)
-        self.add_script("bootstrap", scripts.bootstrap(self.target, where))
+        self.add_script("bootstrap", start_scripts.bootstrap_script(self.target, where))
 
     def add_script(self, name: str, text: str) -> None:
-        """Put in a program that every user may run."""
+        """Add a program that every user may run."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(archive.PROGRAM)
 
     def add_listing(self, where: str = "") -> None:
-        """Put in `installed-libs.txt`, which pip can read back."""
+        """Add `installed-libs.txt`, a requirements file of what is inside."""
         inside = self.interpreter
         head = [f"# Python {inside.version}, from {inside.carrier}"] if inside else []
         (self.folder / where / LISTING).write_text("\n".join([*head, *sorted(set(self.libraries)), ""]))
 
     def compile(self, place: str, *, beside: bool = False) -> int:
-        """Compile every module for the place that it will be unpacked to, if a Python of its version is at hand."""
+        """Compile all modules for the place that they are unpacked to, if this machine has a Python of their version.
+
+        Returns:
+            The number of modules that were compiled.
+        """
         self.step("compiling")
         if self.python is None:
             version = self.target.python
-            self.notes.append(f"not compiled: no Python {version} on this machine; start-up is slower without bytecode")
+            self.notes.append(f"not compiled: no Python {version} on this machine; without bytecode it starts slower")
             return 0
         return pythons.compile_tree(self.folder, place, self.python, beside=beside)
 
     def finish(self, compiled: int, sizes: archive.Sizes, handlers: Sequence[str] = ()) -> Built:
-        """What was made; its limits and its interpreter may want a note."""
+        """Sum up; exceeded limits and an interpreter of mixed releases become notes."""
         mismatch = self.interpreter.complaint() if self.interpreter else None
         notes = [*self.notes, *sizes.complaints().values(), *([mismatch] if mismatch else [])]
         self.step("done")
@@ -126,26 +158,6 @@ class Work:
         return Built(self.file, sizes, libraries, compiled, self.interpreter, notes, list(handlers))
 
     def pack(self, head: bytes = b"") -> archive.Sizes:
-        """Write the archive."""
+        """Pack the folder into the output."""
         self.step("packing")
         return archive.write(self.folder, self.file, head)
-
-
-@contextmanager
-def work(file: Path, target: Target, progress: Progress, steps: int) -> Iterator[Work]:
-    """An archive in the making, in a folder that is removed afterwards.
-
-    Args:
-        file: the archive to make.
-        target: the Python and architecture it is for.
-        progress: told of each step.
-        steps: how many steps there will be.
-
-    Raises:
-        PackageError: there is a file already that is no archive.
-    """
-    archive.check_replaceable(file)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "archive"
-        folder.mkdir()
-        yield Work(folder, file, target, progress, steps)

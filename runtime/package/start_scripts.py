@@ -1,19 +1,19 @@
 """The two shell scripts that start the runtime from an archive: `bootstrap` and `dispatch`.
 
-Lambda's OS-only runtimes start `bootstrap`. AWS's managed Python runtimes start `dispatch` when told to by
-``AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch``; it gets the interpreter and the arguments of their own runtime client.
+Lambda's OS-only runtimes start `bootstrap`. With `AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch`, AWS's managed Python runtimes
+start `dispatch` and pass it their interpreter and the arguments of their own runtime client.
 """
 
 from __future__ import annotations
 
-from runtime.package.target import Target
+from runtime.package.target import BuildTarget
 
-# Below the root of a layer (/opt) or of a function (/var/task). No module can have this name.
+#: The folder of our files in a layer (/opt) or a function (/var/task); no module can have this name.
 HOME = "dispatch-runtime"
 INTERPRETER = f"{HOME}/python/python3"
 
 _BOOTSTRAP = """#!/bin/sh
-# Starts the dispatch runtime. AWS_LAMBDA_EXEC_WRAPPER, which OS-only runtimes leave to the bootstrap, is honoured once.
+# Starts the dispatch runtime, through AWS_LAMBDA_EXEC_WRAPPER if it is set: OS-only runtimes leave that to a bootstrap.
 here=${{0%/*}}
 case "$here" in
     "$0") here=$PWD ;;
@@ -30,30 +30,30 @@ exec "$@"
 """
 
 _WRAPPER = """#!/bin/sh
-# Starts the dispatch runtime in place of the managed one: $1 is the interpreter, the rest the managed runtime's own.
+# Starts the dispatch runtime instead of the managed one. $1 is the interpreter; the rest is the managed runtime's.
 here=${{0%/*}}
 case "${{1##*/}}" in
     python{python} | python3) ;;
-    *) echo "dispatch: this layer is for Python {python}, and the function's runtime started ${{1:-nothing}}" >&2 ;;
+    *) echo "dispatch: this layer is for Python {python}, but the function's runtime started ${{1:-nothing}}" >&2 ;;
 esac
 export PYTHONPATH="$here/python${{PYTHONPATH:+:$PYTHONPATH}}"
-# This was AWS_LAMBDA_EXEC_WRAPPER's turn; the runtime would give it another.
+# This script is the wrapper; without the variable the runtime would start it again.
 export DISPATCH_WRAPPED=1
 exec "$1" -P -m runtime
 """
 
 
-def bootstrap(target: Target, own: str) -> str:
+def bootstrap_script(target: BuildTarget, site: str) -> str:
     """The bootstrap of an archive that has its own interpreter.
 
     Args:
-        target: names the folder that layers have for this Python.
-        own: the folder of the archive, relative to its root, that has the runtime.
+        target: its Python version names a folder of layers.
+        site: the folder of the runtime, relative to the archive's root.
     """
-    path = f"$here/{own}:/opt/python:/opt/python/lib/{target.runtime}/site-packages"
+    path = f"$here/{site}:/opt/python:/opt/python/lib/{target.runtime}/site-packages"
     return _BOOTSTRAP.format(path=path, interpreter=INTERPRETER)
 
 
-def wrapper(target: Target) -> str:
-    """The wrapper of a layer for AWS's managed Python runtimes."""
+def wrapper_script(target: BuildTarget) -> str:
+    """The wrapper in a layer for AWS's managed Python runtimes."""
     return _WRAPPER.format(python=target.python)
