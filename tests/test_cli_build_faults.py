@@ -154,8 +154,14 @@ def test_wrong_arguments_in_json(tmp_path: Path, run: Run, arguments: str, named
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ('requires-python = ">=3.14"', "{path} requires Python >=3.14, but the archive is for Python 3.11; pass --python"),
-        ('requires-python = "<3.11"', "{path} requires Python <3.11, but the archive is for Python 3.11; pass --python"),
+        (
+            'requires-python = ">=3.14"',
+            "{path} requires Python >=3.14, but the archive is for Python 3.11; pass --python",
+        ),
+        (
+            'requires-python = "<3.11"',
+            "{path} requires Python <3.11, but the archive is for Python 3.11; pass --python",
+        ),
         ('requires-python = "three"', "requires-python must be a version specifier such as '>=3.11': "),
         ("requires-python = 3.11", "wrong script metadata in {path}: requires-python must be a string, not 3.11"),
         (

@@ -53,6 +53,26 @@ def test_what_a_string_names(root: Path) -> None:
     assert ("", 0) == (done.stderr, done.returncode)
 
 
+@pytest.mark.parametrize(
+    ("handler", "convention", "reason"),
+    [
+        ("app.one", "standard", "the string is a dotted name"),
+        ("app.py", "script", "the string is the path of a script"),
+        ("event.upper() + '!'", "expression", "the string is neither a file nor a dotted name"),
+    ],
+)
+def test_why_a_convention_takes_it(root: Path, handler: str, convention: str, reason: str) -> None:
+    """The reason for which `auto` picks each convention."""
+    facts, _ = explained(root, handler)
+    assert (convention, reason) == (facts["convention"], facts["why"])
+
+
+def test_why_when_it_is_asked_for(root: Path) -> None:
+    """A convention that is named needs no other reason."""
+    facts, _ = explained(root, "app.one", "--convention", "json")
+    assert ("json", "--convention or HANDLER_CONVENTION names it") == (facts["convention"], facts["why"])
+
+
 def test_what_modules_print_is_no_answer(root: Path) -> None:
     """By print() or to the file descriptor, from the handler's module or a plugin: it goes to standard error."""
     done = dispatch(root, "explain", "noisy.handler", "--plugins", "noisy_plugin", "--json")

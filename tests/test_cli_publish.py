@@ -139,6 +139,18 @@ def test_a_handler_that_lambda_would_not_take(
     assert (there["Handler"], there.get("Environment", {}).get("Variables", {})) == ("app.handler", {})
 
 
+def test_the_variable_wins_over_the_handler(
+    tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]
+) -> None:
+    """The variable HANDLER of --env is what the function will run, so it is what the checks look for."""
+    new = ("function", "hello", app(tmp_path), "--runtime", "provided.al2023", "--role", role)
+    refused = run(*new, "--handler", "app.handler", "--env", "HANDLER=app.handlr")
+    assert "no 'handlr' in app.py; it has: handler" in refused.output
+    arn(run(*new, "--handler", "event + '!'", "--env", "HANDLER=app.handler", "--json"))
+    there = client("lambda").get_function(FunctionName="hello")["Configuration"]
+    assert {"HANDLER": "app.handler"} == there["Environment"]["Variables"]
+
+
 def test_layers(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:
     """A layer gets a version with its runtimes and processor; a function on AWS's Python uses it by the wrapper."""
     published = arn(

@@ -159,7 +159,7 @@ def test_nothing_to_build_from(tmp_path: Path) -> None:
     (tmp_path / "empty/.git").mkdir(parents=True)
     with pytest.raises(PackageError, match=r"no such file or folder: .*nowhere"):
         build(tmp_path / "nowhere", tmp_path / "app.zip")
-    with pytest.raises(PackageError, match="no files to build a function from: .*empty"):
+    with pytest.raises(PackageError, match=r"no files to build a function from: .*empty"):
         build(tmp_path / "empty", tmp_path / "app.zip")
 
 

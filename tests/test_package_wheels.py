@@ -119,6 +119,19 @@ def test_a_wheel_of_another_machine_is_refused(index: Path, tmp_path: Path) -> N
         wheels.install(wanted(str(own)), tmp_path / "out")
 
 
+def test_a_file_that_is_not_named_as_a_wheel_is(tmp_path: Path) -> None:
+    """Neither what it is nor what it is for could be read off."""
+    (tmp_path / "own.whl").write_bytes(b"")
+    with pytest.raises(PackageError, match=r"^own\.whl is not the name of a wheel: "):
+        wheels.install(wanted(str(tmp_path / "own.whl")), tmp_path / "out")
+
+
+def test_extras_are_left_out(index: Path, tmp_path: Path) -> None:
+    """A requirement of an extra is none of the wheel's, however its metadata is spaced."""
+    own = make_wheel(tmp_path, "own", requires=["never;extra=='more'", "never ; python_version>'3' and extra == 'x'"])
+    assert ["own==1.0"] == wheels.install(wanted(str(own)), tmp_path / "out")
+
+
 def test_two_packages_with_the_same_file(index: Path, tmp_path: Path) -> None:
     """One would overwrite the other without a word: an error names the file."""
     make_wheel(index, "one", files={"common.py": "1"})

@@ -194,7 +194,7 @@ def print_error(error: FunctionError, log: str, function: Function) -> None:
         click.echo(hint.format(function=function), err=True)
 
 
-#: What to do at the platform's own limits.
+#: Advice at the platform's own limits, by error type.
 HINTS = {
     "Sandbox.Timedout": "dispatch: the limit is {function.timeout:g} s; --timeout changes it",
     "Runtime.OutOfMemory": "dispatch: the limit is {function.memory} MB; --memory changes it",

@@ -96,10 +96,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     help="dispatch.toml or an AWS SAM template.yaml; by default, a dispatch.toml in the current folder.",
 )
 @click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="The address to listen on; beyond this machine, callers need a token.",
+    "--host", default="127.0.0.1", show_default=True, help="The address; beyond this machine, callers need a token."
 )
 @click.option(
     "--token",
@@ -154,10 +151,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     help="How old asynchronous events may get.",
 )
 @click.option(
-    "--on-failure",
-    metavar="WHERE",
-    default="",
-    help="The destination of those that fail: a file, a URL, function:NAME.",
+    "--on-failure", metavar="WHERE", default="", help="The destination of failed ones: a file, a URL, function:NAME."
 )
 @click.option(
     "--time-scale", type=Finite(0), default=1.0, show_default=True, help="A factor for the queue's waits and ages."

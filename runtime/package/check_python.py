@@ -21,7 +21,7 @@ from dispatch.shadowing import OUR_PACKAGES
 from runtime.package import handlers, own_runtime
 from runtime.package.inspected import Finding, Inspected
 
-#: What follows a requirement on its line: a comment, options such as --hash, a sign that the line goes on.
+#: The rest of a line after its requirement: a comment, options such as --hash, a backslash.
 _AFTER_REQUIREMENT = re.compile(r"(^|\s)(#|--).*|\\\s*$")
 _PACKED = (".whl", ".tar.gz", ".egg")
 #: The number in a bytecode file's first two bytes, of each version's releases (CPython's pycore_magic_number.h).
@@ -136,7 +136,7 @@ def _unusable(spec: str, root: str) -> str:
 
 
 def _refusal(target: Target) -> str:
-    """What the runtime says of a handler string that cannot be used; finding it runs no user code."""
+    """The runtime's own message on a handler string that it refuses; no user code runs for it."""
     try:
         target.find()
     except DispatchError as error:

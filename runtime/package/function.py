@@ -98,9 +98,7 @@ def copy_source(source: Path, folder: Path, output: Path, name: str | None = Non
         broken = ", ".join(f"{name}: {reason}" for name, _, reason in error.args[0])
         raise PackageError(f"cannot copy {source}: {broken}") from None
     if not any(folder.iterdir()):
-        raise PackageError(
-            f"no files to build a function from: {source}"
-        )
+        raise PackageError(f"no files to build a function from: {source}")
 
 
 def _unwanted(output: Path) -> Callable[[str, list[str]], Iterable[str]]:

@@ -84,7 +84,9 @@ class Inspected:
             PackageError: `runtime` and `python` name different versions.
         """
         if runtime.startswith("python") and python and runtime != f"python{python}":
-            raise PackageError(f"--runtime {runtime} does not run Python {python}; pass only one of --runtime and --python")
+            raise PackageError(
+                f"--runtime {runtime} does not run Python {python}; pass only one of --runtime and --python"
+            )
         with zipfile.ZipFile(file) as archive:
             members = tuple(archive.infolist())
         names = [member.filename for member in members]

@@ -54,7 +54,7 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to fetch.
+    """Requirements, and the target to fetch their wheels for.
 
     Attributes:
         requirements: as pip takes them: "numpy", "num2words>=0.5", the path of a wheel.
