@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from dispatch.shadowing import OUR_PACKAGES
+
 OURS = "handler-dispatch"
-OUR_PACKAGES = ("dispatch", "conventions", "runtime")
 PLUGIN = '''"""A convention that nobody asks for: what it costs that a plugin is installed."""
 
 

@@ -26,6 +26,9 @@ _DOTTED = "the string is a dotted name"
 _ARCHIVES = (".pyz", ".zip")
 _SCRIPTS = (".py", ".pyc")
 
+#: Why source is taken for an expression.
+_NO_NAME = "the string is neither a file nor a dotted name"
+
 
 class Target:
     """What a handler string names.

@@ -18,7 +18,7 @@ from pytest_mock import MockerFixture
 from runtime.cli.build import command
 from runtime.package import interpreter, pythons, wheels
 from runtime.package.errors import PackageError
-from runtime.package.target import Target
+from runtime.package.target import BuildTarget
 
 Run = Callable[..., Result]
 V = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -110,14 +110,14 @@ def test_a_failure_is_one_line(tmp_path: Path, run: Run) -> None:
     source = write(tmp_path / "src", {"app.py": ""})
     result = run("function", source, "-o", tmp_path / "app.zip", "--with", "no-such-thing")
     assert (result.exit_code, (tmp_path / "app.zip").exists()) == (1, False)
-    assert result.output.startswith("Error: pip can't resolve the requirements: ")
+    assert result.output.startswith("Error: pip cannot resolve the requirements: ")
     assert result.output.count("\n") == 1
 
 
 def test_no_python_for_the_standard_library(tmp_path: Path, mocker: MockerFixture) -> None:
     """An interpreter needs the library's Python part: the error says which version was looked for, and where."""
     with pytest.raises(PackageError, match=r"no Python 3\.12 on this machine .*PATH.*pyenv"):
-        interpreter.add(Target("3.12", "arm64"), tmp_path, None)
+        interpreter.add(BuildTarget("3.12", "arm64"), tmp_path, None)
 
 
 def test_no_interpreter_for_the_target(tmp_path: Path, index: Path) -> None:
@@ -126,7 +126,7 @@ def test_no_interpreter_for_the_target(tmp_path: Path, index: Path) -> None:
         index, "freeze_core", "0.8.1", tag=f"cp{V.replace('.', '')}-cp{V.replace('.', '')}-manylinux_2_17_x86_64"
     )
     with pytest.raises(PackageError, match=r"no interpreter for Python .* on arm64: no wheel of freeze.core==0\.8\.1"):
-        interpreter.add(Target(V, "arm64"), tmp_path, Path(sys.executable))
+        interpreter.add(BuildTarget(V, "arm64"), tmp_path, Path(sys.executable))
 
 
 def test_no_pip(tmp_path: Path, mocker: MockerFixture) -> None:
@@ -134,7 +134,7 @@ def test_no_pip(tmp_path: Path, mocker: MockerFixture) -> None:
     mocker.patch("sys.executable", str(tmp_path / "python"))
     write(tmp_path, {"python": "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n"})
     (tmp_path / "python").chmod(0o755)
-    wanted = wheels.Wanted(["one"], [], Target(V, "arm64"), None)
+    wanted = wheels.Wanted(["one"], [], BuildTarget(V, "arm64"), None)
     with pytest.raises(PackageError, match=r"no pip in the environment .*handler-dispatch\[build\]"):
         wheels.install(wanted, tmp_path / "out")
 
@@ -161,15 +161,15 @@ def test_check_says_what_would_fail(tmp_path: Path, run: Run) -> None:
     file = make_zip(tmp_path / "app.zip", {"app.py": "def handler(event, headers): ...", "runtime.py": ""})
     result = run("check", file, "--handler", "app.handlr")
     assert result.exit_code == 1
-    assert "error (handler): app.handlr no 'handlr' in app.py; it has: handler" in result.stdout
-    assert "warning (names): runtime.py has the name" in result.stdout
+    assert "error (handler): app.handlr: no 'handlr' in app.py; it has: handler" in result.stdout
+    assert "warning (names): runtime.py: same name as" in result.stdout
 
 
 def test_check_of_what_is_fine(tmp_path: Path, run: Run) -> None:
     """Status 0 and a word; warnings alone are no failure."""
     file = make_zip(tmp_path / "app.zip", {"app.py": "def handler(event, headers): ..."})
     result = run("check", file, "--handler", "app.handler")
-    assert (result.exit_code, "nothing found that would fail" in result.stdout) == (0, True)
+    assert (result.exit_code, "found nothing that would fail" in result.stdout) == (0, True)
     make_zip(file, {"app.py": "", "runtime.py": ""})
     assert read(run("check", file, "--json"))["passed"] is True
 
@@ -204,7 +204,7 @@ def test_check_of_what_cannot_be_compiled(tmp_path: Path, run: Run) -> None:
     result = run("check", file, "--handler", "app.handler", "--json")
     report = json.loads(result.stdout)
     assert (result.exit_code, report["passed"]) == (1, False)
-    expected = f"can't be compiled by Python {V}: line 1: '(' was never closed"
+    expected = f"cannot be compiled by Python {V}: line 1: '(' was never closed"
     assert [expected] == [finding["message"] for finding in report["findings"]]
 
 

@@ -119,9 +119,9 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, run: Run, file: str) -
     write(tmp_path, {"app.py": APP})
     arguments = ("build", "function", "app.py", "-o", file)
     message = error(run(*arguments, "--json"))
-    assert message.startswith(f"{tmp_path / file} can't be written: ")
+    assert message.startswith(f"cannot write {tmp_path / file}: ")
     shown = run(*arguments)
-    assert (shown.exit_code, shown.output.startswith(f"Error: {tmp_path / file} can't be written: ")) == (1, True)
+    assert (shown.exit_code, shown.output.startswith(f"Error: cannot write {tmp_path / file}: ")) == (1, True)
     assert list(contents(tmp_path)) == ["app.py"]
 
 
@@ -154,15 +154,21 @@ def test_wrong_arguments_in_json(tmp_path: Path, run: Run, arguments: str, named
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ('requires-python = ">=3.14"', "{path} requires Python >=3.14, and the archive is for Python 3.11 (--python)"),
-        ('requires-python = "<3.11"', "{path} requires Python <3.11, and the archive is for Python 3.11 (--python)"),
-        ('requires-python = "three"', "requires-python is a version specifier such as '>=3.11': "),
-        ("requires-python = 3.11", "the script metadata of {path}: requires-python is a string, not 3.11"),
+        (
+            'requires-python = ">=3.14"',
+            "{path} requires Python >=3.14, but the archive is for Python 3.11; pass --python",
+        ),
+        (
+            'requires-python = "<3.11"',
+            "{path} requires Python <3.11, but the archive is for Python 3.11; pass --python",
+        ),
+        ('requires-python = "three"', "requires-python must be a version specifier such as '>=3.11': "),
+        ("requires-python = 3.11", "wrong script metadata in {path}: requires-python must be a string, not 3.11"),
         (
             'dependencies = "num2words"',
-            "the script metadata of {path}: dependencies is a list of strings, not 'num2words'",
+            "wrong script metadata in {path}: dependencies must be a list of strings, not 'num2words'",
         ),
-        ("dependencies = [1]", "the script metadata of {path}: dependencies is a list of strings, not [1]"),
+        ("dependencies = [1]", "wrong script metadata in {path}: dependencies must be a list of strings, not [1]"),
     ],
 )
 def test_metadata_that_cannot_be_met(tmp_path: Path, run: Run, metadata: str, expected: str) -> None:

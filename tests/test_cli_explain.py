@@ -47,10 +47,30 @@ def test_what_a_string_names(root: Path) -> None:
     assert [
         f"'app.one' in {root}",
         "  names       one in the module app",
-        "  convention  standard, because auto takes it for a dotted name",
+        "  convention  standard: the string is a dotted name",
         "  usable      yes",
     ] == done.stdout.splitlines()
     assert ("", 0) == (done.stderr, done.returncode)
+
+
+@pytest.mark.parametrize(
+    ("handler", "convention", "reason"),
+    [
+        ("app.one", "standard", "the string is a dotted name"),
+        ("app.py", "script", "the string is the path of a script"),
+        ("event.upper() + '!'", "expression", "the string is neither a file nor a dotted name"),
+    ],
+)
+def test_why_a_convention_takes_it(root: Path, handler: str, convention: str, reason: str) -> None:
+    """The reason for which `auto` picks each convention."""
+    facts, _ = explained(root, handler)
+    assert (convention, reason) == (facts["convention"], facts["why"])
+
+
+def test_why_when_it_is_asked_for(root: Path) -> None:
+    """A convention that is named needs no other reason."""
+    facts, _ = explained(root, "app.one", "--convention", "json")
+    assert ("json", "--convention or HANDLER_CONVENTION names it") == (facts["convention"], facts["why"])
 
 
 def test_what_modules_print_is_no_answer(root: Path) -> None:
@@ -67,10 +87,10 @@ def test_what_modules_print_is_no_answer(root: Path) -> None:
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
-        ("ends.handler", {"type": "Runtime.ExitError", "message": "what was loaded ended the process, with status 0"}),
+        ("ends.handler", {"type": "Runtime.ExitError", "message": "the loaded code ended the process with status 0"}),
         (
             "killed.handler",
-            {"type": "Runtime.ExitError", "message": "what was loaded ended the process, with status -9"},
+            {"type": "Runtime.ExitError", "message": "the loaded code ended the process with status -9"},
         ),
         ("raises.handler", {"type": "Own", "message": "mine"}),
         ("interrupts.handler", {"type": "KeyboardInterrupt", "message": ""}),
@@ -168,5 +188,5 @@ def test_a_plugin_that_ends_everything(root: Path) -> None:
     """It is an error in one line."""
     done = dispatch(root, "plugins", "--plugins", "ends")
 
-    told = "Error: Runtime.ExitError: what was loaded ended the process, with status 0\n"
+    told = "Error: Runtime.ExitError: the loaded code ended the process with status 0\n"
     assert ("", told, 1) == (done.stdout, done.stderr, done.returncode)

@@ -106,7 +106,7 @@ def test_an_event_is_only_queued(server: ServerProcess, tmp_path: Path) -> None:
     done = invoke(server, "handler", "--event", "-e", json.dumps({"touch": str(file)}))
 
     assert ("", 0) == (done.stdout, done.returncode)
-    assert re.fullmatch(r"dispatch: the event is queued; its request id is [0-9a-f-]{36}\n", done.stderr)
+    assert re.fullmatch(r"dispatch: queued the event; its request id is [0-9a-f-]{36}\n", done.stderr)
     await_true(file.exists)
 
 
@@ -146,7 +146,7 @@ def test_what_can_not_be_invoked(server: ServerProcess) -> None:
     with reserved_port() as port:
         nobody = invoke(server, "handler", "--endpoint", f"http://127.0.0.1:{port}")
     assert ("", 1) == (nobody.stdout, nobody.returncode)
-    assert f"nothing answered at http://127.0.0.1:{port}/" in nobody.stderr
+    assert f"no answer from http://127.0.0.1:{port}/" in nobody.stderr
     unknown = invoke(server, "handler", "--example", "nothing")
     assert 2 == unknown.returncode
     assert "available: alb, api-gateway" in unknown.stderr

@@ -18,7 +18,7 @@ from pytest_mock import MockerFixture
 
 from runtime.cli.publish import command
 from runtime.package import publish
-from runtime.package.aws import Call
+from runtime.package.aws import AwsCall
 
 Publish = Callable[..., Result]
 REGION = "eu-central-1"
@@ -139,6 +139,18 @@ def test_a_handler_that_lambda_would_not_take(
     assert (there["Handler"], there.get("Environment", {}).get("Variables", {})) == ("app.handler", {})
 
 
+def test_the_variable_wins_over_the_handler(
+    tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]
+) -> None:
+    """The variable HANDLER of --env is what the function will run, so it is what the checks look for."""
+    new = ("function", "hello", app(tmp_path), "--runtime", "provided.al2023", "--role", role)
+    refused = run(*new, "--handler", "app.handler", "--env", "HANDLER=app.handlr")
+    assert "no 'handlr' in app.py; it has: handler" in refused.output
+    arn(run(*new, "--handler", "event + '!'", "--env", "HANDLER=app.handler", "--json"))
+    there = client("lambda").get_function(FunctionName="hello")["Configuration"]
+    assert {"HANDLER": "app.handler"} == there["Environment"]["Variables"]
+
+
 def test_layers(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:
     """A layer gets a version with its runtimes and processor; a function on AWS's Python uses it by the wrapper."""
     published = arn(
@@ -220,26 +232,26 @@ def test_dry_run_shows_command_lines(tmp_path: Path, run: Publish, role: str) ->
     ("call", "expected"),
     [
         (
-            Call("s3", "upload_file", {"Bucket": "b", "Key": "k.zip"}, Path("a b.zip")),
+            AwsCall("s3", "upload_file", {"Bucket": "b", "Key": "k.zip"}, Path("a b.zip")),
             "aws s3 cp 'a b.zip' s3://b/k.zip",
         ),
         (
-            Call("lambda", "update_function_code", {"FunctionName": "f", "S3Bucket": "b", "S3Key": "k"}),
+            AwsCall("lambda", "update_function_code", {"FunctionName": "f", "S3Bucket": "b", "S3Key": "k"}),
             "aws lambda update-function-code --function-name f --s3-bucket b --s3-key k",
         ),
         (
-            Call(
+            AwsCall(
                 "lambda", "publish_layer_version", {"LayerName": "l", "CompatibleRuntimes": ["a", "b"]}, Path("l.zip")
             ),
             "aws lambda publish-layer-version --layer-name l --compatible-runtimes a b --zip-file fileb://l.zip",
         ),
         (
-            Call("lambda", "publish_layer_version", {"LayerName": "l", "Content": {"S3Bucket": "b", "S3Key": "k"}}),
+            AwsCall("lambda", "publish_layer_version", {"LayerName": "l", "Content": {"S3Bucket": "b", "S3Key": "k"}}),
             """aws lambda publish-layer-version --layer-name l --content '{"S3Bucket": "b", "S3Key": "k"}'""",
         ),
     ],
 )
-def test_command_lines(call: Call, expected: str) -> None:
+def test_command_lines(call: AwsCall, expected: str) -> None:
     """How parameters become options."""
     assert expected == call.command_line()
 
@@ -248,7 +260,7 @@ def test_what_a_new_function_lacks(tmp_path: Path, run: Publish) -> None:
     """A function that is not there needs more than an archive: the error lists it."""
     result = run("function", "hello", app(tmp_path), "--handler", "app.handler")
     assert result.exit_code == 1
-    assert "no function hello yet, and a new one needs --runtime, --role" in result.output
+    assert "no function hello yet; a new one needs --runtime, --role" in result.output
 
 
 def test_what_aws_refuses(tmp_path: Path, run: Publish) -> None:
@@ -281,4 +293,4 @@ def test_over_the_limit_of_an_upload(tmp_path: Path, run: Publish, mocker: Mocke
     mocker.patch("runtime.package.publish.MAX_ZIPPED", 10)
     result = run("layer", "dispatch", layer(tmp_path))
     assert result.exit_code == 1
-    assert "name a --bucket" in result.output
+    assert "pass --bucket" in result.output

@@ -103,8 +103,8 @@ def test_an_init_error_is_shown_once(root: Path) -> None:
 @pytest.mark.parametrize(
     ("event", "options", "words"),
     [
-        ('{"wait": "never"}', ["--timeout", "0.5"], b"--timeout sets another"),
-        ('{"eat": 400}', ["--memory", "128", "--timeout", "60"], b"--memory sets another"),
+        ('{"wait": "never"}', ["--timeout", "0.5"], b"--timeout changes it"),
+        ('{"eat": 400}', ["--memory", "128", "--timeout", "60"], b"--memory changes it"),
         ('{"exit": 3}', [], b"exit status 3"),
     ],
 )
@@ -232,7 +232,7 @@ def test_a_reader_that_leaves_is_no_traceback(root: Path) -> None:
         (["--timeout", "0"], "more than 0"),
         (["--memory", "1"], "128 to 10240"),
         (["--repeat", "0"], "x>=1"),
-        (["-e", "{}", "-"], "given once"),
+        (["-e", "{}", "-"], "more than one event"),
         (["--bootstrap", "nowhere"], "'nowhere' does not exist"),
     ],
 )

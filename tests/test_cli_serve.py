@@ -177,7 +177,7 @@ def test_a_debugger_is_waited_for(tmp_path: Path) -> None:
         ServerProcess(tmp_path, *arguments, str(port)) as server,
         ThreadPoolExecutor(1) as pool,
     ):
-        server.line(f"waits for a debugger on 127.0.0.1:{port}")
+        server.line(f"waiting for a debugger on 127.0.0.1:{port}")
         waiting = pool.submit(ask, server)
         with attach(port):
             assert waiting.result(60) > 60_000
@@ -312,13 +312,13 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "name a HANDLER"),
+        ([], "pass a HANDLER"),
         (["app.handler", "--name", "no name"], "letters, digits"),
         (["app.handler", "--config", "nowhere.toml"], "does not exist"),
-        (["app.handler", "--config", "wrong.toml"], "a key that there is not: 'prot'"),
-        (["--config", "empty.yaml"], "describes no function"),
-        (["app.handler", "--token", "two words"], "a token is letters, digits"),
-        (["app.handler", "--token", ""], "a token is letters, digits"),
+        (["app.handler", "--config", "wrong.toml"], "unknown key 'prot'"),
+        (["--config", "empty.yaml"], "no function to serve in"),
+        (["app.handler", "--token", "two words"], "a token is one or more letters, digits"),
+        (["app.handler", "--token", ""], "a token is one or more letters, digits"),
     ],
 )
 def test_bad_settings_are_usage_errors(tmp_path: Path, arguments: list[str], words: str) -> None:

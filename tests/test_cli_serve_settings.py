@@ -67,7 +67,7 @@ def test_what_the_file_says_of_all_functions_is_read_again(root: Path) -> None:
         ("asynchronous = {retries = 9}", "asynchronous: retries must be 0, 1 or 2, not 9"),
         ("asynchronous = {maximum_age = nan}", "asynchronous: the maximum age must be a number of seconds, not nan"),
         ("asynchronous = {retrys = 1}", "unknown key 'retrys'; known keys: retries, maximum_age, on_failure"),
-        ('asynchronous = {on_failure = "function:two"}', "on failure there is no function two; there are: one"),
+        ('asynchronous = {on_failure = "function:two"}', "on failure: unknown function 'two'; known functions: one"),
         ("url = {foo = 1}", "url: unknown key 'foo'; known keys: streaming, cors"),
         ('url = "yes"', "url: must be a table, not 'yes'"),
         ('environment = "X=1"', "environment: must be a table, not 'X=1'"),
@@ -92,7 +92,7 @@ def test_a_table_without_a_handler(root: Path) -> None:
         ("--grace", "inf", "'inf' is not a finite number"),
         ("--time-scale", "-1", "-1.0 is not in the range x>=0."),
         ("--maximum-age", "nan", "'nan' is not a finite number"),
-        ("--on-failure", "function:two", "on failure there is no function two; there are: function"),
+        ("--on-failure", "function:two", "on failure: unknown function 'two'; known functions: function"),
     ],
 )
 def test_options_that_cannot_be_used(root: Path, option: str, value: str, told: str) -> None:

@@ -43,7 +43,7 @@ def found(
     path: Path, files: Mapping[str, str | bytes], modes: Mapping[str, int] | None = None, **told: str
 ) -> list[str]:
     """What the checks find in an archive, as "level check where"."""
-    report = checks.check(make_zip(path / "a.zip", files, modes), **told)
+    report = checks.check_archive(make_zip(path / "a.zip", files, modes), **told)
     return [f"{finding.level} {finding.check} {finding.where}" for finding in report.findings]
 
 
@@ -58,6 +58,7 @@ def found(
         (APP, {"handler": "event.upper() + 'x'"}),
         ({**APP, "fast.so": for_machine("arm64")}, {"arch": "arm64"}),
         ({**APP, "requirements.txt": "# c\nOne.Two>=1\n-r x\n", "one_two-1.dist-info/METADATA": ""}, {}),
+        ({**APP, "requirements.txt": "git+https://example.org/x.git\n./y.whl\nz; python_version < '3'\n"}, {}),
         ({**APP, "one/app.py": BROKEN, **RECORD}, {"handler": "app.handler"}),
         ({"app.py": "# coding: latin-1\nx = '\xe4\\d'".encode("latin-1")}, {}),
         ({"python/lib.py": "", "python/lib-1.dist-info/WHEEL": "Tag: cp313-cp313-manylinux_2_17_x86_64"}, {}),
@@ -86,11 +87,14 @@ def test_nothing_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: d
             "error python x.cpython-311-x86_64-linux-gnu.so",
         ),
         ({**APP, "requirements.txt": "missing==1\n"}, {}, "error requirements requirements.txt"),
+        ({**APP, "requirements.txt": "missing [x] == 1  # c\n"}, {}, "error requirements requirements.txt"),
+        ({**APP, "requirements.txt": "missing==1 --hash=sha256:0 \\\n"}, {}, "error requirements requirements.txt"),
         ({**APP, "one-1.0-py3-none-any.whl": b""}, {}, "error wheels one-1.0-py3-none-any.whl"),
         ({**APP, "one-1.0.tar.gz": b""}, {}, "error wheels one-1.0.tar.gz"),
         ({**APP, "o-1.dist-info/WHEEL": "Tag: cp313-cp313-linux_x86_64"}, {}, "warning wheels o-1.dist-info"),
         ({**APP, "o-1.dist-info/WHEEL": "Tag: cp313-cp313-macosx_11_0_arm64"}, {}, "error wheels o-1.dist-info"),
         ({**APP, "o-1.dist-info/WHEEL": "Tag: cp313-cp313-musllinux_1_2_x86_64"}, {}, "error wheels o-1.dist-info"),
+        ({**APP, "o-1.dist-info/WHEEL": "Tag: py3-none-win32.win_amd64"}, {}, "error wheels o-1.dist-info"),
         ({**APP, "runtime.py": ""}, {}, "warning names runtime.py"),
         ({**APP, "dispatch/__init__.py": ""}, {}, "warning names dispatch"),
         ({"python/dispatch/__init__.py": ""}, {}, "error names python/dispatch"),
@@ -177,7 +181,7 @@ def test_bytecode_of_this_version(tmp_path: Path) -> None:
 
 def test_messages_say_what_there_is(tmp_path: Path) -> None:
     """A handler that is not there: the message says what is."""
-    report = checks.check(make_zip(tmp_path / "a.zip", APP), handler="app.handlr")
+    report = checks.check_archive(make_zip(tmp_path / "a.zip", APP), handler="app.handlr")
     expected = Finding("error", "handler", "app.handlr", "no 'handlr' in app.py; it has: handler")
     assert [expected] == report.findings
 
@@ -199,8 +203,8 @@ def test_user_code_is_not_run(tmp_path: Path) -> None:
 
 def test_runtime_and_python_that_differ(tmp_path: Path) -> None:
     """What was told must fit together."""
-    with pytest.raises(PackageError, match=r"python3\.12 is not of Python 3\.13"):
-        checks.check(make_zip(tmp_path / "a.zip", APP), runtime="python3.12", python="3.13")
+    with pytest.raises(PackageError, match=r"python3\.12 does not run Python 3\.13"):
+        checks.check_archive(make_zip(tmp_path / "a.zip", APP), runtime="python3.12", python="3.13")
 
 
 def test_python311_has_an_older_glibc(tmp_path: Path) -> None:
@@ -214,13 +218,13 @@ def test_elf_of_what_is_none(tmp_path: Path) -> None:
     """Text, and a file that only begins like an ELF file, are no binaries."""
     (tmp_path / "text").write_text("no")
     (tmp_path / "short").write_bytes(b"\x7fELF\x02\x01")
-    assert [elf.read(tmp_path / "text"), elf.read(tmp_path / "short")] == [None, None]
+    assert [elf.Binary.read(tmp_path / "text"), elf.Binary.read(tmp_path / "short")] == [None, None]
 
 
 def test_elf_of_a_library() -> None:
     """What a real shared object needs: this machine's processor, glibc, and at least the C library."""
     origin = httptools.parser.parser.__file__
-    binary = elf.read(Path(origin))
+    binary = elf.Binary.read(Path(origin))
     assert binary is not None
     assert ("x86_64" in origin, "glibc") == (binary.machine == "x86_64", binary.libc)
     assert "libc.so.6" in binary.needs

@@ -13,10 +13,10 @@ from conftest import Serve, write
 from package_support import make_wheel
 from pytest_mock import MockerFixture
 
-from runtime.package import archive, function, own
+from runtime.package import archive, function, own_runtime
 from runtime.package.errors import PackageError
-from runtime.package.target import Target, here
-from runtime.package.work import Built
+from runtime.package.staging import Built
+from runtime.package.target import BuildTarget
 
 V = f"{sys.version_info.major}.{sys.version_info.minor}"
 SCRIPT = '# /// script\n# dependencies = ["one"]\n# ///\nimport one\ndef main():\n    print(one.version, input())\n'
@@ -43,7 +43,7 @@ def names(file: Path) -> list[str]:
 
 def build(source: Path, file: Path, **more: object) -> Built:
     """A build for this machine."""
-    return function.build(source, file, here(), **more)  # type: ignore[arg-type]
+    return function.build_function(source, file, BuildTarget.here(), **more)  # type: ignore[arg-type]
 
 
 def test_a_script_with_what_it_says_it_needs(tmp_path: Path, serve: Serve) -> None:
@@ -109,7 +109,7 @@ def test_not_compiled_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
     """Without a Python of that version the archive is made all the same, and a note says what is missing."""
     source = write(tmp_path / "src", {"app.py": ""})
     mocker.patch("runtime.package.pythons.find_python", return_value=None)
-    built = function.build(source, tmp_path / "app.zip", Target("3.14", "arm64"))
+    built = function.build_function(source, tmp_path / "app.zip", BuildTarget("3.14", "arm64"))
     assert names(built.file) == ["app.py"]
     assert [note.partition(":")[0] for note in built.notes] == ["not compiled"]
 
@@ -157,9 +157,9 @@ def test_a_pyz_is_not_standalone(tmp_path: Path) -> None:
 def test_nothing_to_build_from(tmp_path: Path) -> None:
     """A source that is not there, or has nothing in it."""
     (tmp_path / "empty/.git").mkdir(parents=True)
-    with pytest.raises(PackageError, match=r"no file or folder .*nowhere"):
+    with pytest.raises(PackageError, match=r"no such file or folder: .*nowhere"):
         build(tmp_path / "nowhere", tmp_path / "app.zip")
-    with pytest.raises(PackageError, match="empty has no file"):
+    with pytest.raises(PackageError, match=r"no files to build a function from: .*empty"):
         build(tmp_path / "empty", tmp_path / "app.zip")
 
 
@@ -173,7 +173,7 @@ def test_a_broken_link_in_the_source(tmp_path: Path) -> None:
 
 def test_our_own_runtime(tmp_path: Path) -> None:
     """The runtime goes in as it is installed; what only the command needs stays out, and this machine's name too."""
-    own.copy(tmp_path)
+    own_runtime.copy(tmp_path)
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert {
         "dispatch/locate.py",
@@ -181,7 +181,7 @@ def test_our_own_runtime(tmp_path: Path) -> None:
         "runtime/__main__.py",
         "runtime/transport/__init__.py",
     } <= found
-    left_out = tuple(f"{folder}/" for folder in own.LEFT_OUT)
+    left_out = tuple(f"{folder}/" for folder in own_runtime.COMMAND_ONLY)
     assert [path for path in found if path.startswith(left_out) or "__pycache__" in path] == []
     assert sorted(path.partition("/")[2] for path in found if path.partition("/")[0].endswith(".dist-info")) == [
         "METADATA",
@@ -189,5 +189,5 @@ def test_our_own_runtime(tmp_path: Path) -> None:
     ]
     checkout = str(Path(function.__file__).parents[2]).encode()
     assert [path for path in found if checkout in (tmp_path / path).read_bytes()] == []
-    required = sorted(re.split(r"[<>=]", requirement)[0] for requirement in own.requirements())
+    required = sorted(re.split(r"[<>=]", requirement)[0] for requirement in own_runtime.required())
     assert required == ["httptools", "pluggy", "requests", "simplejson"]

@@ -29,13 +29,13 @@ from runtime.package.errors import PackageError
 )
 def test_bound(tmp_path: Path, source: str, names: set[str] | None) -> None:
     """What a module binds at its top level, None where only running it would tell."""
-    assert names == handlers.bound(write(tmp_path, {"m.py": source}) / "m.py")
+    assert names == handlers.bound_names(write(tmp_path, {"m.py": source}) / "m.py")
 
 
 def test_offered(tmp_path: Path) -> None:
     """Each module as a script, and the functions that are named as handlers are."""
     folder = write(tmp_path, {"b.py": "def main(): ...", "a.py": "def handler(e, h): ...\nmy_handler = handler\nx = 1"})
-    assert handlers.offered(folder.glob("*.py")) == ["a.py", "a.handler", "a.my_handler", "b.py", "b.main"]
+    assert handlers.handler_strings(folder.glob("*.py")) == ["a.py", "a.handler", "a.my_handler", "b.py", "b.main"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_script_requirements(tmp_path: Path, source: str, expected: list[str]) -
 
 
 def test_broken_metadata_is_said(tmp_path: Path) -> None:
-    """Metadata that is no TOML is an error with the script's name."""
+    """Metadata that is not TOML is an error with the script's name."""
     path = write(tmp_path, {"m.py": "# /// script\n# dependencies = [\n# ///\n"}) / "m.py"
-    with pytest.raises(PackageError, match=r"m\.py is no TOML"):
+    with pytest.raises(PackageError, match=r"m\.py is not valid TOML"):
         handlers.script_requirements(path)

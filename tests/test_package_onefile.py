@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.package import onefile, scripts
-from runtime.package.target import here
-from runtime.package.work import Work
+from runtime.package import onefile, start_scripts
+from runtime.package.staging import Staging
+from runtime.package.target import BuildTarget
 
 ROOT = Path(__file__).parents[1]
 #: Not the user of the tests, whoever that is.
@@ -62,18 +62,18 @@ def one(tmp_path: Path) -> OneFile:
     """One file whose bootstrap says that it is ours."""
     folder, temporary = tmp_path / "folder", tmp_path / "temporary"
     temporary.mkdir()
-    making = Work(folder, tmp_path / "bootstrap", here(), lambda *_: None, 1)
+    staging = Staging(folder, tmp_path / "bootstrap", BuildTarget.here(), python=None)
     contents = {
         "bootstrap": "#!/bin/sh\necho ours\n",
-        scripts.INTERPRETER: UNPACKER,
-        f"{scripts.HOME}/python/lib/zlib.{making.target.soabi}.so": "not needed",
+        start_scripts.INTERPRETER: UNPACKER,
+        f"{start_scripts.HOME}/python/lib/zlib.{staging.target.soabi}.so": "not needed",
     }
     for name, text in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    onefile.write(making)
-    line = next(line for line in making.file.read_bytes().splitlines() if line.startswith(b"home=${TMPDIR"))
-    return OneFile(making.file, temporary / line.decode().rpartition("/")[2])
+    onefile.write_executable(staging)
+    line = next(line for line in staging.file.read_bytes().splitlines() if line.startswith(b"home=${TMPDIR"))
+    return OneFile(staging.file, temporary / line.decode().rpartition("/")[2])
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_two_starts_at_once_leave_one_copy(one: OneFile) -> None:
     """The start that comes second throws its copy away, and runs the first's."""
     assert "ours\n" == one.start(meanwhile='MEANWHILE= "$0" >/dev/null')
     name = one.home.name
-    assert [name, f"{name}/bootstrap", f"{name}/{scripts.HOME}"] == one.left()
+    assert [name, f"{name}/bootstrap", f"{name}/{start_scripts.HOME}"] == one.left()
 
 
 def test_nothing_is_unpacked_into_a_folder_that_is_there(one: OneFile) -> None:
     """A folder of the name that a start unpacks into does not become part of ours."""
     assert "ours\n" == one.start('mkdir "$HOME_OF_IT-$$"; touch "$HOME_OF_IT-$$/planted"')
-    assert ["bootstrap", scripts.HOME] == sorted(path.name for path in one.home.iterdir())
+    assert ["bootstrap", start_scripts.HOME] == sorted(path.name for path in one.home.iterdir())

@@ -21,7 +21,7 @@ from package_support import NoRoot, debootstrap, emulated, lay_out, make_root, m
 from peers.rie import CACHE, NoEmulator, binary, rie
 
 from runtime.package import archive, elf, function
-from runtime.package.target import here
+from runtime.package.target import BuildTarget
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,8 +31,8 @@ pytestmark = [
 ]
 
 ARCHES = {"x86_64": "x86_64", "arm64": "aarch64"}
-VERSION = here().python
-NATIVE = here().arch
+VERSION = BuildTarget.here().python
+NATIVE = BuildTarget.here().arch
 # A compiled library for the layer, another for the function.
 LAYER_LIBRARY, FUNCTION_LIBRARY = "orjson", "markupsafe"
 PYTHON = "/opt/dispatch-runtime/python/python3"
@@ -126,7 +126,7 @@ def layer(make: Make, arch: str = NATIVE, *more: str) -> Path:
 def machines(file: Path, folder: Path) -> set[str]:
     """The processors of all shared objects and programs of an archive."""
     archive.unpack(file, folder)
-    read = [elf.read(path) for path in folder.rglob("*") if path.is_file()]
+    read = [elf.Binary.read(path) for path in folder.rglob("*") if path.is_file()]
     return {binary.machine for binary in read if binary}
 
 

@@ -10,7 +10,7 @@ from package_support import make_sdist, make_wheel
 
 from runtime.package import wheels
 from runtime.package.errors import PackageError
-from runtime.package.target import Target
+from runtime.package.target import BuildTarget
 from runtime.package.wheels import Wanted
 
 HERE = Path(sys.executable)
@@ -31,7 +31,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def wanted(*requirements: str, files: tuple[Path, ...] = (), arch: str = "arm64") -> Wanted:
     """What is to be fetched for this Python on a processor."""
-    return Wanted(requirements, files, Target(V, arch), HERE)
+    return Wanted(requirements, files, BuildTarget(V, arch), HERE)
 
 
 def both(index: Path, name: str, **more: object) -> None:
@@ -119,6 +119,19 @@ def test_a_wheel_of_another_machine_is_refused(index: Path, tmp_path: Path) -> N
         wheels.install(wanted(str(own)), tmp_path / "out")
 
 
+def test_a_file_that_is_not_named_as_a_wheel_is(tmp_path: Path) -> None:
+    """Neither what it is nor what it is for could be read off."""
+    (tmp_path / "own.whl").write_bytes(b"")
+    with pytest.raises(PackageError, match=r"^own\.whl is not the name of a wheel: "):
+        wheels.install(wanted(str(tmp_path / "own.whl")), tmp_path / "out")
+
+
+def test_extras_are_left_out(index: Path, tmp_path: Path) -> None:
+    """A requirement of an extra is none of the wheel's, however its metadata is spaced."""
+    own = make_wheel(tmp_path, "own", requires=["never;extra=='more'", "never ; python_version>'3' and extra == 'x'"])
+    assert ["own==1.0"] == wheels.install(wanted(str(own)), tmp_path / "out")
+
+
 def test_two_packages_with_the_same_file(index: Path, tmp_path: Path) -> None:
     """One would overwrite the other without a word: an error names the file."""
     make_wheel(index, "one", files={"common.py": "1"})
@@ -141,13 +154,13 @@ def test_an_index_of_the_requirements_file(tmp_path: Path, monkeypatch: pytest.M
 
 def test_platforms_of_python311_are_older() -> None:
     """AWS's Python 3.11 runs on Amazon Linux 2 with glibc 2.26, the later ones on 2023 with 2.34."""
-    assert Target("3.11", "x86_64").platforms()[0] == "manylinux_2_26_x86_64"
-    assert Target("3.12", "arm64").platforms()[0] == "manylinux_2_34_aarch64"
-    assert Target("3.12", "arm64").platforms()[-1] == "manylinux2014_aarch64"
+    assert BuildTarget("3.11", "x86_64").platforms()[0] == "manylinux_2_26_x86_64"
+    assert BuildTarget("3.12", "arm64").platforms()[0] == "manylinux_2_34_aarch64"
+    assert BuildTarget("3.12", "arm64").platforms()[-1] == "manylinux2014_aarch64"
 
 
 @pytest.mark.parametrize(("python", "arch"), [("2.7", "arm64"), ("3.13", "riscv")])
 def test_no_such_target(python: str, arch: str) -> None:
     """What Lambda does not have is an error that lists what it has."""
-    with pytest.raises(PackageError, match=r"on AWS Lambda; it has|here; there are"):
-        Target(python, arch)
+    with pytest.raises(PackageError, match=r"AWS Lambda has: x86_64, arm64|available: 3\.11, "):
+        BuildTarget(python, arch)

@@ -1,4 +1,4 @@
-"""The `dispatch` command; each subcommand is a module of this package, loaded only when it is called."""
+"""The `dispatch` command; each subcommand is a module of this package, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 
 def main() -> None:
-    """Run the command; say what to install where its libraries are missing."""
+    """Run the command; without its libraries, name the extra to install."""
     try:
         from runtime.cli.group import command
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.exit("dispatch: the command needs the extra 'local': pip install 'handler-dispatch[local]'")
+        sys.exit("dispatch: the command needs click, not installed here; pip install 'handler-dispatch[local]'")
     command(prog_name="dispatch")

@@ -1,4 +1,4 @@
-"""Runs other people's code in a process of its own: whatever it prints, raises or ends, the command still answers."""
+"""Runs other people's code in a process of its own, so that the command answers whatever that code does."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ Work = Callable[[], Iterable[Mapping[str, Any]]]
 
 
 def apart(work: Work) -> dict[str, Any]:
-    """All facts, as plain values, that `work` finds out, in a process whose standard output is its standard error.
+    """Run `work` in a child process, whose standard output is its standard error, and return all facts that it yields.
 
-    If it could not go on, there is also `error`, with its type and message.
+    The facts are plain values. If the work fails, `error` is added, with its type and message.
     """
-    # Not a pipe: a process that the code leaves behind would hold it open.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
+    # Not a pipe: a process that the code leaves running would hold it open.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as found:
         process = os.fork()
         if not process:
-            _tell(work, told)
+            _work_apart(work, found)
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        told.seek(0)
-        facts = {name: value for line in told for name, value in json.loads(line).items()}
-    ended = {"type": "Runtime.ExitError", "message": f"what was loaded ended the process, with status {status}"}
+        found.seek(0)
+        facts = {name: value for line in found for name, value in json.loads(line).items()}
+    ended = {"type": "Runtime.ExitError", "message": f"the loaded code ended the process with status {status}"}
     if facts.setdefault("error", ended) is None:
         del facts["error"]
     return facts
 
 
-def _tell(work: Work, told: IO[str]) -> NoReturn:
-    """Write each fact as it is found, and at last the error, so that its absence tells of a process that was ended."""
+def _work_apart(work: Work, found: IO[str]) -> NoReturn:
+    """Write each fact as it is found, and the error last; without one, the process was ended early."""
 
     def write(facts: Mapping[str, Any]) -> None:
-        told.write(json.dumps(facts) + "\n")
-        told.flush()
+        found.write(json.dumps(facts) + "\n")
+        found.flush()
 
     error = None
     try:

@@ -4,78 +4,78 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from runtime.cli import options
-from runtime.package import bootstrap as bootstraps
-from runtime.package import check as checks
-from runtime.package import function as functions
-from runtime.package import layer as layers
+from runtime.cli import extras, options
+from runtime.cli.options import F
 from runtime.package.archive import Sizes, megabytes
 from runtime.package.errors import PackageError
-from runtime.package.target import MACHINES, MAX_UNZIPPED, MAX_ZIPPED, PYTHONS, RUNTIMES, Target, here
-from runtime.package.work import Built
+from runtime.package.progress import OnProgress
+from runtime.package.target import MACHINES, MAX_UNZIPPED, MAX_ZIPPED, PYTHONS, RUNTIMES, BuildTarget
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:  # they import libraries of the extra `build`, which --help does without
+    from runtime.package.check import CheckReport
+    from runtime.package.staging import Built
+
 FILE = click.Path(dir_okay=False, resolve_path=True, path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 
 
 @click.group("build")
 def command() -> None:
-    """Make layers and function archives for AWS Lambda, on any machine.
+    """Build layers and function archives for AWS Lambda, on any machine.
 
     Example: dispatch build function hello.py -o hello.zip --standalone
     """
 
 
-def target(function: F) -> F:
-    """--python VERSION and --arch NAME; by default those of this machine."""
-    usual = here()
+def target_options(function: F) -> F:
+    """--python VERSION and --arch NAME, by default those of this machine."""
+    usual = BuildTarget.here()
     python = click.option(
-        "--python", type=click.Choice(PYTHONS), default=usual.python, show_default=True, help="The Python it is for."
+        "--python", type=click.Choice(PYTHONS), default=usual.python, show_default=True, help="The Python to build for."
     )
     arch = click.option(
-        "--arch", type=click.Choice(list(MACHINES)), default=usual.arch, show_default=True, help="The processor."
+        "--arch",
+        type=click.Choice(list(MACHINES)),
+        default=usual.arch,
+        show_default=True,
+        help="The processor to build for.",
     )
     return python(arch(function))
 
 
-def output(function: F) -> F:
+def output_option(function: F) -> F:
     """-o FILE."""
-    return click.option("-o", "--output", "file", type=FILE, required=True, help="The file to make.")(function)
+    return click.option("-o", "--output", "file", type=FILE, required=True, help="The output file.")(function)
 
 
-def requirement_files(function: F) -> F:
-    """-r FILE."""
-    return click.option(
+def library_options(function: F) -> F:
+    """--with REQUIREMENT and -r FILE."""
+    library = click.option(
+        "--with", "requirements", metavar="REQUIREMENT", multiple=True, help="A library to include; repeatable."
+    )
+    file = click.option(
         "-r", "--requirement", "files", type=EXISTING, multiple=True, help="A requirements file; repeatable."
-    )(function)
-
-
-def requirements(function: F) -> F:
-    """--with REQUIREMENT."""
-    return click.option(
-        "--with", "requirements", metavar="REQUIREMENT", multiple=True, help="A library to put in; repeatable."
-    )(function)
+    )
+    return library(file(function))
 
 
 @command.command("layer", epilog="Example: dispatch build layer -o layer.zip --python 3.13 --arch arm64 --with numpy")
-@output
-@target
-@requirements
-@requirement_files
-@click.option("--interpreter", is_flag=True, help="Put a Python in as well, for provided.al2023.")
+@output_option
+@target_options
+@library_options
+@click.option("--interpreter", is_flag=True, help="Include a Python, for provided.al2023.")
 @options.as_json
-def layer(
+def layer_command(
     file: Path,
     python: str,
     arch: str,
@@ -84,15 +84,17 @@ def layer(
     interpreter: bool,
     as_json: bool,
 ) -> None:
-    """Make a layer: the runtime, what it requires, and other libraries.
+    """Build a layer: the runtime, its requirements, and other libraries.
 
-    On AWS's Python runtimes it is used by the variable AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch; with --interpreter also
-    on provided.al2023, by its bootstrap.
+    AWS's Python runtimes start it by the variable AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch. With --interpreter,
+    provided.al2023 starts it by its bootstrap.
     """
-    with reported(as_json) as progress:
-        built = layers.build(
+    with reported(as_json, "build") as progress:
+        from runtime.package.layer import build_layer
+
+        built = build_layer(
             file,
-            Target(python, arch),
+            BuildTarget(python, arch),
             requirements=requirements,
             files=files,
             with_interpreter=interpreter,
@@ -103,15 +105,14 @@ def layer(
 
 @command.command("function", epilog="Example: dispatch build function hello.py -o hello.zip --standalone --arch arm64")
 @click.argument("source", type=click.Path(exists=True, resolve_path=True, path_type=Path))
-@output
-@target
-@requirements
-@requirement_files
+@output_option
+@target_options
+@library_options
 @click.option(
-    "--standalone", is_flag=True, help="Put runtime and Python in as well, for provided.al2023 without layers."
+    "--standalone", is_flag=True, help="Include the runtime and a Python, for provided.al2023 without layers."
 )
 @options.as_json
-def function(
+def function_command(
     source: Path,
     file: Path,
     python: str,
@@ -121,16 +122,18 @@ def function(
     standalone: bool,
     as_json: bool,
 ) -> None:
-    """Make a function archive from SOURCE: a script, a module or a folder, with what it requires.
+    """Build a function archive from SOURCE, a script, a module or a folder, with its requirements.
 
-    Without -r, a folder's own requirements.txt counts; a script's inline metadata (# /// script) always does. FILE may
-    be a .zip, or a .pyz for a handler string to name.
+    Without -r, a folder's own requirements.txt counts; a script's inline metadata (# /// script) always counts. The
+    output is a .zip, or a .pyz for a handler string to name.
     """
-    with reported(as_json) as progress:
-        built = functions.build(
+    with reported(as_json, "build") as progress:
+        from runtime.package.function import build_function
+
+        built = build_function(
             source,
             file,
-            Target(python, arch),
+            BuildTarget(python, arch),
             requirements=requirements,
             files=files,
             standalone=standalone,
@@ -140,36 +143,40 @@ def function(
 
 
 @command.command("bootstrap", epilog="Example: dispatch build bootstrap -o bootstrap")
-@output
-@target
+@output_option
+@target_options
 @options.as_json
-def bootstrap(file: Path, python: str, arch: str, as_json: bool) -> None:
-    """Make the runtime with a Python inside, which needs nothing of the system but its C library and a shell.
+def bootstrap_command(file: Path, python: str, arch: str, as_json: bool) -> None:
+    """Build the runtime with a Python inside, which needs only a C library and a shell.
 
-    FILE is one executable file; with a name that ends in .zip it is an archive with `bootstrap` at its top, a layer for
-    provided.al2023, whose first start is faster.
+    The output is one executable file. If its name ends in .zip, it is an archive with `bootstrap` at its top: a layer
+    for provided.al2023, whose first start is faster.
     """
-    with reported(as_json) as progress:
-        show_built(bootstraps.build(file, Target(python, arch), progress=progress), as_json)
+    with reported(as_json, "build") as progress:
+        from runtime.package.bootstrap import build_bootstrap
+
+        show_built(build_bootstrap(file, BuildTarget(python, arch), progress=progress), as_json)
 
 
 @command.command(
     "check", epilog="Example: dispatch build check function.zip --handler app.handler --runtime python3.13"
 )
 @click.argument("archive", type=EXISTING)
-@click.option("--kind", type=click.Choice(["layer", "function"]), help="What it is; by default what it looks like.")
-@click.option("--python", type=click.Choice(PYTHONS), help="The Python it is to run on.")
-@click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor it is to run on.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), help="Lambda's runtime it is to run on.")
+@click.option("--kind", type=click.Choice(["layer", "function"]), help="What it is; by default, what it looks like.")
+@click.option("--python", type=click.Choice(PYTHONS), help="The Python that runs it.")
+@click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor that runs it.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="The runtime of Lambda that runs it.")
 @click.option("--handler", metavar="HANDLER", help="The handler string to look for.")
 @options.as_json
-def check(archive: Path, as_json: bool, **told: str | None) -> None:
-    """Say what in ARCHIVE would fail in Lambda; the status is 1 if anything would.
+def check_command(archive: Path, as_json: bool, **known: str | None) -> None:
+    """Find what in ARCHIVE would fail in Lambda; the status is 1 if anything would.
 
-    ARCHIVE may be made by anything. What is not told is taken from what is inside.
+    Any tool may have built ARCHIVE. Its contents decide what the options leave open.
     """
-    with reported(as_json):
-        report = checks.check(archive, **{name: value for name, value in told.items() if value is not None})
+    with reported(as_json, "build"):
+        from runtime.package.check import check_archive
+
+        report = check_archive(archive, **{name: value for name, value in known.items() if value is not None})
     if as_json:
         click.echo(json.dumps(report.as_json()))
     else:
@@ -178,8 +185,13 @@ def check(archive: Path, as_json: bool, **told: str | None) -> None:
 
 
 @contextmanager
-def reported(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on standard error, and errors for people, and for programs if they asked."""
+def reported(as_json: bool, *needed: str) -> Iterator[OnProgress]:
+    """A progress bar on standard error, and errors in words and, if asked for, in JSON.
+
+    Args:
+        as_json: whether JSON was asked for.
+        needed: the extras to require first.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -194,16 +206,17 @@ def reported(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
         bar.update(task, description=what, completed=done, total=total)
 
     try:
+        extras.require(*needed)
         with bar:
             yield progress
-    except PackageError as error:
+    except (PackageError, extras.MissingExtra) as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
         raise click.ClickException(str(error)) from error
 
 
 def show_built(built: Built, as_json: bool) -> None:
-    """What was made, and what it weighs against Lambda's limits."""
+    """Print the archive's contents, and its sizes beside Lambda's limits."""
     if as_json:
         click.echo(json.dumps(built.as_json()))
         return
@@ -220,7 +233,7 @@ def show_built(built: Built, as_json: bool) -> None:
 
 
 def show_sizes(sizes: Sizes) -> None:
-    """Sizes beside limits, as a table."""
+    """Print sizes beside limits, as a table."""
     table = Table("", "size", "limit", "used")
     for name, size, limit in (("zipped", sizes.zipped, MAX_ZIPPED), ("unzipped", sizes.unzipped, MAX_UNZIPPED)):
         style = "red" if size > limit else None
@@ -228,15 +241,13 @@ def show_sizes(sizes: Sizes) -> None:
     Console().print(table)
 
 
-def show_report(report: checks.Report) -> None:
-    """What was found, errors first."""
+def show_report(report: CheckReport) -> None:
+    """Print the findings, errors first."""
     of = " ".join(part for part in (report.arch, report.python and f"Python {report.python}") if part)
     click.echo(f"{report.file}: a {report.kind}" + (f" for {of}" if of else ""))
     show_sizes(report.sizes)
     colours = {"error": "red", "warning": "yellow"}
     for finding in report.findings:
-        where = f"{finding.where} " if finding.where else ""
-        level = click.style(f"{finding.level} ({finding.check}): ", fg=colours[finding.level])
-        click.echo(f"{level}{where}{finding.message}")
+        click.echo(f"{click.style(f'{finding.level} ({finding.check}):', fg=colours[finding.level])} {finding}")
     if not report.findings:
-        click.echo("nothing found that would fail")
+        click.echo("found nothing that would fail")

@@ -1,4 +1,4 @@
-"""`dispatch explain`: what a handler string names, which convention takes it and why, or why not."""
+"""`dispatch explain`: shows what a handler string names, and which convention takes it and why, or why none does."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from runtime.settings import Settings
 @options.root
 @options.convention
 @options.env
-@click.option("--plugins", "plugin_setting", metavar="NAMES", help="As HANDLER_PLUGINS; wins over it.")
-@click.option("--imports", is_flag=True, help="Start the runtime and show what each import of a cold start costs.")
+@click.option("--plugins", "plugin_setting", metavar="NAMES", help="The plugins, instead of HANDLER_PLUGINS.")
+@click.option("--imports", is_flag=True, help="Start the runtime and show the cost of each import of a cold start.")
 @options.as_json
 def command(
     handler: str,
@@ -38,12 +38,12 @@ def command(
     imports: bool,
     as_json: bool,
 ) -> None:
-    """Say what HANDLER names, which convention takes it and why.
+    """Show what HANDLER names, and which convention takes it and why.
 
-    Only plugins are imported, and then the handler's own module, to see whether it can be loaded; no event is handled.
-    The status is 1 if it could not.
+    This imports the plugins, then the handler's own module to see whether it loads; it handles no event. The status is
+    1 if the handler cannot be used.
     """
-    environment = options.less_told(env, handler, convention)
+    environment = options.without_overridden(env, handler, convention)
     if plugin_setting is not None:
         environment["HANDLER_PLUGINS"] = plugin_setting
     try:
@@ -58,7 +58,7 @@ def command(
 
 
 def explain(function: FunctionConfig) -> dict[str, Any]:
-    """What there is to say, as plain values."""
+    """All facts about a handler string, as plain values."""
     environment, root = variables(function, "", ""), str(function.root)
     facts: dict[str, Any] = {
         "handler": function.handler,
@@ -66,14 +66,14 @@ def explain(function: FunctionConfig) -> dict[str, Any]:
         "asked": environment.get("HANDLER_CONVENTION") or AUTO,
         "plugins": [],
         "usable": False,
-        **apart(lambda: _look(function.handler, environment)),
+        **apart(lambda: _facts(function.handler, environment)),
     }
     facts.setdefault("names", locate.locate(function.handler, root).description)
     return facts
 
 
-def _look(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """What comes out step by step of what the runtime does too."""
+def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The facts that each step of the runtime's own start brings out."""
     os.environ.clear()
     os.environ.update(environment)
     settings = Settings.from_environ(os.environ, handler)
@@ -94,15 +94,15 @@ def _look(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]
 
 def _why(choice: load.Choice, asked: str) -> str:
     if asked != AUTO:
-        return "it was asked for"
+        return "--convention or HANDLER_CONVENTION names it"
     claimed = next((name for name, claim in choice.claims if claim is not None), None)
     if claimed is not None:
         return f"the plugin {claimed} claims the handler string"
-    return choice.target.reason or f"it names {choice.target.description}"
+    return choice.target.reason
 
 
 def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
-    """What was imported; return whether the runtime started."""
+    """Print the imports of a start; return whether the runtime started."""
     from runtime.cli.run import print_error
     from runtime.local.environments.import_times import measure
 
@@ -123,13 +123,13 @@ def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
 
 def _in_words(facts: dict[str, Any]) -> str:
     lines = [f"{facts['handler']!r} in {facts['root']}"]
-    lines += [f"  the plugin {said['plugin']} says: {said['says'] or 'not mine'}" for said in facts["plugins"]]
+    lines += [f"  plugin      {said['plugin']}: {said['says'] or 'does not claim it'}" for said in facts["plugins"]]
     if "names" in facts:
         lines.append(f"  names       {facts['names']}")
     if "convention" in facts:
-        lines.append(f"  convention  {facts['convention']}, because {facts['why']}")
+        lines.append(f"  convention  {facts['convention']}: {facts['why']}")
     if "error" in facts:
-        lines.append(f"  not usable  {facts['error']['type']}: {facts['error']['message']}")
+        lines.append(f"  usable      no, {facts['error']['type']}: {facts['error']['message']}")
     else:
         lines.append("  usable      yes")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`dispatch invoke`: invoke what `serve`, a function URL or any Lambda-compatible endpoint offers."""
+"""`dispatch invoke`: invokes a function of `serve`, a function URL or any Lambda-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENCE: Final = 900
 
 @dataclass(slots=True)
 class Got:
-    """What came back. `error` is the error report of a function that failed, or what the endpoint said."""
+    """The result of one invocation; `error` is the function's error report, or the endpoint's message."""
 
     body: bytes = b""
     error: str = ""
@@ -45,7 +45,7 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class InvokeCall:
-    """What to send, and where."""
+    """A request of an invocation."""
 
     url: str
     body: bytes
@@ -65,17 +65,15 @@ class InvokeCall:
 @click.option("-f", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the event.")
 @click.option("--example", metavar="NAME", help=f"A sample event: {', '.join(samples.names())}.")
 @click.option(
-    "--endpoint", help=f"Where the Invoke API is; else AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL, {DEFAULT_ENDPOINT}."
+    "--endpoint", help=f"The Invoke API; by default, AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL or {DEFAULT_ENDPOINT}."
 )
-@click.option("--event", "queued", is_flag=True, help="Only queue the event; nobody waits for the answer.")
+@click.option("--event", "queued", is_flag=True, help="Only queue the event; do not wait for the answer.")
 @click.option("--tail", is_flag=True, help="Show the end of the function's log on standard error.")
-@click.option("--stream", is_flag=True, help="Ask for a streamed answer and print it as it comes.")
+@click.option("--stream", is_flag=True, help="Ask for a streamed answer and print it while it arrives.")
+@click.option("--repeat", metavar="N", type=click.IntRange(1), default=1, help="Invoke N times and report the times.")
+@click.option("--concurrency", metavar="M", type=click.IntRange(1), default=1, help="How many invocations run at once.")
 @click.option(
-    "--repeat", metavar="N", type=click.IntRange(1), default=1, help="Invoke N times and tell how long it took."
-)
-@click.option("--concurrency", metavar="M", type=click.IntRange(1), default=1, help="So many at once.")
-@click.option(
-    "--token", envvar="DISPATCH_TOKEN", default="", help="The token of a server that is bound beyond its machine."
+    "--token", envvar="DISPATCH_TOKEN", default="", help="The token of a server that listens beyond its machine."
 )
 @options.as_json
 def command(
@@ -95,35 +93,35 @@ def command(
 ) -> None:
     """Invoke NAME, a function's name or ARN, or a function URL, and print the answer.
 
-    The status is 1 if the function failed or could not be reached.
+    The status is 1 if the function fails or cannot be reached.
     """
     body = the_event(source, event, file, example)
     if queued and (stream or tail):
-        raise click.UsageError("--event does not wait for the answer that --stream and --tail show")
+        raise click.UsageError("--event does not wait for an answer, so it takes neither --stream nor --tail")
     call = make_call(name, body, endpoint, queued=queued, tail=tail, stream=stream, token=token)
     try:
         if repeat > 1:
-            sys.exit(1 if measure(call, repeat, concurrency, as_json=as_json) else 0)
-        got = send(requests.Session(), call, None if as_json else write)
+            sys.exit(1 if measure_latency(call, repeat, concurrency, as_json=as_json) else 0)
+        got = send(requests.Session(), call, None if as_json else write_answer)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     if got.log:
         click.echo(got.log.rstrip("\n"), err=True)
     if as_json:
-        click.echo(json.dumps(as_object(got)))
+        click.echo(json.dumps(result_object(got)))
     elif got.error:
         click.echo(click.style(got.error, fg="red"), err=True)
     elif queued:
-        click.echo(f"dispatch: the event is queued; its request id is {got.request_id}", err=True)
+        click.echo(f"dispatch: queued the event; its request id is {got.request_id}", err=True)
     sys.exit(1 if got.error else 0)
 
 
 def the_event(source: str | None, event: str | None, file: Path | None, example: str | None) -> bytes:
-    """The event's bytes."""
+    """The bytes of the event."""
     if example is None:
         return read_event(source, event, file)
     if any(given is not None for given in (source, event, file)):
-        raise click.UsageError("the event is given once: by -e, -f, --example or -")
+        raise click.UsageError("more than one event; pass one of -e, -f, --example and -")
     try:
         return samples.load(example).encode()
     except KeyError as error:
@@ -133,11 +131,11 @@ def the_event(source: str | None, event: str | None, file: Path | None, example:
 def make_call(
     name: str, body: bytes, endpoint: str | None, *, queued: bool, tail: bool, stream: bool, token: str
 ) -> InvokeCall:
-    """Where it goes: to the name as it is if it is a URL, else to the Invoke API."""
+    """The request: to the name itself if it is a URL, else to the Invoke API."""
     headers = {addresses.TOKEN: token} if token else {}
     if name.startswith(("http://", "https://")):
         if queued or tail:
-            raise click.UsageError("a function URL has neither --event nor --tail")
+            raise click.UsageError("a function URL takes neither --event nor --tail")
         return InvokeCall(name, body, {**headers, "Content-Type": protocol.JSON}, stream, is_url=True)
     base = (
         endpoint or os.environ.get("AWS_ENDPOINT_URL_LAMBDA") or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
@@ -149,20 +147,20 @@ def make_call(
     return InvokeCall(base.rstrip("/") + path, body, headers, stream, is_url=False)
 
 
-def write(chunk: bytes) -> None:
-    """The answer, and nothing else, on standard output."""
+def write_answer(chunk: bytes) -> None:
+    """Write a chunk of the answer to standard output, which gets nothing else."""
     sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
 
 
 def send(session: requests.Session, call: InvokeCall, show: Callable[[bytes], None] | None) -> Got:
-    """One invocation; `show` gets the answer as it comes."""
+    """Invoke once; `show` gets the answer's chunks while they arrive."""
     began = time.perf_counter()
     try:
         with session.post(call.url, call.body, headers=call.headers, stream=True, timeout=(5, PATIENCE)) as answer:
             got = _read(call, answer, show)
     except requests.RequestException as error:
-        got = Got(error=f"nothing answered at {call.url}: {error}")
+        got = Got(error=f"no answer from {call.url}: {error}")
     got.seconds = time.perf_counter() - began
     return got
 
@@ -172,7 +170,9 @@ def _read(call: InvokeCall, answer: requests.Response, show: Callable[[bytes], N
     if answer.status_code >= 400:
         got.body = answer.content
         kind = answer.headers.get(protocol.AMZN_ERROR_TYPE, "")
-        got.error = " ".join(part for part in (f"status {answer.status_code}", kind, _message(got.body)) if part)
+        got.error = " ".join(
+            part for part in (f"status {answer.status_code}", kind, _endpoint_message(got.body)) if part
+        )
         return got
     failed = protocol.FUNCTION_ERROR in answer.headers
     parts = []
@@ -187,7 +187,7 @@ def _read(call: InvokeCall, answer: requests.Response, show: Callable[[bytes], N
     return got
 
 
-def _message(body: bytes) -> str:
+def _endpoint_message(body: bytes) -> str:
     try:
         value = json.loads(body)
         return str(value.get("message") or value.get("Message") or value)
@@ -196,7 +196,7 @@ def _message(body: bytes) -> str:
 
 
 def _chunks(call: InvokeCall, answer: requests.Response, got: Got) -> Iterator[bytes]:
-    """The answer's chunks as they come; how a stream ended is noted in `got`."""
+    """The answer's chunks while they arrive; the outcome of a stream goes into `got`."""
     raw = answer.raw.stream(65536, decode_content=True) if call.stream or call.is_url else answer.iter_content(65536)
     if not call.stream or call.is_url:
         yield from raw
@@ -213,11 +213,11 @@ def _chunks(call: InvokeCall, answer: requests.Response, got: Got) -> Iterator[b
                     if "ErrorCode" in outcome:
                         got.error = readable(outcome.get("ErrorDetails", "").encode()) or outcome["ErrorCode"]
     except BadEventStream as error:
-        got.error = f"the endpoint's answer is no event stream: {error}"
+        got.error = f"the endpoint's answer is not an event stream: {error}"
 
 
 def readable(report: bytes) -> str:
-    """An error report as people read it: type, message, the function's own frames."""
+    """An error report in words: type, message, the function's own frames."""
     try:
         value = json.loads(report)
         first = f"{value.get('errorType', 'Unhandled')}: {value.get('errorMessage', '')}"
@@ -226,8 +226,8 @@ def readable(report: bytes) -> str:
     return "\n".join([first, *(str(frame).rstrip("\n") for frame in value.get("stackTrace") or [])])
 
 
-def as_object(got: Got) -> dict[str, Any]:
-    """The result as JSON has it."""
+def result_object(got: Got) -> dict[str, Any]:
+    """The result for --json."""
     return {
         "status": got.status,
         "requestId": got.request_id,
@@ -238,8 +238,8 @@ def as_object(got: Got) -> dict[str, Any]:
     }
 
 
-def measure(call: InvokeCall, repeat: int, concurrency: int, *, as_json: bool) -> int:
-    """Invoke many times, with a progress bar on a terminal; tell the latencies; return how many failed."""
+def measure_latency(call: InvokeCall, repeat: int, concurrency: int, *, as_json: bool) -> int:
+    """Invoke many times, with a progress bar on a terminal; print the times; return how many failed."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -267,7 +267,7 @@ def measure(call: InvokeCall, repeat: int, concurrency: int, *, as_json: bool) -
 
 
 def summarize(results: list[Got], seconds: float) -> dict[str, Any]:
-    """How many, how fast (milliseconds), and what went wrong."""
+    """The number of invocations, their times in milliseconds, and their errors."""
     times = sorted(got.seconds * 1000 for got in results)
     errors: dict[str, int] = {}
     for got in results:
@@ -288,7 +288,7 @@ def summarize(results: list[Got], seconds: float) -> dict[str, Any]:
 
 
 def in_words(summary: dict[str, Any]) -> str:
-    """The summary for people."""
+    """The summary in words."""
     lines = [
         "{invocations} invocations, {failed} failed, {perSecond} per second".format(**summary),
         "min {minMs} ms, median {medianMs} ms, p95 {p95Ms} ms, p99 {p99Ms} ms, max {maxMs} ms".format(**summary),

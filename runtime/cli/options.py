@@ -1,4 +1,4 @@
-"""The options that several subcommands share; each means the same in all of them."""
+"""The options that several subcommands share, with one meaning in all of them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any, TypeVar
 
 import click
 
+#: A function of a command, which a decorator returns as it is.
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def parse_pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE, any number of times, as a mapping."""
+    """A mapping of repeated NAME=VALUE."""
     found = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
-            raise click.BadParameter(f"it is NAME=VALUE, not {pair!r}")
+            raise click.BadParameter(f"must be NAME=VALUE, not {pair!r}")
         found[name] = value
     return found
 
 
-def less_told(variables: Mapping[str, str], handler: str, convention: str) -> dict[str, str]:
-    """The variables of --env without those that the argument HANDLER and --convention win over."""
-    told = {"HANDLER": handler, "HANDLER_CONVENTION": convention}
-    return {name: value for name, value in variables.items() if not told.get(name)}
+def without_overridden(variables: Mapping[str, str], handler: str, convention: str) -> dict[str, str]:
+    """The variables of --env without those that the argument HANDLER and --convention override."""
+    overriding = {"HANDLER": handler, "HANDLER_CONVENTION": convention}
+    return {name: value for name, value in variables.items() if not overriding.get(name)}
 
 
 def root(function: F) -> F:
     """--root DIR."""
     kind = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
-    return click.option("--root", type=kind, default=".", help="The function's folder; by default the current one.")(
+    return click.option("--root", type=kind, default=".", help="The function's folder; by default, the current one.")(
         function
     )
 
@@ -40,7 +41,7 @@ def root(function: F) -> F:
 def convention(function: F) -> F:
     """--convention NAME."""
     return click.option(
-        "--convention", metavar="NAME", default="", help="How the handler is called; by default `auto`."
+        "--convention", metavar="NAME", default="", help="The convention of the handler; by default, `auto`."
     )(function)
 
 
@@ -51,14 +52,14 @@ def env(function: F) -> F:
         metavar="NAME=VALUE",
         multiple=True,
         callback=parse_pairs,
-        help="A variable of the function; repeatable.",
+        help="An environment variable of the function; repeatable.",
     )(function)
 
 
 def bootstrap(function: F) -> F:
     """--bootstrap FILE."""
     kind = click.Path(exists=True, dir_okay=False, resolve_path=True, executable=True)
-    return click.option("--bootstrap", type=kind, help="A runtime to run instead of this project's own.")(function)
+    return click.option("--bootstrap", type=kind, help="A runtime to start instead of this project's own.")(function)
 
 
 def timeout(function: F) -> F:
@@ -77,4 +78,4 @@ def memory(function: F) -> F:
 
 def as_json(function: F) -> F:
     """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for other programs to read.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for other programs.")(function)

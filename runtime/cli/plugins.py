@@ -1,4 +1,4 @@
-"""`dispatch plugins`: every plugin with where it comes from, what it offers, and its state."""
+"""`dispatch plugins`: lists every plugin with its origin, what it offers, and its state."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from runtime.cli.apart import apart
 
 @click.command(epilog="Example: dispatch plugins --json")
 @options.root
-@click.option("--plugins", "plugin_setting", metavar="NAMES", help="As HANDLER_PLUGINS; wins over it.")
+@click.option("--plugins", "plugin_setting", metavar="NAMES", help="The plugins, instead of HANDLER_PLUGINS.")
 @options.as_json
 def command(root: Path, plugin_setting: str | None, as_json: bool) -> None:
     """List every plugin with its distribution, version, conventions, hooks and state."""
     setting = os.environ.get("HANDLER_PLUGINS", "") if plugin_setting is None else plugin_setting
-    facts = apart(lambda: _look(str(root), setting))
+    facts = apart(lambda: _facts(str(root), setting))
     if "error" in facts:
         raise click.ClickException("{type}: {message}".format(**facts["error"]))
     if as_json:
@@ -36,10 +36,10 @@ def command(root: Path, plugin_setting: str | None, as_json: bool) -> None:
         raise click.ClickException("; ".join(facts["missing"]))
 
 
-def _look(root: str, setting: str) -> Iterator[dict[str, Any]]:
+def _facts(root: str, setting: str) -> Iterator[dict[str, Any]]:
     sys.path.insert(0, root)
     asked, blocked = requested(setting)
-    # As if they were installed: a broken one is to be listed, not raised.
+    # Treated as installed ones, so that a broken one is listed, not raised.
     named = [Source(name, name) for name in asked]
     sources = load_plugins([*installed(sys.path), *named], (), blocked).sources
     missing = [one for one in sources if one.reference in asked and one.state.startswith("broken")]

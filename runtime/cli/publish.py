@@ -1,43 +1,45 @@
-"""`dispatch publish`: puts layers and functions into AWS Lambda."""
+"""`dispatch publish`: publishes layers and functions to AWS Lambda."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.cli import options
 from runtime.cli.build import EXISTING, reported, show_report
+from runtime.cli.options import F
 from runtime.package import aws, publish
-from runtime.package import check as checks
 from runtime.package.errors import PackageError
 from runtime.package.target import MACHINES
+from runtime.settings import handler_string
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:  # it imports libraries of the extra `build`, which --help does without
+    from runtime.package.check import CheckReport
 
 
 @click.group("publish")
 def command() -> None:
-    """Publish layers and functions; an archive that is there already is not sent again.
+    """Publish layers and functions to AWS Lambda; an archive that is there already is not uploaded again.
 
     Example: dispatch publish function hello hello.zip --handler hello.py --runtime provided.al2023 --role ARN
     """
 
 
-def connection(function: F) -> F:
-    """Where AWS is, and the options that every publication has."""
+def publication_options(function: F) -> F:
+    """The options of every publication: AWS's address and credentials, the archive, what to show."""
     for add in (
         click.option("--region", metavar="NAME", help="The region; by default that of AWS's own configuration."),
-        click.option("--profile", metavar="NAME", help="The profile of AWS's own configuration."),
-        click.option("--endpoint-url", "endpoint", metavar="URL", help="Another endpoint than AWS's."),
-        click.option("--bucket", metavar="NAME", default="", help="Go by way of this bucket, for more than 50 MB."),
-        click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default what is inside."),
-        click.option("--no-check", is_flag=True, help="Publish even what `dispatch build check` says would fail."),
-        click.option("--dry-run", is_flag=True, help="Only show the calls and the AWS command lines."),
-        click.option("--description", metavar="TEXT", default="", help="What it is."),
+        click.option("--profile", metavar="NAME", help="A profile of AWS's own configuration."),
+        click.option("--endpoint-url", "endpoint", metavar="URL", help="An endpoint to use instead of AWS's."),
+        click.option("--bucket", metavar="NAME", default="", help="Upload through this bucket, to exceed 50 MB."),
+        click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default the archive's."),
+        click.option("--no-check", is_flag=True, help="Publish even if `dispatch build check` finds errors."),
+        click.option("--dry-run", is_flag=True, help="Only show the calls, also as AWS command lines."),
+        click.option("--description", metavar="TEXT", default="", help="A description."),
         options.as_json,
     ):
         function = add(function)
@@ -47,20 +49,20 @@ def connection(function: F) -> F:
 @command.command("layer", epilog="Example: dispatch publish layer dispatch layer.zip --dry-run")
 @click.argument("name")
 @click.argument("archive", type=EXISTING)
-@click.option("--runtime", "runtimes", metavar="NAME", multiple=True, help="A runtime it is for; repeatable.")
-@click.option("--license", "license_", metavar="TEXT", default="", help="Its licence, as SPDX has it.")
-@connection
-def layer(name: str, archive: Path, runtimes: tuple[str, ...], license_: str, **given: Any) -> None:
+@click.option("--runtime", "runtimes", metavar="NAME", multiple=True, help="A compatible runtime; repeatable.")
+@click.option("--license", "license_", metavar="TEXT", default="", help="The licence, such as MIT (SPDX).")
+@publication_options
+def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_: str, **given: Any) -> None:
     """Publish ARCHIVE as a new version of the layer NAME, unless its newest version is the same.
 
-    The runtimes and the processor that it is for are taken from what is inside, unless told.
+    The contents of ARCHIVE decide its runtimes and its processor, unless you pass them.
     """
     report = checked(archive, given, kind="layer")
     fitting = runtimes or runtimes_of(report, archive)
-    wanted = publish.Layer(
+    wanted = publish.LayerUpload(
         name, archive, fitting, given["arch"] or report.arch, given["description"], license_, given["bucket"]
     )
-    carry_out(lambda clients: publish.plan_layer(wanted, clients), given)
+    plan_and_publish(lambda clients: publish.plan_layer(wanted, clients), given)
 
 
 @command.command(
@@ -70,22 +72,23 @@ def layer(name: str, archive: Path, runtimes: tuple[str, ...], license_: str, **
 )
 @click.argument("name")
 @click.argument("archive", type=EXISTING)
-@click.option("--handler", metavar="HANDLER", default="", help="The handler string; any, of any length.")
-@click.option("--runtime", metavar="NAME", default="", help="Lambda's runtime: python3.13, provided.al2023.")
+@click.option("--handler", metavar="HANDLER", default="", help="The handler string, of any form and length.")
+@click.option("--runtime", metavar="NAME", default="", help="A runtime of Lambda: python3.13, provided.al2023.")
 @click.option("--role", metavar="ARN", default="", help="The role that the function runs as.")
-@click.option("--layer", "layers", metavar="ARN", multiple=True, help="A layer version it uses; repeatable.")
+@click.option("--layer", "layers", metavar="ARN", multiple=True, help="A layer version to use; repeatable.")
 @click.option("--timeout", metavar="SECONDS", type=int, help="How long one event may take.")
 @click.option("--memory", metavar="MB", type=int, help="How much memory the function may use.")
 @options.env
-@connection
-def function(name: str, archive: Path, **given: Any) -> None:
-    """Create the function NAME from ARCHIVE, or update it; wait until it is active.
+@publication_options
+def function_command(name: str, archive: Path, **given: Any) -> None:
+    """Create the function NAME from ARCHIVE, or update it, and wait until it is ready.
 
-    What is not given stays as it is; variables are added to those that are there. A function on one of AWS's Python
-    runtimes that uses a layer gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env says otherwise.
+    What you do not pass stays as it is; variables are added to those that the function has. A function that uses a
+    layer on one of AWS's Python runtimes gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env sets it.
     """
-    report = checked(archive, given, kind="function", runtime=given["runtime"], handler=given["handler"])
-    wanted = publish.Function(
+    handler = handler_string({**given["env"], "_HANDLER": given["handler"]})
+    report = checked(archive, given, kind="function", runtime=given["runtime"], handler=handler)
+    wanted = publish.FunctionUpload(
         name,
         archive,
         arch=given["arch"] or report.arch,
@@ -99,35 +102,39 @@ def function(name: str, archive: Path, **given: Any) -> None:
         description=given["description"],
         bucket=given["bucket"],
     )
-    carry_out(lambda clients: publish.plan_function(wanted, clients), given)
+    plan_and_publish(lambda clients: publish.plan_function(wanted, clients), given)
 
 
-def checked(archive: Path, given: dict[str, Any], **told: str) -> checks.Report:
-    """What is in the archive; an error if something in it would fail."""
-    with reported(given["as_json"]):
-        known = {name: value for name, value in {**told, "arch": given["arch"]}.items() if value}
-        report = checks.check(archive, **known)
+def checked(archive: Path, given: dict[str, Any], **known: str) -> CheckReport:
+    """The report of an archive's checks; an error in it stops the command, unless --no-check is passed."""
+    with reported(given["as_json"], "build", "aws"):
+        from runtime.package.check import check_archive
+
+        known["arch"] = given["arch"] or ""
+        report = check_archive(archive, **{name: value for name, value in known.items() if value})
         if report.passed or given["no_check"]:
             return report
         if not given["as_json"]:
             show_report(report)
-        errors = [f"{finding.where}: {finding.message}" for finding in report.findings if finding.level == "error"]
-        raise PackageError(f"{archive.name} would fail in Lambda ({errors[0]}); --no-check publishes it anyhow")
+        first = next(finding for finding in report.findings if finding.level == "error")
+        raise PackageError(f"{archive.name} would fail in Lambda: {first}; --no-check publishes it anyway")
 
 
-def runtimes_of(report: checks.Report, archive: Path) -> list[str]:
+def runtimes_of(report: CheckReport, archive: Path) -> list[str]:
     """The runtimes that a layer is for: AWS's own of its Python, and the OS-only one if it has a bootstrap."""
+    from runtime.package.check import has_bootstrap
+
     managed = [f"python{report.python}"] if report.python else []
-    return managed + (["provided.al2023"] if checks.has_bootstrap(archive) else [])
+    return managed + (["provided.al2023"] if has_bootstrap(archive) else [])
 
 
-def carry_out(plan_for: Callable[[aws.Clients], publish.Plan], given: dict[str, Any]) -> None:
-    """Make the plan and follow it, or show it."""
+def plan_and_publish(plan_for: Callable[[aws.Clients], publish.Plan], given: dict[str, Any]) -> None:
+    """Make a plan, then carry it out, or only show it."""
     as_json = given["as_json"]
     with reported(as_json) as progress:
         clients = aws.clients(given["region"], given["profile"], given["endpoint"])
         plan = plan_for(clients)
-        answers = [] if given["dry_run"] else publish.carry_out(plan, clients, progress)
+        answers = [] if given["dry_run"] else plan.carry_out(clients, progress)
     if given["dry_run"]:
         show_plan(plan, as_json)
     else:
@@ -135,7 +142,7 @@ def carry_out(plan_for: Callable[[aws.Clients], publish.Plan], given: dict[str, 
 
 
 def show_plan(plan: publish.Plan, as_json: bool) -> None:
-    """The calls that would be made."""
+    """Print the calls of a plan."""
     calls = [
         {"call": f"{call.service}.{call.operation}", "parameters": call.parameters, "command": call.command_line()}
         for call in plan.calls
@@ -144,14 +151,14 @@ def show_plan(plan: publish.Plan, as_json: bool) -> None:
         click.echo(json.dumps({"dryRun": True, "unchanged": plan.unchanged or None, "calls": calls}))
         return
     if plan.unchanged:
-        click.echo(f"nothing to do: {plan.unchanged} is the same")
+        click.echo(f"nothing to do: {plan.unchanged} is up to date")
     for call in calls:
         click.echo(f"# {call['call']} {json.dumps(call['parameters'])}")
         click.echo(call["command"])
 
 
 def show_done(plan: publish.Plan, answers: list[Any], as_json: bool) -> None:
-    """What was made: its ARN."""
+    """Print the ARN of what was published."""
     known = [answer for answer in answers if isinstance(answer, dict)]
     arn = next(
         (answer[key] for answer in known for key in ("LayerVersionArn", "FunctionArn") if key in answer), plan.unchanged

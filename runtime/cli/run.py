@@ -1,4 +1,4 @@
-"""`dispatch run`: one event through the real runtime and the local platform."""
+"""`dispatch run`: sends one event through the real runtime and the local platform."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 )
 @click.argument("handler")
 @click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
-@click.option("-e", "event", metavar="JSON", help="The event; it is sent as it is, so a script may get any text.")
+@click.option("-e", "event", metavar="JSON", help="The event, sent as it is: a script takes any text.")
 @click.option("-f", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the event.")
 @options.root
 @options.convention
@@ -36,7 +36,7 @@ from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 @options.memory
 @options.bootstrap
 @click.option(
-    "--repeat", metavar="N", type=click.IntRange(1), default=1, help="Handle the event N times, one after the other."
+    "--repeat", metavar="N", type=click.IntRange(1), default=1, help="Handle the event N times, one after another."
 )
 @options.as_json
 def command(
@@ -53,10 +53,10 @@ def command(
     repeat: int,
     as_json: bool,
 ) -> None:
-    """Run HANDLER for one event: the answer goes to standard output, the log to standard error.
+    """Run HANDLER for one event; print the answer to standard output and the log to standard error.
 
-    The event is what -e, -f or - (standard input) gives; without one of them it is standard input if that is no
-    terminal and not empty, else {}. The status is 1 if the function failed.
+    The event comes from -e, -f or - (standard input). Without these it is standard input, if that is not a terminal
+    and not empty, else {}. The status is 1 if the function fails.
     """
     body = read_event(source, event, file)
     try:
@@ -64,7 +64,7 @@ def command(
             handler=handler,
             root=root,
             convention=convention,
-            environment=options.less_told(env, handler, convention),
+            environment=options.without_overridden(env, handler, convention),
             timeout=timeout,
             memory=memory,
             command=(bootstrap,) if bootstrap else (),
@@ -78,16 +78,16 @@ def command(
     except asyncio.CancelledError:
         sys.exit(128 + signal.SIGTERM)
     except BrokenPipeError:
-        # Nobody reads the answer any more; keep the interpreter from flushing it once more at its end.
+        # No one reads the answer any more; without this, the interpreter would flush it again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(1 if failed else 0)
 
 
 def read_event(source: str | None, event: str | None, file: Path | None) -> bytes:
-    """The event's bytes, from the one place that was named."""
+    """The bytes of the event, from the one place that the user named."""
     if sum(given is not None for given in (source, event, file)) > 1:
-        raise click.UsageError("the event is given once: by -e, -f or -")
+        raise click.UsageError("more than one event; pass one of -e, -f and -")
     if event is not None:
         return os.fsencode(event)
     if file is not None:
@@ -98,7 +98,7 @@ def read_event(source: str | None, event: str | None, file: Path | None) -> byte
 
 
 async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool) -> bool:
-    """Invoke the function and show what comes; return whether it failed."""
+    """Invoke the function and print its answers; return whether one of them failed."""
     stop_on_sigterm()
     log: list[str] = []
     failed = False
@@ -124,27 +124,27 @@ async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool)
 
 
 def stop_on_sigterm() -> None:
-    """End on SIGTERM as on Ctrl-C: with no process left behind."""
+    """End at SIGTERM as at Ctrl-C, and leave no process running."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 class Printer:
-    """Writes the answer to standard output as it comes."""
+    """Writes an answer to standard output while it arrives."""
 
     def __init__(self, end_line: bool) -> None:
         self._end_line = end_line
         self._last = b""
 
     def write(self, chunk: bytes) -> None:
-        """One chunk, at once."""
+        """Write a chunk at once."""
         sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
         self._last = chunk[-1:] or self._last
 
     def close(self) -> None:
-        """Several answers are a line each; a single one stays as it is, and only a terminal gets a line end."""
+        """End the line: of each of several answers, and of a single one only on a terminal."""
         if self._last in {b"", b"\n"}:
             return
         if self._end_line:
@@ -154,7 +154,7 @@ class Printer:
 
 
 async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
-    """Print the answer's body, without the prelude, as it comes; return all of it."""
+    """Print the answer's body, without the prelude, while it arrives; return all of it."""
     await answer.opened()
     splitter, parts = PreludeSplitter(answer.content_type), []
     async for chunk in answer:
@@ -172,20 +172,20 @@ async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
 
 
 def print_line(line: LogLine) -> None:
-    """One line of the log; AWS's own client separates the lines of a trace by carriage returns."""
+    """Print one line of the log; AWS's own client separates the lines of a trace by carriage returns."""
     text = line.text.replace("\r", "\n")
     if line.platform and sys.stderr.isatty():
         text = click.style(text, dim=True)
-    # Not click.echo, which looks for the terminal's abilities anew for every line of a busy server.
+    # Not click.echo, which examines the terminal for every line, too slow for a busy server.
     sys.stderr.write(f"{text}\n")
 
 
 def print_error(error: FunctionError, log: str, function: FunctionConfig) -> None:
-    """What failed, unless the log has said so already."""
+    """Print the error, unless the log has it already."""
     report = error.report
     stack = [str(frame).rstrip("\n") for frame in report.get("stackTrace") or []]
-    told = [error.message.partition("\n")[0], *(line.strip() for frame in stack for line in frame.splitlines())]
-    if not all(text in log for text in told) or error.type not in log:
+    shown = [error.message.partition("\n")[0], *(line.strip() for frame in stack for line in frame.splitlines())]
+    if not all(text in log for text in shown) or error.type not in log:
         click.echo(click.style(f"{error.type}: {error.message}", fg="red"), err=True)
         for frame in stack:
             click.echo(frame, err=True)
@@ -194,15 +194,15 @@ def print_error(error: FunctionError, log: str, function: FunctionConfig) -> Non
         click.echo(hint.format(function=function), err=True)
 
 
-#: What helps against the platform's own limits.
+#: Advice at the platform's own limits, by error type.
 HINTS = {
-    TIMED_OUT: "dispatch: the limit is {function.timeout:g} s; --timeout sets another",
-    OUT_OF_MEMORY: "dispatch: the limit is {function.memory} MB; --memory sets another",
+    TIMED_OUT: "dispatch: the limit is {function.timeout:g} s; --timeout changes it",
+    OUT_OF_MEMORY: "dispatch: the limit is {function.memory} MB; --memory changes it",
 }
 
 
 def as_object(answer: Answer, body: bytes, report: InvocationReport, log: list[str]) -> dict[str, Any]:
-    """The result of one invocation as JSON has it; an answer that is not UTF-8 is base64."""
+    """The result of one invocation for --json; an answer that is not UTF-8 is base64."""
     try:
         shown: dict[str, str] = {"answer": body.decode()}
     except UnicodeDecodeError:

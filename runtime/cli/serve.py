@@ -1,4 +1,4 @@
-"""`dispatch serve`: AWS Lambda on this machine, for real clients, with a page to look at."""
+"""`dispatch serve`: AWS Lambda on this machine, for real clients, with a page for people."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from runtime.local.environments.log_lines import LogLine
 from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, FunctionConfig, FunctionSettingError
 
 DEBUG_PORT = 5678
-#: Where a context keeps the arguments of the command line.
+#: The key of the command line's arguments in a context.
 ARGUMENTS = "runtime.cli.serve.arguments"
-#: What needs no escaping in an address (RFC 3986, unreserved characters).
+#: Characters that need no escaping in an address (RFC 3986, unreserved characters).
 TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    """What the file says of options counts where neither the command line nor a variable does."""
+    """Take defaults of options from the file; the command line and variables win over them."""
     path = path or next((Path(name).resolve() for name in ("dispatch.toml",) if Path(name).is_file()), None)
     if path is not None and path.suffix == ".toml":
         try:
@@ -42,7 +42,7 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
         known = {param.name for param in ctx.command.params}
         unknown = sorted(set(keys) - known)
         if unknown:
-            raise click.BadParameter(f"{path} has a key that there is not: {unknown[0]!r}; there are: {sorted(known)}")
+            raise click.BadParameter(f"unknown key {unknown[0]!r} in {path}; known keys: {', '.join(sorted(known))}")
         if isinstance(keys.get("env"), dict):
             keys["env"] = [f"{name}={value}" for name, value in keys["env"].items()]
         ctx.default_map = keys
@@ -50,16 +50,16 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
 
 
 class Rereadable(click.Command):
-    """A command that can be parsed again, with what a file says of its options by then."""
+    """A command whose options can be parsed again, after the file with their defaults has changed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, and keep the arguments."""
+        """Parse the arguments, and keep them."""
         ctx.meta[ARGUMENTS] = [*args]
         return super().parse_args(ctx, args)
 
 
 def read_again(ctx: click.Context) -> dict[str, Any]:
-    """The options as they are now."""
+    """Parse the options again."""
     try:
         return ctx.command.make_context(ctx.info_name, [*ctx.meta[ARGUMENTS]], ctx.parent).params
     except click.UsageError as error:
@@ -67,10 +67,10 @@ def read_again(ctx: click.Context) -> dict[str, Any]:
 
 
 class Finite(click.FloatRange):
-    """A number from 0 on that one can count with."""
+    """A finite number in a range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number; infinity and what is none are refused."""
+        """Convert a number; infinity and NaN are refused."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
@@ -78,9 +78,9 @@ class Finite(click.FloatRange):
 
 
 def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None) -> str:
-    """A token goes into addresses, headers and cookies, so it is made of what all of them take."""
+    """Refuse a token that is not valid in addresses, headers and cookies alike."""
     if token is not None and not TOKEN.fullmatch(token):
-        raise click.BadParameter("a token is letters, digits, '-', '.', '_' and '~', at least one of them")
+        raise click.BadParameter("a token is one or more letters, digits, '-', '.', '_' and '~'")
     return token or ""
 
 
@@ -96,17 +96,19 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
     callback=set_defaults,
     is_eager=True,
-    help="dispatch.toml or an AWS SAM template.yaml; dispatch.toml in the current folder is found by itself.",
+    help="dispatch.toml or an AWS SAM template.yaml; by default, a dispatch.toml in the current folder.",
 )
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond this machine a token is asked for."
+    "--host", default="127.0.0.1", show_default=True, help="The address; beyond this machine, callers need a token."
 )
 @click.option(
     "--token",
     callback=check_token,
-    help="The token that is asked for; by default a random one, and none if only this machine can call.",
+    help="The token that callers need; by default, a random one, or none if only this machine can call.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="The port; 0 picks a free one."
+)
 @click.option("--name", default="function", show_default=True, help="The function's name.")
 @options.root
 @options.convention
@@ -114,17 +116,22 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
 @options.timeout
 @options.memory
 @click.option(
-    "--concurrency", metavar="N", type=int, default=CONCURRENCY_DEFAULT, show_default=True, help="Environments at once."
+    "--concurrency",
+    metavar="N",
+    type=int,
+    default=CONCURRENCY_DEFAULT,
+    show_default=True,
+    help="How many environments run at once.",
 )
 @options.bootstrap
-@click.option("--no-reload", is_flag=True, help="Do not watch the function's folder.")
+@click.option("--no-reload", is_flag=True, help="Do not watch the function's folder for changes.")
 @click.option(
     "--debug",
     metavar="[PORT]",
     type=int,
     is_flag=False,
     flag_value=DEBUG_PORT,
-    help="Wait for a debugger (debugpy) there, by default on 5678.",
+    help="Wait for a debugger (debugpy) on this port, by default 5678.",
 )
 @click.option(
     "--grace",
@@ -132,22 +139,27 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     type=Finite(0),
     default=10.0,
     show_default=True,
-    help="How long events under way may go on after SIGTERM.",
+    help="How long events in progress may go on after SIGTERM.",
 )
-@click.option("--only-api", is_flag=True, help="Start no runtime; print the variables to start one with.")
+@click.option("--only-api", is_flag=True, help="Do not start a runtime; print the variables to start one with.")
 @click.option(
-    "--retries", type=click.IntRange(0, 2), default=2, show_default=True, help="For events that nobody waits for."
-)
-@click.option(
-    "--maximum-age", metavar="SECONDS", type=Finite(0), default=21_600, show_default=True, help="For the same."
+    "--retries", type=click.IntRange(0, 2), default=2, show_default=True, help="How often to retry asynchronous events."
 )
 @click.option(
-    "--on-failure", metavar="WHERE", default="", help="Where those go that fail: a file, a URL, function:NAME."
+    "--maximum-age",
+    metavar="SECONDS",
+    type=Finite(0),
+    default=21_600,
+    show_default=True,
+    help="How old asynchronous events may get.",
 )
 @click.option(
-    "--time-scale", type=Finite(0), default=1.0, show_default=True, help="Multiplies the queue's waits and ages."
+    "--on-failure", metavar="WHERE", default="", help="The destination of failed ones: a file, a URL, function:NAME."
 )
-@click.option("--queue", type=click.Path(dir_okay=False, path_type=Path), help="The file that keeps the queue.")
+@click.option(
+    "--time-scale", type=Finite(0), default=1.0, show_default=True, help="A factor for the queue's waits and ages."
+)
+@click.option("--queue", type=click.Path(dir_okay=False, path_type=Path), help="The file of the queue.")
 def command(
     handler: str | None,
     config: Path | None,
@@ -163,13 +175,13 @@ def command(
 ) -> None:
     """Serve HANDLER, or the functions of a file, as AWS Lambda does.
 
-    Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, a page at /.
+    There is an Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, and a page at /.
     """
     from runtime.local.asynchronous.queue_file import QueueError
     from runtime.local.serve import CannotListen, ServeSettings, serve
 
     if settings["debug"] is not None and find_spec("debugpy") is None:
-        raise click.UsageError("--debug needs debugpy: pip install debugpy")
+        raise click.UsageError("--debug needs debugpy; pip install 'handler-dispatch[debug]'")
     try:
         ctx = click.get_current_context()
         read = reader(lambda: defaults(**read_again(ctx)), config, handler)
@@ -198,20 +210,20 @@ def command(
 
 
 def print_named_line(line: LogLine) -> None:
-    """One line of the log, with the function's name, because there are several."""
+    """Print one line of the log, after the name of its function."""
     click.echo(click.style(f"{line.function} | ", fg="blue"), nl=False, err=True)
     print_line(line)
 
 
 def defaults(handler: str | None, **settings: Any) -> FunctionConfig:
-    """The function of the command line; those of a file take from it what they leave open."""
+    """The function of the command line, which supplies what the functions of a file leave open."""
     handler, debug = handler or "", settings["debug"]
     return FunctionConfig(
         name=settings["name"],
         handler=handler,
         root=settings["root"],
         convention=settings["convention"],
-        environment=options.less_told(settings["env"], handler, settings["convention"]),
+        environment=options.without_overridden(settings["env"], handler, settings["convention"]),
         timeout=settings["timeout"],
         memory=settings["memory"],
         concurrency=1 if debug is not None else settings["concurrency"],
@@ -224,7 +236,7 @@ def defaults(handler: str | None, **settings: Any) -> FunctionConfig:
 def reader(
     base: Callable[[], FunctionConfig], config: Path | None, handler: str | None
 ) -> Callable[[], list[FunctionConfig]]:
-    """What reads the functions: from the command line if it names one, else from the file."""
+    """A reader of the functions: the one of the command line, or those of the file."""
 
     def read() -> list[FunctionConfig]:
         default = base()
@@ -233,7 +245,9 @@ def reader(
         for function in found:
             kind, _, target = function.asynchronous.on_failure.partition(":")
             if kind == "function" and target not in names:
-                raise FunctionSettingError(f"on failure there is no function {target}; there are: {', '.join(names)}")
+                raise FunctionSettingError(
+                    f"on failure: unknown function {target!r}; known functions: {', '.join(names)}"
+                )
         return found
 
     return read
@@ -242,7 +256,7 @@ def reader(
 def _of_file(config: Path | None, default: FunctionConfig) -> list[FunctionConfig]:
     if config is None:
         raise FunctionSettingError(
-            "name a HANDLER, or a file with functions by --config (dispatch.toml or template.yaml)"
+            "nothing to serve; pass a HANDLER, or --config with a dispatch.toml or template.yaml"
         )
     if config.suffix == ".toml":
         found = dispatch_toml.functions(dispatch_toml.read(config), config.parent, default)
@@ -254,14 +268,14 @@ def _of_file(config: Path | None, default: FunctionConfig) -> list[FunctionConfi
         for note in described.notes:
             click.echo(f"dispatch: {config.name}: {note}", err=True)
     if not found:
-        raise FunctionSettingError(f"{config} describes no function that can be served")
+        raise FunctionSettingError(f"no function to serve in {config}")
     if default.debug_port is not None:
         found = [replace(one, debug_port=default.debug_port + number) for number, one in enumerate(found)]
     return found
 
 
 def _guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfig]) -> list[FunctionConfig]:
-    """A file that is broken for a moment keeps what was."""
+    """The functions of the file, or the previous ones while the file is broken."""
     try:
         before[:] = read()
     except FunctionSettingError as error:
@@ -270,15 +284,15 @@ def _guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConf
 
 
 def queue_file(of: Path) -> Path:
-    """Where the queue is kept between two runs: beside other programs' state, one file for each folder or config."""
+    """The file that keeps the queue between two runs, one for each folder or config, among other programs' state."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
 
 
 def banner(address: str, token: str, functions: list[FunctionConfig], *, given: bool) -> None:
-    """Where everything is; on standard output, because whoever picked port 0 needs it.
+    """Print all addresses; that of the server on standard output, for programs that pass port 0.
 
-    A token that was given is a secret of somebody's, and logs are read by others.
+    A token of the user's own is not printed: it is a secret, and others may read the log.
     """
     click.echo(f"Serving on {address}")
     for function in functions:
@@ -286,9 +300,9 @@ def banner(address: str, token: str, functions: list[FunctionConfig], *, given: 
         if function.url:
             click.echo(f"    {address}{addresses.FUNCTION_URL}/{function.name}/", err=True)
         if function.debug_port is not None:
-            click.echo(f"    waits for a debugger on 127.0.0.1:{function.debug_port}", err=True)
+            click.echo(f"    waiting for a debugger on 127.0.0.1:{function.debug_port}", err=True)
     if given:
-        click.echo("  the token that was given is asked for", err=True)
+        click.echo("  callers need the token that you passed", err=True)
     elif token:
         click.echo(f"  page: {address}/?token={token}", err=True)
         click.echo(f"  AWS clients: AWS_ACCESS_KEY_ID={token}", err=True)

@@ -1,4 +1,4 @@
-"""Calls of AWS's APIs as values: to be made with boto3, or shown with the command line that does the same."""
+"""Calls of AWS's APIs as values: boto3 makes them, and the equivalent AWS command line shows them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any
 
 from runtime.package.errors import PackageError
 
-# Makes a boto3 client for a service: "lambda", "s3".
+#: Returns a boto3 client for a service: "lambda" or "s3".
 Clients = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call.
+class AwsCall:
+    """One call of an API.
 
     Attributes:
         service: "lambda" or "s3".
-        operation: boto3's name of it: "create_function"; "wait" followed by a waiter's name.
-        parameters: what it takes, without the archive's bytes.
-        archive: the archive that goes with it.
-        inside: the parameter that the archive's bytes belong into, "" if they are a parameter of their own.
+        operation: as boto3 names it, such as "create_function", or "wait" and the name of a waiter.
+        parameters: the call's parameters, without the archive's bytes.
+        archive: the archive to upload with the call.
+        inside: the parameter that holds the archive's bytes; "" if they are a parameter themselves.
     """
 
     service: str
@@ -35,7 +35,7 @@ class Call:
     inside: str = ""
 
     def make(self, clients: Clients) -> Any:
-        """Make the call."""
+        """Make the call and return the answer."""
         client = clients(self.service)
         if self.operation.startswith("wait "):
             return client.get_waiter(self.operation.removeprefix("wait ")).wait(**self.parameters)
@@ -50,10 +50,10 @@ class Call:
         return {**self.parameters, **({self.inside: content} if self.inside else content)}
 
     def command_line(self) -> str:
-        """The AWS command line that does the same."""
+        """The equivalent AWS command line."""
         if self.service == "s3":
-            aim = f"s3://{self.parameters['Bucket']}/{self.parameters['Key']}"
-            return shlex.join(["aws", "s3", "cp", str(self.archive), aim])
+            destination = f"s3://{self.parameters['Bucket']}/{self.parameters['Key']}"
+            return shlex.join(["aws", "s3", "cp", str(self.archive), destination])
         words = ["aws", self.service, *(_kebab(word) for word in self.operation.split())]
         for name, value in self.parameters.items():
             words += [f"--{_kebab(name)}", *_words(value)]
@@ -75,16 +75,14 @@ def _words(value: Any) -> list[str]:
 
 
 def clients(region: str | None = None, profile: str | None = None, endpoint: str | None = None) -> Clients:
-    """A maker of boto3 clients, with boto3's own configuration where nothing is given.
+    """A function that returns boto3 clients; where an argument is missing, boto3's own configuration applies.
 
     Raises:
-        PackageError: boto3 is not installed, or there is no such profile.
+        PackageError: boto3 finds no such profile.
     """
-    try:
-        import boto3  # type: ignore[import-untyped]
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-    except ModuleNotFoundError:
-        raise PackageError("publishing needs boto3: pip install 'handler-dispatch[aws]'") from None
+    import boto3  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+
     made: dict[str, Any] = {}
     try:
         session = boto3.Session(region_name=region, profile_name=profile)

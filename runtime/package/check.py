@@ -11,21 +11,21 @@ from typing import Any
 
 from runtime.package import archive, check_binaries, check_files, check_python, check_syntax
 from runtime.package.errors import PackageError
-from runtime.package.inspected import Finding, Inspected, look
+from runtime.package.inspected import Finding, Inspected
 
 Check = Callable[[Inspected], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What the checks found.
+class CheckReport:
+    """The result of all checks of one archive.
 
     Attributes:
         file: the archive.
         kind: "layer" or "function".
-        arch: the architecture it was checked for, "" if nothing in it tells.
-        python: the Python version it was checked for, likewise.
-        sizes: what it weighs.
+        arch: the architecture it was checked for; "" if unknown.
+        python: the Python version it was checked for; "" if unknown.
+        sizes: its sizes.
         findings: errors first.
     """
 
@@ -38,43 +38,36 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found that would fail."""
+        """Whether no check found an error."""
         return not any(finding.level == "error" for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """For --json."""
+        """The report for --json."""
         return {**asdict(self), "file": str(self.file), "passed": self.passed}
 
 
-def check(file: Path, **told: str) -> Report:
+def check_archive(file: Path, **known: str) -> CheckReport:
     """Check an archive.
 
     Args:
-        file: a zip archive, made by anyone.
-        told: what is known of it: `kind`, `arch`, `python`, `runtime`, `handler` (see Inspected).
+        file: a zip archive, built by any tool.
+        known: what the caller knows of it: `kind`, `arch`, `python`, `runtime`, `handler` (see `Inspected`).
 
     Raises:
-        PackageError: it is not there, or no zip archive.
+        PackageError: there is no such file, or it is not a zip archive.
     """
     if not file.is_file():
-        raise PackageError(f"no archive {file}")
+        raise PackageError(f"no such archive: {file}")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "unpacked"
         root.mkdir()
         outside = list(_unpacked(file, root))
         if outside:
-            return Report(file, told.get("kind", ""), "", "", archive.sizes(file), outside)
-        inspected = look(file, root, **told)
+            return CheckReport(file, known.get("kind", ""), "", "", archive.sizes(file), outside)
+        inspected = Inspected.from_archive(file, root, **known)
         findings = [finding for run in CHECKS for finding in run(inspected)]
     findings.sort(key=lambda finding: (finding.level != "error", finding.check, finding.where))
-    return Report(
-        file,
-        inspected.kind,
-        inspected.arch,
-        inspected.python,
-        archive.sizes(file),
-        findings,
-    )
+    return CheckReport(file, inspected.kind, inspected.arch, inspected.python, archive.sizes(file), findings)
 
 
 def has_bootstrap(file: Path) -> bool:
@@ -90,25 +83,26 @@ def _unpacked(file: Path, root: Path) -> Iterator[Finding]:
         yield Finding("error", "links", error.member, str(error))
 
 
-def _limits(inspected: Inspected) -> Iterator[Finding]:
+def exceeded_limits(inspected: Inspected) -> Iterator[Finding]:
+    """A size above one of Lambda's limits."""
     for size, complaint in archive.sizes(inspected.file).complaints().items():
         yield Finding("error" if size == "unzipped" else "warning", "limits", "", complaint)
 
 
 CHECKS: tuple[Check, ...] = (
-    _limits,
-    check_files.links,
-    check_files.permissions,
-    check_files.layout,
-    check_files.bootstrap,
-    check_binaries.architecture,
-    check_binaries.libc,
-    check_binaries.libraries,
-    check_binaries.python_version,
-    check_python.requirements,
-    check_python.wheels,
-    check_python.names,
-    check_python.bytecode,
-    check_syntax.syntax,
-    check_python.handler,
+    exceeded_limits,
+    check_files.foreign_links,
+    check_files.wrong_permissions,
+    check_files.misplaced_modules,
+    check_files.unusable_bootstrap,
+    check_binaries.foreign_processors,
+    check_binaries.foreign_libc,
+    check_binaries.missing_libraries,
+    check_binaries.foreign_extensions,
+    check_python.missing_requirements,
+    check_python.unusable_wheels,
+    check_python.hidden_packages,
+    check_python.foreign_bytecode,
+    check_syntax.wrong_syntax,
+    check_python.missing_handler,
 )

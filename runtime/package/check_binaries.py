@@ -10,47 +10,47 @@ from runtime.package.inspected import Finding, Inspected
 
 _EXTENSION = re.compile(r"\.cpython-3(\d+)[a-z]*-(?P<machine>[a-z0-9_]+)-linux-(?P<libc>gnu|musl)\.so$")
 
-# The libraries that Amazon Linux 2023's minimal image has: those of glibc, of gcc, and zlib.
+#: The libraries in the minimal image of Amazon Linux 2023: those of glibc, of gcc, and zlib.
 _IN_SYSTEM = re.compile(
     r"(ld-linux.*|libc|libm|libdl|librt|libpthread|libutil|libresolv|libnsl|libanl|libcrypt|libgcc_s|libstdc\+\+|libz)"
     r"\.so\.\d+|linux-vdso\.so\.1"
 )
 
 
-def architecture(inspected: Inspected) -> Iterator[Finding]:
-    """An ELF file of another processor."""
+def foreign_processors(inspected: Inspected) -> Iterator[Finding]:
+    """An ELF file for another processor."""
     for name, binary in inspected.binaries.items():
         if inspected.machine and binary.machine != inspected.machine:
-            message = f"is for {binary.machine}, and the archive is for {inspected.arch} ({inspected.machine})"
+            message = f"built for {binary.machine}, but the archive is for {inspected.arch} ({inspected.machine})"
             yield Finding("error", "architecture", name, message)
 
 
-def libc(inspected: Inspected) -> Iterator[Finding]:
-    """A C library that Lambda's systems have not, or not in that version."""
+def foreign_libc(inspected: Inspected) -> Iterator[Finding]:
+    """A C library that Lambda's systems do not have, or not in that version."""
     for name, binary in inspected.binaries.items():
         if binary.libc == "musl":
-            message = "is linked with musl, and Lambda's systems have glibc; take a manylinux wheel"
+            message = "linked with musl, but Lambda's systems have glibc; use a manylinux wheel"
             yield Finding("error", "libc", name, message)
         elif binary.glibc > inspected.glibc:
             system = inspected.runtime or "Amazon Linux 2023"
-            message = f"needs glibc 2.{binary.glibc}, and {system} has 2.{inspected.glibc}; take a manylinux wheel"
+            message = f"needs glibc 2.{binary.glibc}, but {system} has 2.{inspected.glibc}; use a manylinux wheel"
             yield Finding("error", "libc", name, message)
 
 
-def libraries(inspected: Inspected) -> Iterator[Finding]:
+def missing_libraries(inspected: Inspected) -> Iterator[Finding]:
     """A library that is neither in the archive nor in the system."""
     inside = {PurePosixPath(name).name for name in inspected.binaries}
     for name, binary in inspected.binaries.items():
         missing = [need for need in binary.needs if need not in inside and not _IN_SYSTEM.fullmatch(need)]
         if missing and binary.libc != "musl":
-            message = f"needs {', '.join(missing)}, which is not in the archive; another layer must bring it"
+            message = f"needs {', '.join(missing)}, which the archive does not have; another layer must provide it"
             yield Finding("warning", "libraries", name, message)
 
 
-def python_version(inspected: Inspected) -> Iterator[Finding]:
-    """An extension module that another Python would load."""
+def foreign_extensions(inspected: Inspected) -> Iterator[Finding]:
+    """An extension module for another version of Python."""
     for name in inspected.binaries:
         found = _EXTENSION.search(name)
         if found and inspected.python and f"3.{found.group(1)}" != inspected.python:
-            message = f"is an extension module for Python 3.{found.group(1)}, and the archive is for {inspected.python}"
+            message = f"extension module for Python 3.{found.group(1)}, but the archive is for {inspected.python}"
             yield Finding("error", "python", name, message)

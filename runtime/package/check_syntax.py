@@ -1,6 +1,6 @@
-"""Checks that what is Python can be compiled; nothing of it is run.
+"""Checks that Python files compile; runs none of them.
 
-The handler's own module has to be, and whatever lies in the root or in a package; any other file may be a template.
+An error is a file that is the handler's own module, at the top, or in a package; any other may be a template.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from pathlib import Path
 
 from dispatch.locate import locate
 from runtime.package.inspected import Finding, Inspected
-
-# What `dispatch build` put there was compiled by it.
-_OURS = "dispatch-runtime/"
+from runtime.package.start_scripts import HOME
 
 
-def syntax(inspected: Inspected) -> Iterator[Finding]:
-    """Modules that can't be compiled; of libraries, only the handler's."""
+def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
+    """Modules that do not compile; of libraries, only the handler's."""
     here, wanted = sys.version_info.minor, int(inspected.python.rpartition(".")[2] or sys.version_info.minor)
-    libraries, handler = _installed(inspected.root), _handlers(inspected)
+    libraries, handler = _installed(inspected.root), _handler_files(inspected)
     for path in sorted(inspected.modules.rglob("*.py")):
         name = path.relative_to(inspected.root).as_posix()
-        is_own = not name.startswith(_OURS) and (name not in libraries or name in handler)
+        # `dispatch build` has compiled what is in HOME.
+        is_own = not name.startswith(f"{HOME}/") and (name not in libraries or name in handler)
         reason = is_own and path.is_file() and not path.is_symlink() and _reason(path, min(here, wanted))
         if reason and wanted > here:
-            message = f"can't be compiled by Python 3.{here}, and perhaps not by {inspected.python}: {reason}"
+            message = f"cannot be compiled by Python 3.{here}, and perhaps not by {inspected.python}: {reason}"
             yield Finding("warning", "syntax", name, message)
         elif reason:
             level = "error" if name in handler or _is_importable(path, inspected.modules) else "warning"
-            yield Finding(level, "syntax", name, f"can't be compiled by Python 3.{wanted}: {reason}")
+            yield Finding(level, "syntax", name, f"cannot be compiled by Python 3.{wanted}: {reason}")
 
 
 def _is_importable(path: Path, root: Path) -> bool:
@@ -42,7 +41,7 @@ def _is_importable(path: Path, root: Path) -> bool:
 
 
 def _installed(root: Path) -> set[str]:
-    """The files that distributions say they have installed, below the root."""
+    """The files below the root that distributions list as theirs."""
     found = set()
     for record in root.rglob("*.dist-info/RECORD"):
         base = record.parent.parent.relative_to(root)
@@ -51,18 +50,18 @@ def _installed(root: Path) -> set[str]:
     return found
 
 
-def _handlers(inspected: Inspected) -> tuple[str, ...]:
-    """Where the handler's own module may be."""
+def _handler_files(inspected: Inspected) -> tuple[str, ...]:
+    """The files that the handler's own module may be."""
     root = os.path.realpath(inspected.root)
-    path = locate(inspected.handler, root).path
-    if path is not None:
-        return (os.path.relpath(path, root),)
-    module = inspected.handler.rpartition(".")[0].replace(".", "/")
+    target = locate(inspected.handler, root)
+    if target.path is not None:
+        return (os.path.relpath(target.path, root),)
+    module = target.module.replace(".", "/")
     return (f"{module}.py", f"{module}/__init__.py")
 
 
 def _reason(path: Path, minor: int) -> str:
-    """Why Python 3.`minor` can't compile it, as far as this one can tell."""
+    """Why Python 3.`minor` cannot compile a file, as far as this Python knows; "" if it can."""
     source = path.read_bytes()
     try:
         with warnings.catch_warnings(action="ignore"):

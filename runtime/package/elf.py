@@ -1,17 +1,18 @@
-"""Reads what a shared object or a program needs from the system it runs on: processor, libraries, glibc."""
+"""Reads what a shared object or a program needs of its system: processor, libraries, glibc."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-# The names that the ELF header has for the processors, and those of wheels.
+#: The processors of ELF headers, as wheels name them.
 _MACHINES = {
     "EM_X86_64": "x86_64",
     "EM_AARCH64": "aarch64",
@@ -27,10 +28,10 @@ class Binary:
 
     Attributes:
         machine: its processor, as wheels name it.
-        needs: the libraries that are loaded with it.
-        glibc: the N of glibc 2.N that it needs at least, 0 if none.
-        libc: "glibc", "musl", or "" if it is linked statically or can't be told.
-        paths: where it looks for libraries first, `$ORIGIN` being its own folder.
+        needs: the libraries that it is linked with.
+        glibc: the N of glibc 2.N, the oldest that it runs with; 0 if it needs none.
+        libc: "glibc", "musl", or "" if it is linked statically or unknown.
+        paths: the folders that it searches first; `$ORIGIN` is its own.
     """
 
     machine: str
@@ -39,27 +40,27 @@ class Binary:
     libc: str
     paths: tuple[str, ...]
 
-
-def read(path: Path) -> Binary | None:
-    """What the file needs; None if it is no ELF file, or none that can be read."""
-    with path.open("rb") as file:
-        if file.read(4) != b"\x7fELF":
-            return None
-        try:
-            elf = ELFFile(file)
-            needs, paths = _dynamic(elf)
-            glibc = _glibc(elf)
-            machine = _MACHINES.get(elf["e_machine"], str(elf["e_machine"]))
-        except (ELFError, KeyError, AttributeError):
-            return None
-    return Binary(machine, needs, glibc, _libc(needs, glibc), paths)
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Read a file; None if it is not an ELF file, or not a readable one."""
+        with path.open("rb") as file:
+            if file.read(4) != b"\x7fELF":
+                return None
+            try:
+                elf = ELFFile(file)
+                needs, paths = _dynamic(elf)
+                glibc = _glibc(elf)
+                machine = _MACHINES.get(elf["e_machine"], str(elf["e_machine"]))
+            except (ELFError, KeyError, AttributeError):
+                return None
+        return cls(machine, needs, glibc, _libc(needs, glibc), paths)
 
 
 def _dynamic(elf: ELFFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
     section = elf.get_section_by_name(".dynamic")
     if not isinstance(section, DynamicSection):
         return (), ()
-    # pyelftools gives each tag an attribute that is named after its kind.
+    # pyelftools names an attribute of each tag after its kind.
     found: dict[str, list[str]] = {"needed": [], "rpath": [], "runpath": []}
     for tag in section.iter_tags():
         kind = str(tag.entry.d_tag).removeprefix("DT_").lower()

@@ -1,5 +1,5 @@
-"""What `dispatch build` and `dispatch publish` raise when something can't be done: the message is for the user."""
+"""The error that `dispatch build` and `dispatch publish` show to the user."""
 
 
 class PackageError(Exception):
-    """An archive can't be built or published; the message says what was looked for, where, what there is instead."""
+    """An archive cannot be built, checked or published; the message says what is wrong and what to do."""

@@ -1,4 +1,4 @@
-"""Tells, without running it, what a module offers as a handler and what it asks to be installed."""
+"""Reads from a module, without running it, which handlers it offers and what it requires."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dispatch.modules import no_file
 from runtime.package import wheels
 from runtime.package.errors import PackageError
 
-# The names that people give to handlers; what a build offers, besides the script itself.
+#: The names of handlers that a build lists, besides the script itself.
 _HANDLERS = re.compile(r"handler|main|\w+_handler")
-# Inline script metadata: packaging.python.org/en/latest/specifications/inline-script-metadata/.
+#: Inline script metadata: packaging.python.org/en/latest/specifications/inline-script-metadata/.
 _METADATA = re.compile(r"^# /// script\s*$(?P<lines>(?:\n#(?: .*)?$)+?)\n# ///\s*$", re.MULTILINE)
 
 
-def bound(path: Path) -> set[str] | None:
-    """The names that a module binds at its top level; None if it can't be told ("import *", a syntax error)."""
+def bound_names(path: Path) -> set[str] | None:
+    """The names that a module binds at its top level; None if unknown ("import *", a syntax error)."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
@@ -35,7 +35,7 @@ def bound(path: Path) -> set[str] | None:
 
 
 def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements that run in the module's own scope, inside `if`, `try`, `with` and loops too."""
+    """The statements of the module's own scope, also those inside `if`, `try`, `with` and loops."""
     found = []
     for node in body:
         found.append(node)
@@ -58,41 +58,38 @@ def _bound_by(node: ast.stmt) -> set[str]:
     return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
-def offered(modules: Iterable[Path]) -> list[str]:
-    """The handler strings that modules at the top of a function's folder answer to: scripts and likely functions."""
+def handler_strings(modules: Iterable[Path]) -> list[str]:
+    """The handler strings of modules at the top of a function's folder: each as a script, and likely functions."""
     found = []
     for path in sorted(modules):
-        names = sorted(bound(path) or ())
-        found += [
-            path.name,
-            *(f"{path.stem}.{name}" for name in names if _HANDLERS.fullmatch(name)),
-        ]
+        names = sorted(bound_names(path) or ())
+        found += [path.name, *(f"{path.stem}.{name}" for name in names if _HANDLERS.fullmatch(name))]
     return found
 
 
 def unusable_file(name: str, root: str) -> str:
-    """Why a file of the function's folder `root` is no handler itself, as the runtime says it; "" if it is one."""
+    """Why a file in the function's folder `root` is not a handler, in the runtime's words; "" if it is one."""
     return "" if locate(name, root).path else no_file(name, root).replace(root, "the archive")
 
 
 def script_requirements(path: Path, python: str = "") -> list[str]:
-    """What a script's inline metadata says it depends on.
+    """The dependencies in a script's inline metadata.
 
     Args:
         path: the script.
-        python: the Python that it is to run on, such as "3.13", if the metadata's `requires-python` is to be met.
+        python: the Python that must meet the metadata's `requires-python`, such as "3.13"; "" for any.
 
     Raises:
-        PackageError: the metadata is no TOML, has something else than is specified, or is for another Python.
+        PackageError: the metadata is not valid TOML, breaks the specification, or is for another Python.
     """
     metadata = _metadata(path)
     listed, pythons = metadata.get("dependencies", []), metadata.get("requires-python", "")
     if not isinstance(listed, list) or not all(isinstance(requirement, str) for requirement in listed):
-        raise PackageError(f"the script metadata of {path}: dependencies is a list of strings, not {listed!r}")
+        raise PackageError(f"wrong script metadata in {path}: dependencies must be a list of strings, not {listed!r}")
     if not isinstance(pythons, str):
-        raise PackageError(f"the script metadata of {path}: requires-python is a string, not {pythons!r}")
+        raise PackageError(f"wrong script metadata in {path}: requires-python must be a string, not {pythons!r}")
     if python and not wheels.allowed(pythons, python):
-        raise PackageError(f"{path} requires Python {pythons}, and the archive is for Python {python} (--python)")
+        raise PackageError(f"{path} requires Python {pythons}, but the archive is for Python {python}; pass --python")
     return listed
 
 
@@ -104,4 +101,4 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PackageError(f"the script metadata of {path} is no TOML: {error}") from None
+        raise PackageError(f"the script metadata of {path} is not valid TOML: {error}") from None

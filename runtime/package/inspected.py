@@ -1,4 +1,4 @@
-"""An archive laid open for the checks: its members, its unpacked files, and what it seems to be made for."""
+"""An unpacked archive as the checks see it: members, files, and what it seems to be built for."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from runtime.package import elf
 from runtime.package.errors import PackageError
 from runtime.package.target import GLIBC, GLIBC_OF_RUNTIME, MACHINES
 
 _SOABI = re.compile(r"\.cpython-3(\d+)-")
-# What makes an archive a layer: docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html.
+#: An archive with one of these is a layer: docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html.
 _LAYER = ("python/", "extensions/", "dispatch-runtime/site/")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong, or may be.
+    """Something in an archive that fails in Lambda, or may fail.
 
     Attributes:
-        level: "error" if it would fail in Lambda, "warning" if it may.
+        level: "error" if it fails, "warning" if it may fail.
         check: the check's name.
-        where: the member of the archive, or "".
-        message: what is wrong, and what to do.
+        where: the member of the archive; "" if it concerns the whole.
+        message: what is wrong, and what to do; shown after `where`.
     """
 
     level: str
@@ -33,22 +34,25 @@ class Finding:
     where: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What the checks look at.
+    """An unpacked archive, and what the caller or its contents say of it.
 
     Attributes:
         file: the archive.
-        root: the folder it is unpacked to.
+        root: the folder that it is unpacked to.
         members: the archive's members, with their permissions.
         kind: "layer" or "function".
-        arch: the architecture it is for: as asked, else the one that most of its shared objects have; "" if unknown.
-        python: the Python version it is for, likewise.
-        runtime: Lambda's runtime that it is for, "" if not told.
-        handler: the handler string, "" if not told.
-        is_named: whether a handler string was told, if only an empty one.
-        binaries: the ELF files in it.
+        arch: the architecture it is for: the caller's, else that of most shared objects; "" if unknown.
+        python: the Python version it is for, found in the same way.
+        runtime: the runtime of Lambda's that it is for; "" if unknown.
+        handler: the handler string; "" if unknown.
+        is_named: whether the caller passed a handler string, even an empty one.
+        binaries: its ELF files, by member name.
     """
 
     file: Path
@@ -62,6 +66,44 @@ class Inspected:
     is_named: bool
     binaries: dict[str, elf.Binary]
 
+    @classmethod
+    def from_archive(
+        cls,
+        file: Path,
+        root: Path,
+        *,
+        kind: str = "",
+        arch: str = "",
+        python: str = "",
+        runtime: str = "",
+        handler: str | None = None,
+    ) -> Self:
+        """Inspect an archive that is unpacked to `root`; its contents supply what the caller leaves out.
+
+        Raises:
+            PackageError: `runtime` and `python` name different versions.
+        """
+        if runtime.startswith("python") and python and runtime != f"python{python}":
+            raise PackageError(
+                f"--runtime {runtime} does not run Python {python}; pass only one of --runtime and --python"
+            )
+        with zipfile.ZipFile(file) as archive:
+            members = tuple(archive.infolist())
+        names = [member.filename for member in members]
+        binaries = {name: read for name in names if (read := _binary(root / name)) is not None}
+        return cls(
+            file,
+            root,
+            members,
+            kind or _kind(names),
+            arch or _arch(binaries),
+            python or runtime.removeprefix("python") * runtime.startswith("python") or _python(binaries),
+            runtime,
+            handler or "",
+            handler is not None,
+            binaries,
+        )
+
     @property
     def machine(self) -> str:
         """The architecture as ELF headers and wheels name it."""
@@ -69,7 +111,7 @@ class Inspected:
 
     @property
     def glibc(self) -> int:
-        """The N of glibc 2.N on the system that it will run on."""
+        """The N of glibc 2.N on the system that it is for."""
         return GLIBC_OF_RUNTIME.get(self.runtime, GLIBC)
 
     @property
@@ -78,43 +120,8 @@ class Inspected:
         return self.root / "python" if self.kind == "layer" else self.root
 
 
-def look(
-    file: Path,
-    root: Path,
-    *,
-    kind: str = "",
-    arch: str = "",
-    python: str = "",
-    runtime: str = "",
-    handler: str | None = None,
-) -> Inspected:
-    """Look at an archive that was unpacked to `root`, and fill in what was not told.
-
-    Raises:
-        PackageError: the runtime is of another Python than the one asked for.
-    """
-    if runtime.startswith("python") and python and runtime != f"python{python}":
-        raise PackageError(f"the runtime {runtime} is not of Python {python}")
-    with zipfile.ZipFile(file) as archive:
-        members = tuple(archive.infolist())
-    names = [member.filename for member in members]
-    binaries = {name: read for name in names if (read := _read(root / name)) is not None}
-    return Inspected(
-        file,
-        root,
-        members,
-        kind or _kind(names),
-        arch or _arch(binaries),
-        python or runtime.removeprefix("python") * runtime.startswith("python") or _python(binaries),
-        runtime,
-        handler or "",
-        handler is not None,
-        binaries,
-    )
-
-
-def _read(path: Path) -> elf.Binary | None:
-    return elf.read(path) if path.is_file() and not path.is_symlink() else None
+def _binary(path: Path) -> elf.Binary | None:
+    return elf.Binary.read(path) if path.is_file() and not path.is_symlink() else None
 
 
 def _kind(names: list[str]) -> str:

@@ -1,9 +1,9 @@
-"""Puts a Python interpreter with its standard library into an archive, for a runtime or a container without one.
+"""Adds a Python interpreter with its standard library to an archive, for systems without one.
 
 The interpreter comes from the wheels of freeze-core, the base of cx_Freeze: CPython built on manylinux2014 (glibc 2.17
 or newer) for both architectures, with its extension modules and their libraries. The modules written in Python come
-from a Python of the same version on this machine. Wheels are unpacked, nothing is run, so either architecture is made
-anywhere.
+from a Python of the same version on this machine. Wheels are only unpacked, never run, so any machine builds for
+either architecture.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 
 from runtime.package import elf, wheels
 from runtime.package.errors import PackageError
-from runtime.package.scripts import HOME
-from runtime.package.target import Target
+from runtime.package.start_scripts import HOME
+from runtime.package.target import BuildTarget
 
 CARRIER = "freeze-core>=0.8"
 
-# What a function has no use for, or can't have: tests, windows on a screen, and an installer's own wheel.
+#: Folders of no use to a function: tests, graphical interfaces, an installer's own wheel.
 _NO_FOLDERS = frozenset(
     {
         "__pycache__",
@@ -41,8 +41,8 @@ _NO_FOLDERS = frozenset(
 _NO_EXTENSIONS = re.compile(r"_tkinter|_test.*|_ctypes_test|_xxtestfuzz|xx.*")
 _NO_FILES = re.compile(r"_sysconfigdata.*|turtle\.py|.*\.(pyc|exe|so|a)")
 
-# The entries of sysconfig that the standard library itself reads; where Python was built is nobody's business there.
-_SYSCONFIG = '''"""What sysconfig knows of a packaged interpreter."""
+#: The entries of sysconfig that the standard library itself reads, without the paths of the build.
+_SYSCONFIG = '''"""The build variables of a packaged interpreter, for sysconfig."""
 
 build_time_vars = {{
     "EXT_SUFFIX": ".{soabi}.so",
@@ -61,42 +61,42 @@ build_time_vars = {{
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What was put in: the version of the interpreter, that of the modules written in Python, and the carrier."""
+    """An interpreter in an archive: its version, that of its modules written in Python, and the wheel it is from."""
 
     version: str
     library: str
     carrier: str
 
     def complaint(self) -> str | None:
-        """What to say where the two are not of one release."""
+        """A message if the two versions differ."""
         if self.version == self.library:
             return None
         return (
-            f"the interpreter is Python {self.version}, the standard library in Python that of {self.library}, the "
-            f"newest at hand; build on a machine with {self.version} to have both of one release"
+            f"mixed releases: the interpreter is Python {self.version}, its modules written in Python are those of "
+            f"{self.library}, the newest on this machine; build on a machine with {self.version}"
         )
 
 
-def add(target: Target, folder: Path, python: Path | None) -> Interpreter:
-    """Lay out an interpreter below `folder/dispatch-runtime`.
+def add(target: BuildTarget, folder: Path, python: Path | None) -> Interpreter:
+    """Add an interpreter below `folder/dispatch-runtime`.
 
     Args:
         target: the Python and architecture.
-        folder: the root of the archive to be.
+        folder: the root of the archive's contents.
         python: a Python of the target's version on this machine, for its standard library.
 
     Raises:
-        PackageError: there is no such Python here, or no wheel of the carrier.
+        PackageError: this machine has no such Python, or the index no such wheel.
     """
     if python is None:
         raise PackageError(
-            f"no Python {target.python} on this machine to take the standard library from "
-            f"(looked for python{target.python} on PATH and in pyenv's versions); install one"
+            f"no Python {target.python} on this machine to copy the standard library from; install one as "
+            f"python{target.python} on PATH, or with pyenv"
         )
     with tempfile.TemporaryDirectory() as scratch:
         wheel = _carrier(target, Path(scratch), python)
         carried = Path(scratch) / "carrier"
-        wheels.unpack(wheel, carried)
+        wheels.lay_out(wheel, carried)
         version = _carried_version(carried, target)
         home = folder / HOME / "python"
         _copy_program(carried / "freeze_core", home, target)
@@ -107,10 +107,10 @@ def add(target: Target, folder: Path, python: Path | None) -> Interpreter:
         _SYSCONFIG.format(soabi=target.soabi, machine=target.machine, python=target.python)
     )
     shutil.copyfile(Path(__file__).with_name("startup.py"), home / "lib" / "__init__python3.py")
-    return Interpreter(version, library, "==".join(wheel.name.split("-")[:2]).replace("_", "-"))
+    return Interpreter(version, library, wheels.name_and_version(wheel))
 
 
-def _carrier(target: Target, scratch: Path, python: Path) -> Path:
+def _carrier(target: BuildTarget, scratch: Path, python: Path) -> Path:
     folder = scratch / "wheels"
     folder.mkdir()
     try:
@@ -120,21 +120,21 @@ def _carrier(target: Target, scratch: Path, python: Path) -> Path:
     return next(wheel for wheel in fetched if wheel.name.startswith("freeze_core-"))
 
 
-def _carried_version(carried: Path, target: Target) -> str:
+def _carried_version(carried: Path, target: BuildTarget) -> str:
     listing = carried / "freeze_core" / "frozen" / f"frozen-{target.soabi}.json"
     return str(json.loads(listing.read_text())["__version__"]).split()[0]
 
 
-def _copy_program(carried: Path, home: Path, target: Target) -> None:
+def _copy_program(carried: Path, home: Path, target: BuildTarget) -> None:
     (home / "lib").mkdir(parents=True)
     shutil.copyfile(carried / "bases" / f"console-{target.soabi}", home / "python3")
     (home / "python3").chmod(0o755)
 
 
 def _copy_extensions(carried: Path, home: Path) -> None:
-    """The extension modules, and of the libraries beside them those that are needed.
+    """Copy the extension modules and the libraries that they need.
 
-    The modules look for their libraries in `../../freeze_core.libs`, seen from their own folder.
+    The modules look for their libraries in `../../freeze_core.libs`, relative to their own folder.
     """
     libraries = carried / "freeze_core.libs"
     wanted: set[str] = set()
@@ -148,7 +148,7 @@ def _copy_extensions(carried: Path, home: Path) -> None:
 
 
 def _needed(binary: Path, libraries: Path) -> set[str]:
-    read = elf.read(binary)
+    read = elf.Binary.read(binary)
     direct = {name for name in (read.needs if read else ()) if (libraries / name).is_file()}
     return direct.union(*(_needed(libraries / name, libraries) for name in direct))
 

@@ -1,42 +1,43 @@
-"""Builds a layer: the runtime, its dependencies and any other libraries, for AWS's managed Python or with its own."""
+"""Builds a layer: the runtime, its dependencies and other libraries, for AWS's Python or with one of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.package import scripts
-from runtime.package.target import Target
-from runtime.package.work import Built, Progress, work
+from runtime.package import start_scripts
+from runtime.package.progress import OnProgress, no_progress
+from runtime.package.staging import Built, Staging
+from runtime.package.target import BuildTarget
 
 
-def build(
+def build_layer(
     file: Path,
-    target: Target,
+    target: BuildTarget,
     *,
     requirements: Sequence[str] = (),
     files: Sequence[Path] = (),
     with_interpreter: bool = False,
-    progress: Progress = lambda *_: None,
+    progress: OnProgress = no_progress,
 ) -> Built:
-    """Build a layer archive; Lambda unpacks it at /opt.
+    """Build a layer archive, which Lambda unpacks at /opt.
 
     Args:
-        file: the archive to make.
-        target: the Python and architecture it is for.
-        requirements: other libraries to put in.
-        files: requirements files to put in.
-        with_interpreter: whether the layer brings its own Python, for provided.al2023.
-        progress: told of each step.
+        file: the output.
+        target: the Python and architecture to build for.
+        requirements: other libraries to include.
+        files: requirements files to include.
+        with_interpreter: whether the layer includes a Python, for provided.al2023.
+        progress: called at each step.
 
     Raises:
-        PackageError: it can't be built.
+        PackageError: it cannot be built.
     """
-    with work(file, target, progress, 3 + with_interpreter) as making:
-        making.add_runtime("python", requirements, files)
-        making.add_script("dispatch", scripts.wrapper(target))
+    with Staging.open(file, target, progress, 3 + with_interpreter) as staging:
+        staging.add_runtime("python", requirements, files)
+        staging.add_script("dispatch", start_scripts.wrapper_script(target))
         if with_interpreter:
-            making.add_interpreter("python")
-        making.add_listing()
-        compiled = making.compile("/opt")
-        return making.finish(compiled, making.pack())
+            staging.add_interpreter("python")
+        staging.add_listing()
+        compiled = staging.compile("/opt")
+        return staging.finish(compiled, staging.pack())

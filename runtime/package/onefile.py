@@ -1,25 +1,24 @@
-"""Packs a folder that has a `bootstrap` into one executable file, which lays the folder out at its first start.
+"""Packs a folder with a `bootstrap` into one executable file, which unpacks itself at its first start.
 
-The file is a shell script with a zip archive behind it. The script cuts two members out by their place in the file, the
-interpreter and its zlib; these unpack the rest into the temporary folder, where later starts find it.
+The file is a shell script followed by a zip archive. The script cuts out two members by their offsets, the interpreter
+and its zlib; these unpack the rest into the temporary folder, where later starts find it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
 import zipfile
 from pathlib import Path
 
-from runtime.package import archive, scripts
-from runtime.package.work import Work
+from runtime.package import archive, start_scripts
+from runtime.package.staging import Staging
 
-# The name of the interpreter while it unpacks; its base looks for a module of that name (see unpacking.py).
+#: The name of the interpreter while it unpacks; it runs the module named after it (see unpacking.py).
 _UNPACKER = "unpack"
 _FIRST = "first"
 
 _HEAD = """#!/bin/sh
-# Starts the dispatch runtime; its files lie behind this script, and are laid out in the temporary folder once.
+# Starts the dispatch runtime, whose files follow this script; the first start unpacks them into the temporary folder.
 set -e
 umask 077
 case "$0" in
@@ -32,7 +31,7 @@ fail() {{ echo "dispatch: $1" >&2; exit 1; }}
 taken() {{ [ -e "$1" ] || [ -h "$1" ]; }}
 ours() {{ [ ! -h "$home" ] && [ -O "$home" ] && [ -x "$home/bootstrap" ]; }}
 until ours; do
-    # Everybody can make a folder or a link of this name. What is not ours, or not whole any more, is never run.
+    # Any user can make a folder or a link of this name; only one that is ours and complete is run.
     if taken "$home"; then
         home=$home.1
         continue
@@ -40,7 +39,7 @@ until ours; do
     new=$home-$$
     while taken "$new"; do new=$new.1; done
     mkdir "$new"
-    [ -O "$new" ] || fail "$new belongs to another user though this one made it; set TMPDIR to another folder"
+    [ -O "$new" ] || fail "$new belongs to another user, although this one made it; set TMPDIR to another folder"
     mkdir -p "$new/{first}/lib"
     part {python_at:010d} {python_size:010d} "$new/{first}/{unpacker}"
     part {zlib_at:010d} {zlib_size:010d} "$new/{first}/lib/{zlib}"
@@ -48,24 +47,22 @@ until ours; do
     printf '%s' "{up}$file/{first}" >"$new/{first}/lib/library.dat"
     "$new/{first}/{unpacker}" "$file" "$new"
     rm -rf "$new/{first}"
-    # Another start may have come first, and then this moves the folder into its folder.
-    mv "$new" "$home" 2>/dev/null || taken "$home" || fail "can't rename $new to $home"
+    # If another start was faster, this moves the folder into that one's.
+    mv "$new" "$home" 2>/dev/null || taken "$home" || fail "cannot rename $new to $home"
     rm -rf "$new" "$home/${{new##*/}}"
 done
 exec "$home/bootstrap" "$@"
 """
-# Signature, eight fields of no interest here, and the lengths of name and extra field (APPNOTE.TXT, 4.3.7).
-_LOCAL_HEADER = struct.Struct("<4s22xHH")
-# library.dat names an archive relative to its own folder: from any depth, this many steps up end at the root.
+#: library.dat names an archive relative to its own folder; this many steps up lead to the root from any depth.
 _UP = "../" * 32
 
 
-def write(making: Work) -> archive.Sizes:
-    """Write the one file from a folder that is complete, with `bootstrap` and the interpreter in it."""
-    making.step("packing")
-    folder, file = making.folder, making.file
-    zlib = f"zlib.{making.target.soabi}.so"
-    program, library = scripts.INTERPRETER, f"{scripts.HOME}/python/lib/{zlib}"
+def write_executable(staging: Staging) -> archive.Sizes:
+    """Write the executable file from a complete folder, with `bootstrap` and the interpreter in it."""
+    staging.step("packing")
+    folder, file = staging.folder, staging.file
+    zlib = f"zlib.{staging.target.soabi}.so"
+    program, library = start_scripts.INTERPRETER, f"{start_scripts.HOME}/python/lib/{zlib}"
     unpacking = Path(__file__).with_name("unpacking.py").read_bytes()
     (folder / _FIRST).mkdir()
     (folder / _FIRST / f"__init__{_UNPACKER}.py").write_bytes(unpacking)
@@ -77,7 +74,7 @@ def write(making: Work) -> archive.Sizes:
         "digest": _digest(folder),
     }
     places = dict.fromkeys(("python_at", "python_size", "zlib_at", "zlib_size"), 0)
-    # The places have a fixed width, so the head is as long with the real ones as with zeros.
+    # The offsets have a fixed width, so the head has its length before they are known.
     head = _HEAD.format(**values, **places).encode()
     stored = {program, library, f"{_FIRST}/__init__{_UNPACKER}.py"}
     archive.write(folder, file, head, stored=stored)
@@ -98,15 +95,14 @@ def _digest(folder: Path) -> str:
 
 
 def _place(file: Path, name: str) -> tuple[int, int]:
-    """Where a stored member's bytes are: the place of the first, counted from 1 as `tail` does, and how many."""
+    """The offset of a stored member's first byte, counted from 1 as `tail` does, and the number of its bytes."""
     with zipfile.ZipFile(file) as packed, packed.open(packed.getinfo(name)) as member:
         member.read(0)
         start = packed.getinfo(name).header_offset
     with file.open("rb") as raw:
         raw.seek(start + 26)
         lengths = raw.read(4)
-    name_length, extra_length = (
-        int.from_bytes(lengths[:2], "little"),
-        int.from_bytes(lengths[2:], "little"),
-    )
-    return start + 30 + name_length + extra_length + 1, packed.getinfo(name).file_size
+    # The local header: 30 bytes, whose last four are the lengths of the name and the extra field that follow it.
+    # APPNOTE.TXT, 4.3.7.
+    variable = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+    return start + 30 + variable + 1, packed.getinfo(name).file_size

@@ -1,29 +1,31 @@
-"""Publishes a layer or a function archive: works out the calls from what is there, then makes them."""
+"""Publishes a layer or a function: plans the calls from the present state of AWS, then makes them."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runtime.package import archive
-from runtime.package.aws import Call, Clients
+from runtime.package.aws import AwsCall, Clients
 from runtime.package.errors import PackageError
+from runtime.package.progress import OnProgress, no_progress
 from runtime.package.target import MAX_ZIPPED
 
 WRAPPER = "/opt/dispatch"
-# Lambda's own setting takes no blanks and at most 128 characters; the variable HANDLER takes anything and wins.
+#: The longest handler string that Lambda's own setting takes, without blanks; the variable HANDLER takes any and wins.
 MAX_HANDLER = 128
+#: Lambda's setting when the handler string is in the variable.
 _IN_VARIABLE = "in.HANDLER"
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer to be published."""
+class LayerUpload:
+    """A layer version to publish."""
 
     name: str
     file: Path
@@ -35,8 +37,8 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """A function to be created or updated; None and empty leave what is there as it is."""
+class FunctionUpload:
+    """A function to create or update; None and empty values leave a setting as it is."""
 
     name: str
     file: Path
@@ -54,17 +56,31 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, in order; `unchanged` says why there is nothing to do."""
+    """The calls to make, in order; without any, `unchanged` is the ARN of what is there already."""
 
-    calls: list[Call]
+    calls: list[AwsCall]
     unchanged: str = ""
 
+    def carry_out(self, clients: Clients, progress: OnProgress = no_progress) -> list[Any]:
+        """Make the calls and return their answers.
 
-def plan_layer(layer: Layer, clients: Clients) -> Plan:
-    """The calls that publish a layer: none if its newest version has the same content.
+        Raises:
+            PackageError: AWS refuses a call or cannot be reached; the calls after it are not made.
+        """
+        answers = []
+        for number, call in enumerate(self.calls):
+            progress(call.operation.replace("_", " "), number, len(self.calls))
+            with explained():
+                answers.append(call.make(clients))
+        progress("done", len(self.calls), len(self.calls))
+        return answers
+
+
+def plan_layer(layer: LayerUpload, clients: Clients) -> Plan:
+    """The calls that publish a layer; none if its newest version has the same content.
 
     Raises:
-        PackageError: AWS refuses, or can't be reached.
+        PackageError: AWS refuses or cannot be reached.
     """
     with explained():
         versions = clients("lambda").list_layer_versions(LayerName=layer.name)["LayerVersions"]
@@ -72,7 +88,7 @@ def plan_layer(layer: Layer, clients: Clients) -> Plan:
             newest = clients("lambda").get_layer_version(LayerName=layer.name, VersionNumber=versions[0]["Version"])
             if newest["Content"].get("CodeSha256") == digest(layer.file):
                 return Plan([], versions[0]["LayerVersionArn"])
-    parameters = _given(
+    parameters = _non_empty(
         LayerName=layer.name,
         Description=layer.description,
         CompatibleRuntimes=list(layer.runtimes),
@@ -82,11 +98,11 @@ def plan_layer(layer: Layer, clients: Clients) -> Plan:
     return Plan(_with_archive("publish_layer_version", parameters, layer, "Content"))
 
 
-def plan_function(function: Function, clients: Clients) -> Plan:
-    """The calls that create a function, or update what differs, and wait until it is active.
+def plan_function(function: FunctionUpload, clients: Clients) -> Plan:
+    """The calls that create a function, or update what differs, and wait until the function is ready.
 
     Raises:
-        PackageError: something is missing that a new function needs; AWS refuses, or can't be reached.
+        PackageError: a new function lacks a setting; AWS refuses or cannot be reached.
     """
     client = clients("lambda")
     with explained():
@@ -97,10 +113,10 @@ def plan_function(function: Function, clients: Clients) -> Plan:
     return _update(function, there)
 
 
-def _create(function: Function) -> list[Call]:
+def _create(function: FunctionUpload) -> list[AwsCall]:
     missing = [f"--{name}" for name in ("handler", "runtime", "role") if not getattr(function, name)]
     if missing:
-        raise PackageError(f"there is no function {function.name} yet, and a new one needs {', '.join(missing)}")
+        raise PackageError(f"no function {function.name} yet; a new one needs {', '.join(missing)}")
     parameters = {
         "FunctionName": function.name,
         **_configuration(function, {}),
@@ -110,36 +126,37 @@ def _create(function: Function) -> list[Call]:
     return [*calls, _wait("function_active_v2", function)]
 
 
-def _update(function: Function, there: Mapping[str, Any]) -> Plan:
+def _update(function: FunctionUpload, there: Mapping[str, Any]) -> Plan:
     calls = []
     arch = [function.arch] if function.arch else there.get("Architectures", [])
     if there.get("CodeSha256") != digest(function.file) or arch != there.get("Architectures", arch):
-        parameters = _given(FunctionName=function.name, Architectures=arch)
+        parameters = _non_empty(FunctionName=function.name, Architectures=arch)
         code = _with_archive("update_function_code", parameters, function, "")
         calls += [*code, _wait("function_updated_v2", function)]
     changed = {
         name: value for name, value in _configuration(function, there).items() if value != _comparable(name, there)
     }
     if changed:
-        calls.append(Call("lambda", "update_function_configuration", {"FunctionName": function.name, **changed}))
+        calls.append(AwsCall("lambda", "update_function_configuration", {"FunctionName": function.name, **changed}))
         calls.append(_wait("function_updated_v2", function))
     return Plan(calls, "" if calls else there["FunctionArn"])
 
 
-def _configuration(function: Function, there: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that were given; variables come in addition to those that are there."""
+def _configuration(function: FunctionUpload, there: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings to make; variables are added to those that the function has."""
     variables = dict(function.environment)
     handler = function.handler
     if handler and (len(handler) > MAX_HANDLER or any(letter.isspace() for letter in handler)):
-        variables["HANDLER"], handler = handler, _IN_VARIABLE
+        variables.setdefault("HANDLER", handler)
+        handler = _IN_VARIABLE
     if function.layers and (function.runtime or there.get("Runtime", "")).startswith("python"):
         variables.setdefault("AWS_LAMBDA_EXEC_WRAPPER", WRAPPER)
     kept = dict(there.get("Environment", {}).get("Variables", {}))
     if handler and handler != _IN_VARIABLE:
-        # What an earlier handler string needed would win over this one.
+        # It would win over this handler string.
         kept.pop("HANDLER", None)
     changed = variables or kept != there.get("Environment", {}).get("Variables", {})
-    return _given(
+    return _non_empty(
         Runtime=function.runtime,
         Role=function.role,
         Handler=handler,
@@ -159,51 +176,38 @@ def _comparable(name: str, there: Mapping[str, Any]) -> Any:
     return there.get(name)
 
 
-def _with_archive(operation: str, parameters: dict[str, Any], of: Layer | Function, inside: str) -> list[Call]:
-    """The call with the archive, by way of a bucket if one is named."""
+def _with_archive(
+    operation: str, parameters: dict[str, Any], of: LayerUpload | FunctionUpload, inside: str
+) -> list[AwsCall]:
+    """The call with the archive, through a bucket if there is one."""
     if not of.bucket:
         size = of.file.stat().st_size
         if size > MAX_ZIPPED:
             weight, limit = archive.megabytes(size), archive.megabytes(MAX_ZIPPED)
-            raise PackageError(f"{of.file} has {weight}, over the {limit} of a direct upload: name a --bucket to go by")
-        return [Call("lambda", operation, parameters, of.file, inside)]
+            raise PackageError(f"{of.file} has {weight}, above the {limit} limit of a direct upload; pass --bucket")
+        return [AwsCall("lambda", operation, parameters, of.file, inside)]
     key = f"{of.name}-{hashlib.sha256(of.file.read_bytes()).hexdigest()[:16]}.zip"
     place = {"S3Bucket": of.bucket, "S3Key": key}
-    upload = Call("s3", "upload_file", {"Bucket": of.bucket, "Key": key}, of.file)
-    return [upload, Call("lambda", operation, {**parameters, **({inside: place} if inside else place)})]
+    upload = AwsCall("s3", "upload_file", {"Bucket": of.bucket, "Key": key}, of.file)
+    return [upload, AwsCall("lambda", operation, {**parameters, **({inside: place} if inside else place)})]
 
 
-def _wait(waiter: str, function: Function) -> Call:
-    return Call("lambda", f"wait {waiter}", {"FunctionName": function.name})
+def _wait(waiter: str, function: FunctionUpload) -> AwsCall:
+    return AwsCall("lambda", f"wait {waiter}", {"FunctionName": function.name})
 
 
-def _given(**parameters: Any) -> dict[str, Any]:
+def _non_empty(**parameters: Any) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value not in (None, "", [], {})}
 
 
 def digest(file: Path) -> str:
-    """An archive's digest as Lambda tells it."""
+    """An archive's digest as Lambda shows it."""
     return base64.b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
-
-
-def carry_out(plan: Plan, clients: Clients, progress: Callable[[str, int, int], None] = lambda *_: None) -> list[Any]:
-    """Make the calls; their answers.
-
-    Raises:
-        PackageError: AWS refuses one, or can't be reached; the calls after it are not made.
-    """
-    answers = []
-    for number, call in enumerate(plan.calls):
-        progress(call.operation.replace("_", " "), number, len(plan.calls))
-        with explained():
-            answers.append(call.make(clients))
-    progress("done", len(plan.calls), len(plan.calls))
-    return answers
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what boto3 raises into errors for the user."""
+    """Turn exceptions of boto3 into errors for the user."""
     from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 

@@ -13,9 +13,9 @@ from runtime.package.errors import PackageError
 
 
 def find_python(version: str) -> Path | None:
-    """A Python of that version on this machine: the newest of the one that runs, those on PATH, and pyenv's."""
-    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if version == ours:
+    """A Python of a version such as "3.13": the running one, else the one on PATH, else the newest of pyenv's."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if version == running:
         return Path(sys.executable)
     home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     candidates = [Path(found) for found in (shutil.which(f"python{version}"),) if found]
@@ -37,28 +37,27 @@ def _version(python: Path) -> str | None:
 
 
 def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False) -> int:
-    """Compile every module below the folder for the given Python; the number of files compiled.
+    """Compile every module below a folder and return how many were compiled.
 
-    The bytecode names the place where the folder will lie ("/opt", "/var/task"), not this machine's, and is never
-    compared with its source: an archive's files all have the same date. A file that is no valid Python of that
-    version (templates, tests for another version) stays uncompiled, as with every installer.
+    The bytecode names the place that the folder is unpacked to ("/opt", "/var/task"), not this machine's, and Python
+    never compares it with the source, because all files of an archive have the same date. A file that is not valid
+    Python of that version (a template, a test for another version) stays uncompiled, as with every installer.
 
     Args:
         folder: the tree to compile, in place.
-        place: where the tree will lie in the execution environment.
+        place: the path of the tree in the execution environment.
         python: an interpreter of the target's version.
-        beside: whether bytecode goes beside its source, where an import from a zip archive looks for it.
+        beside: whether bytecode goes next to its source, where imports from a zip archive look for it.
 
     Raises:
-        PackageError: the interpreter can't compile at all.
+        PackageError: the interpreter cannot compile at all.
     """
     command = [str(python), "-P", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
     command += [*(["-b"] if beside else []), "-s", str(folder), "-p", place, str(folder)]
-    # One process, in one order: what it has compiled before shows in the bytecode, by what is shared. Sets of constants
-    # are written in the order of their hashes.
+    # For equal bytes, one process compiles in one order (files share constants), with one order of hashes (sets).
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     compiled = sum(1 for _ in folder.rglob("*.pyc"))
     if done.returncode != 0 and not compiled:
-        raise PackageError(f"{python} could not compile: {(done.stderr or done.stdout).strip()[-500:]}")
+        raise PackageError(f"{python} cannot compile: {(done.stderr or done.stdout).strip()[-500:]}")
     return compiled

@@ -1,19 +1,19 @@
-"""The first module that a packaged interpreter runs: makes its frozen base behave as `python3` does.
+"""The first module that a packaged interpreter runs; it makes the frozen base behave as `python3` does.
 
-Copied into archives under the name that the base of freeze-core looks for; there it stands alone, so it imports nothing
-of ours. The base starts isolated: it reads neither its arguments nor PYTHONPATH, and installs no signal handlers.
+It is copied into archives, under the name that the base of freeze-core looks for, and imports nothing of ours. The base
+starts isolated: it reads neither its arguments nor PYTHONPATH, and installs no signal handlers.
 """
 
 import _signal  # type: ignore[import-not-found]
 import sys
 
-# Options of `python3` that take a value; the others that may come are single letters.
+#: Options of `python3` that take a value; all others are single letters.
 _WITH_VALUE = "WX"
 _RUNS = "cm"
 
 
 def run(_name: str) -> None:
-    """Do what the arguments say: ``[options] [-c CODE | -m MODULE | FILE | -] [ARGUMENT]...``."""
+    """Run what the arguments name: `[options] [-c CODE | -m MODULE | FILE | -] [ARGUMENT]...`."""
     _signals()
     options, kind, what, arguments = parse(sys.argv[1:])
     _settings(options)
@@ -28,14 +28,14 @@ def run(_name: str) -> None:
         _START[kind](what, "P" not in options and "I" not in options)
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # noqa: BLE001 - the base would end with status 255, and show its own frames
+    except BaseException as error:  # noqa: BLE001 - the base would show its own frames and end with status 255
         frames = error.__traceback__ and error.__traceback__.tb_next
         sys.excepthook(type(error), error, frames and frames.tb_next)
         sys.exit(1)
 
 
 def parse(given: list[str]) -> tuple[str, str, str, list[str]]:
-    """The option letters, what to run ("c", "m", "file", or "" for standard input), its name or code, its arguments."""
+    """The option letters, the kind ("c", "m", "file", "" for standard input), its name or code, its arguments."""
     options = ""
     while given:
         word = given.pop(0)
@@ -79,7 +79,7 @@ def _run_code(code: str, unsafe_path: bool) -> None:
 
     if unsafe_path:
         sys.path.insert(0, "")
-    exec(compile(code, "<string>", "exec"), __main__.__dict__)  # noqa: S102  # it is what -c asks for
+    exec(compile(code, "<string>", "exec"), __main__.__dict__)  # noqa: S102 - -c asks for it
 
 
 def _run_module(module: str, unsafe_path: bool) -> None:
@@ -88,7 +88,7 @@ def _run_module(module: str, unsafe_path: bool) -> None:
 
     if unsafe_path:
         sys.path.insert(0, os.getcwd())
-    runpy._run_module_as_main(module)  # type: ignore[attr-defined]  # noqa: SLF001  # what python3 -m calls
+    runpy._run_module_as_main(module)  # type: ignore[attr-defined]  # noqa: SLF001 - python3 -m calls it
 
 
 def _run_file(path: str, unsafe_path: bool) -> None:

@@ -1,31 +1,34 @@
-"""For which Python and processor an archive is made, and what AWS Lambda has there."""
+"""The Python version and processor that an archive is for, and what AWS Lambda has there."""
 
 from __future__ import annotations
 
 import platform
 import sys
 from dataclasses import dataclass
+from typing import Self
 
 from runtime.package.errors import PackageError
 
-# What Lambda calls an architecture, and what the ELF header, wheels and `uname` call it.
+#: Lambda's architectures, and their names in ELF headers, wheels and `uname`.
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 RUNTIMES = (*(f"python{version}" for version in PYTHONS), "provided.al2", "provided.al2023")
 
-# glibc 2.x of the operating system under a runtime: Amazon Linux 2 has 2.26, Amazon Linux 2023 has 2.34.
-# python3.11 is the last Python runtime on Amazon Linux 2 (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html).
+#: The N of glibc 2.N on the operating system of a runtime: Amazon Linux 2 has 2.26, Amazon Linux 2023 has 2.34.
+#: python3.11 is the last Python runtime on Amazon Linux 2 (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html).
 GLIBC_OF_RUNTIME = {"python3.11": 26, "provided.al2": 26}
 GLIBC = 34
-OLDEST_MANYLINUX = 17  # manylinux2014; older tags are implied by it.
+#: The N of manylinux_2_N, the oldest to ask for: manylinux2014.
+OLDEST_MANYLINUX = 17
 
-# docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: a direct upload, and function and layers unpacked.
+#: Bytes of a direct upload, and of an unpacked function with its layers
+#: (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 MAX_ZIPPED = 50 * 1024 * 1024
 MAX_UNZIPPED = 250 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class BuildTarget:
     """A Python version such as "3.13" and one of Lambda's two architectures, "x86_64" or "arm64"."""
 
     python: str
@@ -33,9 +36,16 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.arch not in MACHINES:
-            raise PackageError(f"no architecture {self.arch!r} on AWS Lambda; it has: {', '.join(MACHINES)}")
+            raise PackageError(f"unknown architecture: {self.arch!r}; AWS Lambda has: {', '.join(MACHINES)}")
         if self.python not in PYTHONS:
-            raise PackageError(f"no Python {self.python!r} for AWS Lambda here; there are: {', '.join(PYTHONS)}")
+            raise PackageError(f"unknown Python version: {self.python!r}; available: {', '.join(PYTHONS)}")
+
+    @classmethod
+    def here(cls) -> Self:
+        """The target that is most like this machine."""
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        arch = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+        return cls(version if version in PYTHONS else PYTHONS[-1], arch)
 
     @property
     def machine(self) -> str:
@@ -44,26 +54,19 @@ class Target:
 
     @property
     def soabi(self) -> str:
-        """The part of an extension module's file name that says what can load it."""
+        """The tag in the names of extension modules that this Python loads."""
         return f"cpython-{self.python.replace('.', '')}-{self.machine}-linux-gnu"
 
     @property
     def runtime(self) -> str:
-        """AWS's managed runtime of this Python."""
+        """The name of AWS's managed runtime for this Python."""
         return f"python{self.python}"
 
     def platforms(self) -> list[str]:
-        """The platform tags of wheels that run there, the newest first.
+        """The platform tags of wheels that run on the target, newest first.
 
-        pip takes each tag literally: asked for manylinux_2_28 it leaves manylinux_2_17 out.
+        pip takes each tag literally: manylinux_2_28 alone leaves out wheels for manylinux_2_17.
         """
         newest = GLIBC_OF_RUNTIME.get(self.runtime, GLIBC)
         numbered = [f"manylinux_2_{minor}_{self.machine}" for minor in range(newest, OLDEST_MANYLINUX - 1, -1)]
         return [*numbered, f"manylinux2014_{self.machine}"]
-
-
-def here() -> Target:
-    """The target that is most like this machine."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    arch = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    return Target(version if version in PYTHONS else PYTHONS[-1], arch)

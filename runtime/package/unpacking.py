@@ -1,7 +1,7 @@
-"""What the one-file bootstrap runs at its first start: lays the files behind it out in a folder.
+"""Unpacks the one-file bootstrap into a folder, at its first start.
 
-Copied into the file under the name that the base of freeze-core looks for; there it stands alone and has no library but
-what is frozen into the base, so it reads the archive with the base's own importer of zip archives.
+It is copied into that file, under the name that the base of freeze-core looks for. There it has no library but those
+frozen into the base, so it reads the archive with the importer of zip archives.
 """
 
 import os
@@ -14,7 +14,7 @@ _ZEROS = bytes(_BLOCK)
 
 
 def run(_name: str) -> None:
-    """Unpack the archive, the first argument, into the folder that is the second."""
+    """Unpack the archive that the first argument names into the folder that the second names."""
     file, folder = sys.argv[1:]
     archive = zipimport.zipimporter(file)
     for name in zipimport._read_directory(file):  # type: ignore[attr-defined]  # noqa: SLF001
@@ -28,7 +28,7 @@ def run(_name: str) -> None:
 
 
 def _write(path: str, content: bytes) -> None:
-    """Write a file, with holes for blocks of zeros: shared objects that were patched are mostly that."""
+    """Write a file with holes for blocks of zeros, of which patched shared objects have many."""
     with open(path, "wb", buffering=0) as file:
         for start in range(0, len(content), _BLOCK):
             block = content[start : start + _BLOCK]

@@ -1,0 +1,163 @@
+"""A folder that becomes an archive: the steps that layers, functions and the bootstrap have in common."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from runtime.package import archive, interpreter, own_runtime, pythons, start_scripts, wheels
+from runtime.package.progress import OnProgress, no_progress
+from runtime.package.target import BuildTarget
+
+LISTING = "installed-libs.txt"
+#: The folder of the runtime in an archive that is not a layer; no module of the function can have this name.
+SITE = f"{start_scripts.HOME}/site"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An archive that was built.
+
+    Attributes:
+        file: the archive.
+        sizes: its sizes.
+        libraries: the libraries inside, as "name==version".
+        compiled: the number of modules that were compiled.
+        interpreter: the interpreter inside, if any.
+        notes: messages for the user.
+        handlers: the handler strings that a function offers.
+    """
+
+    file: Path
+    sizes: archive.Sizes
+    libraries: list[str]
+    compiled: int
+    interpreter: interpreter.Interpreter | None
+    notes: list[str]
+    handlers: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The archive for --json."""
+        return {**asdict(self), "file": str(self.file)}
+
+
+class Staging:
+    """The contents of an archive before it is packed.
+
+    Attributes:
+        folder: the folder that is packed in the end.
+        file: the output.
+        target: the Python and architecture to build for.
+        python: a Python of the target's version on this machine, if there is one.
+        libraries: the libraries in the folder so far, as "name==version".
+        interpreter: the interpreter in the folder, if any.
+        notes: messages for the user.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        file: Path,
+        target: BuildTarget,
+        *,
+        python: Path | None,
+        progress: OnProgress = no_progress,
+        steps: int = 0,
+    ) -> None:
+        self.folder = folder
+        self.file = file
+        self.target = target
+        self.python = python
+        self.libraries: list[str] = []
+        self.interpreter: interpreter.Interpreter | None = None
+        self.notes: list[str] = []
+        self._progress = progress
+        self._step = 0
+        self._steps = steps
+
+    @classmethod
+    @contextmanager
+    def open(cls, file: Path, target: BuildTarget, progress: OnProgress, steps: int) -> Iterator[Self]:
+        """Stage an archive in a temporary folder.
+
+        Args:
+            file: the output.
+            target: the Python and architecture to build for.
+            progress: called at each step.
+            steps: the number of steps.
+
+        Raises:
+            PackageError: the output would replace a file that is not an archive.
+        """
+        archive.check_replaceable(file)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "archive"
+            folder.mkdir()
+            python = pythons.find_python(target.python)
+            yield cls(folder, file, target, python=python, progress=progress, steps=steps)
+
+    def step(self, what: str) -> None:
+        """Report the step that begins."""
+        self._progress(what, self._step, self._steps)
+        self._step += 1
+
+    def add_libraries(self, requirements: Sequence[str], files: Sequence[Path], where: str = "") -> None:
+        """Add libraries for the target, in a subfolder."""
+        self.step("fetching wheels")
+        wanted = wheels.Wanted(requirements, files, self.target, self.python)
+        self.libraries += wheels.install(wanted, self.folder / where)
+
+    def add_runtime(self, where: str, requirements: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
+        """Add our runtime with its requirements, and other libraries, in a subfolder."""
+        self.add_libraries([*own_runtime.required(), *requirements], files, where)
+        own_runtime.copy(self.folder / where)
+        self.libraries.append(own_runtime.name_and_version())
+
+    def add_interpreter(self, where: str) -> None:
+        """Add a Python, and a bootstrap that starts the runtime in the subfolder `where`."""
+        self.step("adding the interpreter")
+        self.interpreter = interpreter.add(self.target, self.folder, self.python)
+        self.add_script("bootstrap", start_scripts.bootstrap_script(self.target, where))
+
+    def add_script(self, name: str, text: str) -> None:
+        """Add a program that every user may run."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(archive.PROGRAM)
+
+    def add_listing(self, where: str = "") -> None:
+        """Add `installed-libs.txt`, a requirements file of what is inside."""
+        inside = self.interpreter
+        head = [f"# Python {inside.version}, from {inside.carrier}"] if inside else []
+        (self.folder / where / LISTING).write_text("\n".join([*head, *sorted(set(self.libraries)), ""]))
+
+    def compile(self, place: str, *, beside: bool = False) -> int:
+        """Compile all modules for the place that they are unpacked to, if this machine has a Python of their version.
+
+        Returns:
+            The number of modules that were compiled.
+        """
+        self.step("compiling")
+        if self.python is None:
+            version = self.target.python
+            self.notes.append(f"not compiled: no Python {version} on this machine; without bytecode it starts slower")
+            return 0
+        return pythons.compile_tree(self.folder, place, self.python, beside=beside)
+
+    def finish(self, compiled: int, sizes: archive.Sizes, handlers: Sequence[str] = ()) -> Built:
+        """Sum up; exceeded limits and an interpreter of mixed releases become notes."""
+        mismatch = self.interpreter.complaint() if self.interpreter else None
+        notes = [*self.notes, *sizes.complaints().values(), *([mismatch] if mismatch else [])]
+        self.step("done")
+        libraries = sorted(set(self.libraries))
+        return Built(self.file, sizes, libraries, compiled, self.interpreter, notes, list(handlers))
+
+    def pack(self, head: bytes = b"") -> archive.Sizes:
+        """Pack the folder into the output."""
+        self.step("packing")
+        return archive.write(self.folder, self.file, head)

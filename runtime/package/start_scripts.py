@@ -1,0 +1,59 @@
+"""The two shell scripts that start the runtime from an archive: `bootstrap` and `dispatch`.
+
+Lambda's OS-only runtimes start `bootstrap`. With `AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch`, AWS's managed Python runtimes
+start `dispatch` and pass it their interpreter and the arguments of their own runtime client.
+"""
+
+from __future__ import annotations
+
+from runtime.package.target import BuildTarget
+
+#: The folder of our files in a layer (/opt) or a function (/var/task); no module can have this name.
+HOME = "dispatch-runtime"
+INTERPRETER = f"{HOME}/python/python3"
+
+_BOOTSTRAP = """#!/bin/sh
+# Starts the dispatch runtime, through AWS_LAMBDA_EXEC_WRAPPER if it is set: OS-only runtimes leave that to a bootstrap.
+here=${{0%/*}}
+case "$here" in
+    "$0") here=$PWD ;;
+    /*) ;;
+    *) here=$PWD/$here ;;
+esac
+export PYTHONPATH="{path}${{PYTHONPATH:+:$PYTHONPATH}}"
+set -- "$here/{interpreter}" -P -m runtime "$@"
+if [ -n "$AWS_LAMBDA_EXEC_WRAPPER" ] && [ -z "$DISPATCH_WRAPPED" ]; then
+    export DISPATCH_WRAPPED=1
+    exec "$AWS_LAMBDA_EXEC_WRAPPER" "$@"
+fi
+exec "$@"
+"""
+
+_WRAPPER = """#!/bin/sh
+# Starts the dispatch runtime instead of the managed one. $1 is the interpreter; the rest is the managed runtime's.
+here=${{0%/*}}
+case "${{1##*/}}" in
+    python{python} | python3) ;;
+    *) echo "dispatch: this layer is for Python {python}, but the function's runtime started ${{1:-nothing}}" >&2 ;;
+esac
+export PYTHONPATH="$here/python${{PYTHONPATH:+:$PYTHONPATH}}"
+# This script is the wrapper; without the variable the runtime would start it again.
+export DISPATCH_WRAPPED=1
+exec "$1" -P -m runtime
+"""
+
+
+def bootstrap_script(target: BuildTarget, site: str) -> str:
+    """The bootstrap of an archive that has its own interpreter.
+
+    Args:
+        target: its Python version names a folder of layers.
+        site: the folder of the runtime, relative to the archive's root.
+    """
+    path = f"$here/{site}:/opt/python:/opt/python/lib/{target.runtime}/site-packages"
+    return _BOOTSTRAP.format(path=path, interpreter=INTERPRETER)
+
+
+def wrapper_script(target: BuildTarget) -> str:
+    """The wrapper in a layer for AWS's managed Python runtimes."""
+    return _WRAPPER.format(python=target.python)
