@@ -141,10 +141,10 @@ def _file(spec: str, root: str) -> Target | None:
             script,
             path,
             function=lambda: script().main(),
-            reason=f"the string names {'a zip archive' if is_archive else 'a script'}",
+            reason=f"the string is the path of {'an archive' if is_archive else 'a script'}",
         )
     if os.access(path, os.X_OK):
-        reason = "the string names an executable file"
+        reason = "the string is the path of an executable file"
         return Target(
             OF_A_PROGRAM, f"the program {spec}", lambda: path, path, function=lambda: _program(path), reason=reason
         )

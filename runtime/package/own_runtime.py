@@ -11,14 +11,14 @@ import shutil
 from pathlib import Path
 
 from dispatch import __version__
+from dispatch.discovery import DISTRIBUTION
 from dispatch.shadowing import OUR_PACKAGES
 from runtime.package import wheels
 from runtime.package.errors import PackageError
 
-DISTRIBUTION = "handler-dispatch"
 #: The distribution as file names spell it.
 STEM = DISTRIBUTION.replace("-", "_")
-COMMAND_ONLY = ("runtime/cli", "runtime/local", "runtime/package")
+COMMAND_ONLY = ("runtime/cli", "runtime/local", "runtime/package", "runtime/testing")
 #: Not entry_points.txt: the `dispatch` command that it names is left out.
 METADATA = ("METADATA", "licenses")
 
