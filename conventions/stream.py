@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import threading
 from contextvars import copy_context
-from queue import Queue
+from queue import Empty, Queue
 
 from conventions.buffer import Buffer
 from conventions.standard import sendable
+from dispatch.asynchrony import LONGEST_WAIT
 from dispatch.errors import MarshalError
 from dispatch.response import HTTPResponse, Response, chunks, is_iterator
 
@@ -37,7 +38,7 @@ def stream(function: UserFunction) -> Handler:
             target=copy_context().run, args=(_run, function, invocation, output), name="stream handler", daemon=True
         )
         thread.start()
-        first = output.sent.get()
+        first = output.wait()
         if first is _DONE:
             return Response(output.finish())
         return Response(_rest(first, output))
@@ -64,7 +65,7 @@ def _rest(chunk: Any, output: _Output) -> Iterator[bytes]:
     try:
         while chunk is not _DONE:
             yield chunk
-            chunk = output.sent.get()
+            chunk = output.wait()
         yield output.finish()
     finally:
         output.abandon()
@@ -89,6 +90,14 @@ class _Output(Buffer):
         data = self.take()
         if data:
             self.sent.put(data)
+
+    def wait(self) -> Any:
+        """The next chunk, or _DONE."""
+        while True:
+            try:
+                return self.sent.get(timeout=LONGEST_WAIT)
+            except Empty:
+                continue
 
     def finish(self) -> bytes:
         """What was written since the last flush. Raises what the function raised."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+#: Seconds for which the main thread waits at most without a look for signals. One that comes in the moment between
+#: Python's last look and a system call does not interrupt the call, so it is only noticed after it.
+LONGEST_WAIT = 0.25
+
 #: Seconds that tasks have to end when the process does.
 _LEAVE = 0.1
 
@@ -117,6 +121,7 @@ class _Loop:
             import asyncio
 
             self._runner = asyncio.Runner()
+            _wake_up(self._runner.get_loop())
         # Without context= a Runner sees the context variables of its first call for ever.
         return self._runner.run(coroutine, context=copy_context())
 
@@ -144,6 +149,13 @@ class _Loop:
             runner, self._runner = self._runner, None
             runner.run(_cancel_all())
             runner.get_loop().close()
+
+
+def _wake_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Never let the loop wait for long, whatever its tasks wait for."""
+    from contextvars import Context
+
+    loop.call_later(LONGEST_WAIT, _wake_up, loop, context=Context())
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:

@@ -113,7 +113,8 @@ class Signals:
         terminated = number == signal.SIGTERM
         self.pending = Terminated("SIGTERM" if terminated else "SIGINT", 0 if terminated else 128 + number)
         signal.signal(signal.SIGALRM, self._insist)
-        signal.setitimer(signal.ITIMER_REAL, GRACE)
+        # Again and again: the moment between Python's last look for signals and a system call may swallow one.
+        signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE)
         raise self.pending
 
     def _insist(self, _number: int, _frame: FrameType | None) -> None:

@@ -24,7 +24,8 @@ REGISTERED = Reply(200, [("Lambda-Extension-Identifier", "the-identifier")], b'{
 
 
 def ended(runtime: Runtime) -> list[str]:
-    """The lines of the log once SIGTERM has ended it with status 0."""
+    """The lines of the log once SIGTERM has ended it with status 0; it comes when the main thread is blocked."""
+    runtime.child.wait_blocked()
     runtime.child.signal(signal.SIGTERM)
     assert 0 == runtime.child.wait()
     return runtime.child.log.splitlines()
@@ -119,6 +120,51 @@ def test_a_task_that_exits_when_it_is_cancelled(serve: Serve) -> None:
     runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
     runtime.invoke()
     assert "HOOK SIGTERM" in ended(runtime)
+
+
+UNHEARD = """
+import asyncio, signal, threading, time
+# Whatever thread a signal comes to, the main one looks for it; this one is blocked in a system call that goes on.
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+async def waits(event, headers):
+    print("BUSY")
+    await asyncio.sleep(1000)
+def streams(input, output, headers):
+    print("BUSY")
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize(("handler", "events"), [("waits", 0), ("waits", 1), ("streams", 1)])
+def test_signal_that_interrupts_no_system_call(serve: Serve, handler: str, events: int) -> None:
+    """While the runtime itself waits, for an event, on the event loop or for a chunk, it looks for signals."""
+    convention = "stream" if handler == "streams" else "standard"
+    runtime = serve({"app.py": UNHEARD, "own.py": HOOK}, f"app.{handler}", convention, env={"HANDLER_PLUGINS": "own"})
+    runtime.api.wait_for("GET", "next")
+    for _ in range(events):
+        runtime.api.hand_out(event(b""))
+        runtime.child.wait_log("BUSY\n")
+    assert ["BUSY"] * events + ["HOOK SIGTERM"] == ended(runtime)
+
+
+def test_signal_just_before_a_system_call(serve: Serve) -> None:
+    """If the handler catches all, and the timer's first signal comes just before its next call, another one follows."""
+    source = """
+    import ctypes, operator
+    pause = ctypes.CDLL(None).pause
+    def handler(event, headers):
+        try:
+            print("BUSY")
+            pause()
+        except BaseException:
+            # Between the two calls Python does not look for signals.
+            list(map(operator.call, [pause, pause]))
+    """
+    runtime = serve({"app.py": source, "own.py": HOOK}, env={"HANDLER_PLUGINS": "own"})
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY\n")
+    assert ["BUSY", "HOOK SIGTERM"] == ended(runtime)
 
 
 def test_while_it_is_loaded(serve: Serve) -> None:

@@ -9,6 +9,7 @@ import sys
 # As it is now: user code may replace it.
 from time import monotonic
 
+from dispatch.asynchrony import LONGEST_WAIT
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
 from runtime.cold_start import import_without_typing
@@ -42,9 +43,8 @@ _AWAKE = 0.0001
 #: not follow at once, looking costs an invocation about a microsecond.
 _MOST_UNWATCHED = 64
 
-#: How long one receiving waits, as the C library's timeval: a quarter of a second. A signal that comes in the moment
-#: between Python's last look for signals and the system call would otherwise go unheard until the next event.
-_WAIT = b"".join(part.to_bytes(8, sys.byteorder) for part in (0, 250_000))
+#: How long one receiving waits, as the C library's timeval.
+_WAIT = b"".join(part.to_bytes(8, sys.byteorder) for part in (0, int(LONGEST_WAIT * 1_000_000)))
 
 #: Bytes that are taken in at once.
 _RECEIVE = 256 * 1024

@@ -101,6 +101,15 @@ class Child:
         with self.heard:
             assert self.heard.wait_for(lambda: text in self.log, PATIENCE), f"no {text!r} in:\n{self.log}"
 
+    def wait_blocked(self) -> None:
+        """Wait until the main thread is blocked in a system call, as far as Linux is there to say so.
+
+        Python does not notice a signal that comes just before a blocking call of the handler's own until that returns.
+        """
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        if stat.exists():
+            await_true(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S", "a blocked main thread")
+
     def wait(self) -> int:
         """The exit status, once the process and its output have ended."""
         status = self.process.wait(PATIENCE)
