@@ -26,6 +26,17 @@ LAYERS = {
 }
 
 
+#: The local platform from its roof to its ground; what stands on one floor knows nothing of each other.
+FLOORS = [
+    {"serve"},
+    {"reload", "web"},
+    {"asynchronous"},
+    {"environments"},
+    {"config", "runtime_api"},
+    {"addresses", "function", "function_name", "invocation", "samples"},
+]
+
+
 @cache
 def trees() -> Mapping[str, ast.Module]:
     """The source of every module of ours, by its name."""
@@ -81,6 +92,15 @@ def test_layers() -> None:
     assert [] == sorted(
         (name, target) for name, target in arrows if part(target) not in LAYERS[part(name)] | {part(name)}
     )
+
+
+def test_floors_of_the_local_platform() -> None:
+    """Each wing of `runtime/local` has its floor and imports only from floors below."""
+    floors = {wing: number for number, floor in enumerate(FLOORS) for wing in floor}
+    wings = {name: name.split(".")[2] for name in trees() if name.startswith("runtime.local.")}
+    assert set(wings.values()) == floors.keys()
+    arrows = {(wings[name], wings[target]) for name in wings for target in imported(name) if target in wings}
+    assert [] == sorted((wing, target) for wing, target in arrows if wing != target and floors[wing] >= floors[target])
 
 
 def compared(tree: ast.AST) -> Iterator[str]:

@@ -9,15 +9,20 @@ import subprocess
 import sys
 import tomllib
 from configparser import ConfigParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from dispatch import __version__
+from dispatch.shadowing import OUR_PACKAGES
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 
 #: Extras that only development uses; those of users leave them a choice of versions.
 TOOLS = ("test", "peers", "lint", "release", "dev")
@@ -76,6 +81,24 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with nothing but its scripts."""
     shutil.copytree(ROOT / "scripts", tmp_path / "a checkout" / "scripts")
     return tmp_path / "a checkout"
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """The build backend reads it from the code, so the installed distribution and the command have it too."""
+    command = [sys.executable, "-m", "runtime.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (["version"], "dispatch/__init__.py") == (PROJECT["dynamic"], SETTINGS["tool"]["hatch"]["version"]["path"])
+    assert __version__ == version("handler-dispatch")
+    assert ("", f"dispatch, version {__version__}\n") == (done.stderr, done.stdout)
+
+
+@pytest.mark.parametrize("path", ["hatch.build.targets.wheel.packages", "coverage.run.source_pkgs", "mypy.files"])
+def test_our_packages(path: str) -> None:
+    """Each list that begins with our packages has them as in the code."""
+    found = SETTINGS["tool"]
+    for key in path.split("."):
+        found = found[key]
+    assert [*OUR_PACKAGES] == found[: len(OUR_PACKAGES)]
 
 
 def test_the_pythons() -> None:
