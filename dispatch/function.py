@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Hooks = Callable[[str], Callable[..., None] | None]
 
 
+__all__ = ["Function"]
+
+
 class Function:
     """What was loaded: a handler, and the plugins that follow its life.
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dispatch.types import Convention, Handler
 
 
+__all__ = ["load"]
+
+
 class Choice:
     """Which convention takes a handler string, before any of the user's code has run.
 

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from dispatch.invocation import Invocation
 from dispatch.response import Response
 
+__all__ = ["Convention", "Conventions", "Handler", "UserFunction"]
+
 #: What a handler string names, once fetched: the user's own callable.
 UserFunction: TypeAlias = Callable[..., Any]
 
