@@ -47,7 +47,7 @@ def test_what_a_string_names(root: Path) -> None:
     assert [
         f"'app.one' in {root}",
         "  names       one in the module app",
-        "  convention  standard, because auto takes it for a dotted name",
+        "  convention  standard, because the string is a dotted name",
         "  usable      yes",
     ] == done.stdout.splitlines()
     assert ("", 0) == (done.stderr, done.returncode)
