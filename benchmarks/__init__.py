@@ -1,1 +1,1 @@
-"""Measures this runtime beside AWS's `awslambdaric`, in one run on one machine: ``python -m benchmarks``."""
+"""Measures this runtime and AWS's `awslambdaric` side by side, in one run on one machine: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""The command ``python -m benchmarks``: measures, and prints tables; ``--help`` says what else."""
+"""The command `python -m benchmarks`: measures, and prints tables; `--help` lists its options."""
 
 import argparse
 import sys
@@ -14,23 +14,23 @@ from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.subjects import SUBJECTS
 
 DESCRIPTION = """
-Measures this runtime beside AWS's awslambdaric and beside the floor: a bare interpreter, and a client in C.
+Measure this runtime, AWS's awslambdaric and the floor side by side; the floor is a bare interpreter and a client in C.
 Each figure is a median over rounds in which the subjects take turns, ± half the distance between the quartiles;
-× is the median of the ratios to the first runtime beside it, round by round. Example:
+× is the median of the ratios to the first runtime in the table, round by round. Example:
 
   python -m benchmarks small json --quick --check
 """
 
 
-#: The load of each processor up to which a machine counts as quiet.
+#: The highest load per processor at which a machine counts as quiet.
 QUIET = 0.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
     if sys.platform != "linux":
-        print("the benchmarks read /proc and count on Linux's clocks; this is " + sys.platform, file=sys.stderr)
+        print("the benchmarks need Linux, for /proc and its clocks; this is " + sys.platform, file=sys.stderr)
         return 2
     try:
         around = _places(options)
@@ -56,32 +56,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--subject", action="append", choices=SUBJECTS, metavar="NAME", help="run only this one; repeatable"
     )
-    parser.add_argument("--quick", action="store_true", help="3 rounds at most, and a quarter of the growth")
-    parser.add_argument("--rounds", type=_count, metavar="N", help="as many rounds in every scenario")
+    parser.add_argument("--quick", action="store_true", help="at most 3 rounds, and a quarter of the growth")
+    parser.add_argument("--rounds", type=_count, metavar="N", help="run N rounds in every scenario")
     parser.add_argument("--same-cpu", action="store_true", help="server and runtime on one processor in every scenario")
-    parser.add_argument("--check", action="store_true", help="status 1 unless every budget of what was run is met")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the figures there")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables there, between the page's marks")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 unless every budget is met")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the figures into FILE")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="insert the tables between the marks of FILE")
     parser.add_argument(
-        "--read", type=Path, metavar="FILE", help="report on figures that --json wrote; measure nothing"
+        "--read", type=Path, metavar="FILE", help="report on figures that --json wrote, without measuring"
     )
     return parser
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def _places(options: argparse.Namespace) -> tuple[str, str]:
-    """What stands around the page's figures. Raises BenchError for a file that could not be written in the end."""
+    """The page's text before and after the figures. Raises BenchError for a file that could not be written later."""
     for file in filter(None, (options.json, options.page, options.svg)):
         if not file.parent.is_dir():
-            raise BenchError(f"there is no folder {file.parent} for {file.name}")
+            raise BenchError(f"no folder {file.parent} for {file.name}")
         if file.is_dir() or (file is options.page and not file.exists()):
-            raise BenchError(f"there is no file {file}")
+            raise BenchError(f"no file {file}")
     return around_figures(options.page.read_text()) if options.page else ("", "")
 
 
@@ -89,15 +89,15 @@ def _read(file: Path) -> Report:
     try:
         return Report.from_json(file.read_text())
     except OSError as error:
-        raise BenchError(f"{file} cannot be read: {error.strerror}") from error
+        raise BenchError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise BenchError(f"{file} has no figures that --json wrote") from error
+        raise BenchError(f"{file} does not contain figures; pass a file that --json wrote") from error
 
 
 def _measured(options: argparse.Namespace) -> Report:
     about = machine()
     if about["load before"] > QUIET * about["processors"]:
-        print(f"benchmarks: this machine is not quiet, its load is {about['load before']}", file=sys.stderr)
+        print(f"benchmarks: this machine is not quiet: its load is {about['load before']}", file=sys.stderr)
     series: list[Series] = []
     scenarios = [_adjusted(scenario, options) for scenario in _chosen(options.scenarios)]
     with bench() as place, _progress() as progress:
@@ -114,14 +114,12 @@ def _measured(options: argparse.Namespace) -> Report:
 def _chosen(names: Sequence[str]) -> list[Scenario]:
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
-        raise BenchError(f"no scenario {', '.join(map(repr, unknown))}; there are: {', '.join(SCENARIOS)}")
+        raise BenchError(f"no scenario {', '.join(map(repr, unknown))}; available: {', '.join(SCENARIOS)}")
     chosen = [SCENARIOS[name] for name in names or SCENARIOS]
     if can_drop_file_cache():
         return chosen
     if any(SCENARIOS[name].cold_cache for name in names):
-        raise BenchError(
-            "the file cache cannot be emptied here: /proc/sys/vm/drop_caches is not writable for this user"
-        )
+        raise BenchError("the file cache cannot be emptied: /proc/sys/vm/drop_caches is not writable for this user")
     return [scenario for scenario in chosen if not scenario.cold_cache]
 
 
@@ -134,7 +132,7 @@ def _adjusted(scenario: Scenario, options: argparse.Namespace) -> Scenario:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """One line on a terminal's standard error that says what is being run; nothing elsewhere."""
+    """One line that shows the current run, if standard error is a terminal; otherwise nothing."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

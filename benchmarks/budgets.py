@@ -1,18 +1,18 @@
-"""The budgets that this project promises to keep, and what a run says of them."""
+"""The performance budgets that this project promises to keep, and the verdicts of a run on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.rounds import Series
 
-# Memory is handed out in arenas of 1 MiB (CPython's obmalloc), so a new one may still appear. The smallest leak, one
-# object of 16 bytes per invocation, is 3 MiB in 200,000.
+#: CPython's obmalloc allocates memory in arenas of 1 MiB, so a new one may still appear. The smallest leak, one object
+#: of 16 bytes per invocation, adds up to 3 MiB in 200,000.
 ARENA_KIB = 1024
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A figure of ours that is to stay below a limit; a share of `theirs`, or absolute without one."""
+    """An upper limit for one of our figures: a share of the same figure of `theirs`, or absolute without `theirs`."""
 
     text: str
     scenario: str
@@ -24,14 +24,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A budget beside what was measured; `value` is None when it was not."""
+    """A budget and the measured value, which is None if it was not measured."""
 
     budget: Budget
     value: float | None
 
     @property
     def met(self) -> bool:
-        """Whether it was measured, and lies within the limit."""
+        """Whether the value was measured and is within the limit."""
         return self.value is not None and self.value <= self.budget.limit
 
 
@@ -43,7 +43,7 @@ BUDGETS = (
     Budget("the same, server and runtime on one processor", "small-one-cpu", "time", _LAMBDA, 0.60, _RIC),
     Budget("processor time per invocation", "small", "CPU", _LAMBDA, 0.50, _RIC),
     Budget("time per invocation, 120 KB of JSON in and out", "json", "time", _LAMBDA, 0.70, _RIC),
-    # In the convention that is for JSON. The lambda convention writes the blanks of the managed runtime, too.
+    # With the json convention, because the lambda convention also writes the blanks that the managed runtime writes.
     Budget("the same in the json convention with the fast extra", "json", "time", "dispatch-json-fast", 0.35, _RIC),
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
     Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),
@@ -52,7 +52,7 @@ BUDGETS = (
 
 
 def judge(series: Sequence[Series], scenarios: Sequence[str]) -> list[Verdict]:
-    """A verdict on every budget of the scenarios that were chosen; a missing figure is a budget that is not met."""
+    """The verdict on each budget of the chosen scenarios; a budget without a figure is not met."""
     found = {(one.scenario, one.figure, one.subject): one for one in series}
     return [Verdict(budget, _value(budget, found)) for budget in BUDGETS if budget.scenario in scenarios]
 

@@ -1,7 +1,7 @@
-"""Makes the virtual environments in which runtimes are measured: one runtime each, with just what it depends on.
+"""Creates the virtual environments in which runtimes are measured: one runtime each, with only its dependencies.
 
-A developer's own environment would not do: every distribution in it costs a runtime that looks for plugins time, and an
-installed orjson would be used where it is not what is measured.
+A developer's own environment would distort the figures: every distribution in it costs time in a runtime that looks
+for plugins, and an installed orjson would be used where it must not be measured.
 """
 
 import compileall
@@ -20,7 +20,7 @@ from pathlib import Path
 from dispatch.shadowing import OUR_PACKAGES
 
 OURS = "handler-dispatch"
-PLUGIN = '''"""A convention that nobody asks for: what it costs that a plugin is installed."""
+PLUGIN = '''"""A convention that no one requests, to measure the cost of an installed plugin."""
 
 
 def unused(function):
@@ -34,9 +34,13 @@ def dispatch_conventions():
 
 @dataclass(frozen=True)
 class Installed:
-    """What an environment holds: distributions with what they need, and any number of plugins and of others.
+    """The contents of an environment.
 
-    With ``layer`` there is, beside it, a layer as ``dispatch build`` makes it, unpacked as Lambda does below ``/opt``.
+    Attributes:
+        distributions: distributions that are installed together with their dependencies.
+        plugins: how many plugins are installed as well.
+        others: how many other distributions are installed as well.
+        layer: whether a layer from `dispatch build` lies beside it, unpacked as Lambda unpacks it below `/opt`.
     """
 
     distributions: tuple[str, ...] = ()
@@ -46,7 +50,7 @@ class Installed:
 
 
 def create(folder: Path, installed: Installed) -> Path:
-    """Makes the environment in FOLDER, compiled to bytecode; returns its interpreter."""
+    """Create the environment in `folder`, compiled to bytecode; returns its interpreter."""
     # The base interpreter's own venv module: symbolic links, no pip, about 50 ms.
     venv.create(folder, with_pip=False, symlinks=True)
     site = next((folder / "lib").glob("python3.*")) / "site-packages"
@@ -58,7 +62,7 @@ def create(folder: Path, installed: Installed) -> Path:
         (site / f"unused{number}.py").write_text(PLUGIN.format(name=f"unused{number}"))
         _describe(site, f"unused{number}", f"[dispatch]\nunused{number} = unused{number}\n")
     for number in range(installed.others):
-        # About one distribution in three has entry points, nearly always of commands.
+        # About one distribution in three has entry points, nearly always for commands.
         commands = f"[console_scripts]\nother{number} = other{number}:main\n" if number % 3 == 0 else ""
         _describe(site, f"other{number}", commands)
     compileall.compile_dir(site, quiet=2)
@@ -87,7 +91,7 @@ def _requirements(name: str) -> Iterator[str]:
 
 def _copy(distribution: metadata.Distribution, site: Path) -> None:
     for file in distribution.files or ():
-        # Commands lie outside of site-packages; a .pth file would lead back to the developer's environment.
+        # Commands are outside site-packages, and a .pth file would lead back to the developer's environment.
         if ".." in file.parts or file.suffix in {".pth", ".pyc"}:
             continue
         target = site / file
@@ -125,6 +129,6 @@ def _describe(site: Path, name: str, entry_points: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what is measured, and of what it depends on."""
+    """The versions of the measured distributions and of their dependencies."""
     names = sorted(_closure((OURS, "awslambdaric", "orjson", "msgspec")))
     return {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in names}

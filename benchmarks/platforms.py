@@ -1,7 +1,7 @@
-"""The local platform beside AWS's emulator: `python -m benchmarks.platforms --rie FILE`.
+"""Compares the local platform with AWS's emulator: `python -m benchmarks.platforms --rie FILE`.
 
-Both serve the same runtime and the same handler; one client on one kept-alive connection invokes them in turns, so that
-whatever else the machine does falls on both. The figure is the time from request to answer.
+Both serve the same runtime and the same handler. One client invokes them in turn, each over one kept-alive connection,
+so that any other load on the machine affects both. The figure is the time from request to answer.
 """
 
 import argparse
@@ -25,16 +25,16 @@ RUNTIME = (sys.executable, "-P", "-m", "runtime", "app.handler")
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
 
 
 @contextmanager
 def serving(command: list[str], root: Path, port: int) -> Iterator[http.client.HTTPConnection]:
-    """A platform as a process, and a connection to it once it listens."""
+    """Start a platform as a process, and connect to it once it listens."""
     variables = {
-        "PATH": os.environ["PATH"],  # and nothing else of the developer's, as in the other benchmarks
+        "PATH": os.environ["PATH"],  # and no other variable of the developer's, as in the other benchmarks
         "HANDLER_CONVENTION": "lambda",
         "LAMBDA_TASK_ROOT": str(root),
         "XDG_STATE_HOME": str(root),
@@ -48,7 +48,7 @@ def serving(command: list[str], root: Path, port: int) -> Iterator[http.client.H
 
 
 def connect(port: int, patience: float = 30.0) -> http.client.HTTPConnection:
-    """Connect as soon as somebody listens."""
+    """Connect as soon as a server listens on the port."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -63,13 +63,13 @@ def connect(port: int, patience: float = 30.0) -> http.client.HTTPConnection:
 
 
 def once(connection: http.client.HTTPConnection) -> float:
-    """One invocation, in microseconds."""
+    """Invoke the function once; returns the time in microseconds."""
     began = time.perf_counter()
     connection.request("POST", PATH, EVENT)
     answer = connection.getresponse().read()
     took = time.perf_counter() - began
     if json.loads(answer) != json.loads(EVENT):
-        sys.exit(f"a wrong answer: {answer[:200]!r}")
+        sys.exit(f"wrong answer: {answer[:200]!r}")
     return took * 1e6
 
 
@@ -96,7 +96,7 @@ def measure(rie: Path, rounds: int, invocations: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measure, and say it."""
+    """Measure both platforms and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rie", type=Path, required=True, help="AWS's Runtime Interface Emulator")
     parser.add_argument("--rounds", type=int, default=10)

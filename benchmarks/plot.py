@@ -1,4 +1,4 @@
-"""Draws a report as one SVG of horizontal bars, readable on light and on dark pages and without fonts of its own."""
+"""Draws a report as one SVG of horizontal bars, readable on light and dark pages and without its own fonts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from benchmarks.rounds import Series
 
 WIDTH, LABELS, VALUES = 760, 190, 120
 BAR, GAP, PANEL_HEAD, MARGIN = 18, 6, 34, 16
-# Colours with contrast on white and on dark pages alike, for viewers that ignore the media query.
+#: The base colours have contrast on both white and dark pages, for viewers that ignore the media query.
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #57606a; }
   .title { font-weight: 600; fill: #24292f; }
@@ -41,7 +41,7 @@ PANELS = (
 
 
 def drawing(series: Sequence[Series], caption: str) -> str:
-    """The SVG: a panel for each figure that was measured, with a scale of its own; a whisker joins the quartiles."""
+    """The SVG: a panel for each measured figure, with its own scale; a whisker joins the quartiles."""
     body: list[str] = []
     top = MARGIN
     for panel in PANELS:

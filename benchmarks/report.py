@@ -1,4 +1,4 @@
-"""Says what was measured: tables in Markdown, the same as JSON, and the machine it was measured on."""
+"""Reports the figures as tables in Markdown and as JSON, together with the machine on which they were measured."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from benchmarks.budgets import Verdict, judge
 from benchmarks.rounds import BenchError, Series
 from benchmarks.scenarios import SCENARIOS, Scenario
 
-#: The spread from which on two figures are not compared.
+#: The largest spread at which two figures are still compared.
 UNSTEADY = 0.25
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -22,7 +22,7 @@ START, END = "<!-- figures -->", "<!-- end of figures -->"
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of a run with what is needed to read them."""
+    """The figures of a run, with the data needed to interpret them."""
 
     machine: Mapping[str, Any]
     settings: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Report:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """What the figures say of each budget."""
+        """The verdict of the figures on each budget."""
         return judge(self.series, self.scenarios)
 
     def to_json(self) -> str:
@@ -62,7 +62,7 @@ class Report:
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One row a line, so that a change of the figures is a change of lines."""
+    """One row per line, so that changed figures are changed lines."""
     return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
 
 
@@ -71,7 +71,7 @@ def _short(value: float) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What a reader must know to compare figures; nothing that names this very machine."""
+    """The data that a reader needs to compare figures; nothing in it identifies this machine."""
     information = Path("/proc/cpuinfo").read_text()
     names = [line.split(":", 1)[1].strip() for line in information.splitlines() if line.startswith("model name")]
     return {
@@ -85,7 +85,7 @@ def machine() -> dict[str, Any]:
 
 
 def tables(report: Report) -> str:
-    """The whole report as Markdown that is also readable in a terminal."""
+    """The whole report as Markdown, also readable in a terminal."""
     blocks = [_about(report.machine, report.settings)]
     blocks += [_scenario_table(SCENARIOS[name], report.series) for name in report.scenarios]
     if report.verdicts:
@@ -94,7 +94,7 @@ def tables(report: Report) -> str:
 
 
 def caption(report: Report) -> str:
-    """The machine in one line, for below a drawing."""
+    """The machine in one line, as the caption of a drawing."""
     about = report.machine
     python = about["versions"]["python"]
     return f"Medians. {about['processors']} × {about['processor']}, {about['system']}, Python {python}, {about['date']}"
@@ -130,16 +130,16 @@ def _cell(one: Series | None, baseline: Series | None) -> str:
 
 
 def around_figures(page: str) -> tuple[str, str]:
-    """What stands before a page's figures and behind them, marks included. Raises BenchError if it has no marks."""
+    """A page's text before and after its figures, marks included. Raises BenchError if the marks are missing."""
     before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
-        raise BenchError(f"the page has no place for figures: a line {START} and, below it, a line {END}")
+        raise BenchError(f"the page has no place for figures; it needs a line {START} and, below it, a line {END}")
     return before + start, end + after
 
 
 def budget_table(verdicts: Sequence[Verdict]) -> str:
-    """Each budget with its limit, what was measured and whether it is met."""
+    """Each budget with its limit, the measured value, and whether it is met."""
     rows = [["budget", "of", "limit", "measured", ""]]
     for verdict in verdicts:
         budget = verdict.budget

@@ -1,4 +1,4 @@
-"""Runs the subjects of a scenario in turn, round after round, so that what disturbs the machine disturbs all alike."""
+"""Runs the subjects of a scenario in turn, round after round, so that any disturbance affects all of them alike."""
 
 import json
 import os
@@ -15,19 +15,19 @@ from benchmarks import environments, native
 from benchmarks.scenarios import Run, Scenario, event
 from benchmarks.subjects import LAMBDA, Subject
 
-#: How many modules the handler ``thousand.handler`` imports.
+#: The number of modules that the handler `thousand.handler` imports.
 MODULES = 1000
 
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
 class BenchError(Exception):
-    """A run that cannot be trusted: it failed, or gave a wrong answer."""
+    """A run that cannot be trusted, because it failed or returned a wrong answer."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One figure of one subject, a value for each round."""
+    """One figure of one subject, with a value for each round."""
 
     scenario: str
     subject: str
@@ -37,12 +37,12 @@ class Series:
 
     @property
     def median(self) -> float:
-        """The middle of the rounds."""
+        """The median of the rounds."""
         return statistics.median(self.values)
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """A quarter of the rounds lies below the first, a quarter above the second."""
+        """The first and third quartile of the rounds."""
         if len(self.values) == 1:
             return self.values[0], self.values[0]
         low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
@@ -55,12 +55,12 @@ class Series:
         return (high - low) / 2 / abs(self.median) if self.median else 0.0
 
     def ratio(self, other: "Series") -> float:
-        """The median of the ratios of each round: a disturbance longer than a round cancels out."""
+        """The median of the ratios of each round, so that a disturbance longer than a round cancels out."""
         return statistics.median(mine / theirs for mine, theirs in zip(self.values, other.values, strict=True))
 
 
 class Bench:
-    """A folder with the compiled programs, the environments and the events that runs need; each is made once."""
+    """A folder with the compiled programs, the environments and the events for all runs; each is created once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class Bench:
             (self._root / "modules" / f"m{number}.py").write_text(f'"""One of many."""\n\nNUMBER = {number}\n')
 
     def run(self, subject: Subject, scenario: Scenario) -> Run:
-        """Starts the subject under the platform once; checks its answer. Raises BenchError."""
+        """Run the subject under the platform once, and check its answer. Raises BenchError."""
         event_file, answer_file = self._event(scenario), self._folder / "answer"
         options = ["-e", str(event_file), "-o", str(answer_file), "-t", "600"]
         options += ["-w", str(scenario.warmup), "-n", str(scenario.measured)]
@@ -96,7 +96,7 @@ class Bench:
         return [word.format(python=python, client=self._client, layer=layer) for word in subject.command]
 
     def python(self, installed: environments.Installed) -> Path:
-        """The interpreter of an environment, made when it is first asked for."""
+        """The interpreter of an environment, which is created on first use."""
         if installed not in self._pythons:
             folder = self._folder / f"environment-{len(self._pythons)}"
             self._pythons[installed] = environments.create(folder, installed)
@@ -109,7 +109,7 @@ class Bench:
         return file
 
     def _variables(self, subject: Subject) -> Mapping[str, str]:
-        # PATH only: a developer's PYTHON… variables are not part of what is measured.
+        # PATH only: a developer's PYTHON… variables must not influence the figures.
         return {"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(self._root), **LAMBDA, **subject.variables}
 
 
@@ -121,9 +121,12 @@ def bench() -> Iterator[Bench]:
 
 
 def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress: Callable[[str], None]) -> list[Series]:
-    """Runs the subjects in rounds, each round beginning with the next one; a cold start once before, unmeasured.
+    """Run the subjects in rounds, each of which begins with the next subject.
 
-    Returns a series for each subject and each figure.
+    A scenario of cold starts has an extra round first, which is not measured.
+
+    Returns:
+        A series for each subject and each figure.
     """
     taken: dict[str, list[Run]] = {subject.name: [] for subject in subjects}
     for number in range(-1, scenario.rounds):
@@ -131,7 +134,7 @@ def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress:
         for subject in subjects[first:] + subjects[:first]:
             progress(f"{scenario.name} {max(number, 0) + 1}/{scenario.rounds} {subject.name}")
             if number < 0 and scenario.measured:
-                continue  # a warm run brings its own unmeasured invocations
+                continue  # a warm run has its own unmeasured invocations
             if scenario.cold_cache:
                 drop_file_cache()
             run = bench.run(subject.beside(scenario.others), scenario)
@@ -151,17 +154,17 @@ def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress:
 
 
 def _rounded(value: float) -> float:
-    """As many digits as mean something: no clock here is better than one part in a hundred thousand."""
+    """Round to five digits: no clock here is better than one part in a hundred thousand."""
     return float(f"{value:.5g}")
 
 
 def can_drop_file_cache() -> bool:
-    """Whether this machine lets us empty the file cache: Linux, as root, outside of most containers."""
+    """Whether this process may empty the file cache: as root on Linux, outside most containers."""
     return os.access(DROP_CACHES, os.W_OK)
 
 
 def drop_file_cache() -> None:
-    """Let the next start read everything from the disk."""
+    """Empty the file cache, so that the next start reads everything from disk."""
     os.sync()
     DROP_CACHES.write_text("3\n")
 
@@ -174,7 +177,7 @@ def _pinned(scenario: Scenario) -> list[str]:
 
 
 def _check_answer(scenario: Scenario, subject: Subject, sent: bytes, answered: bytes) -> None:
-    """A runtime that is fast because it answers wrongly is not measured."""
+    """Raise BenchError for a wrong answer: a runtime may be fast only because it is wrong."""
     if scenario.answer_bytes:
         right = len(answered) == scenario.answer_bytes
     else:

@@ -1,4 +1,4 @@
-"""What is measured on them: each scenario as its event, its counts, its subjects and the figures read from a run."""
+"""The scenarios: each has an event, numbers of invocations and rounds, its subjects, and the figures of a run."""
 
 import json
 import random
@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+#: The output of the platform for one run, flat: `{"elapsed_ns": …, "cycle_ns.p50": …}`.
 Run = Mapping[str, float]
-"""What the platform printed of one run, flat: ``{"elapsed_ns": …, "cycle_ns.p50": …}``."""
 
-
+#: Server and runtime on different processors, on the same one, or as the system schedules them.
 Placement = Literal["apart", "together", "free"]
-"""The server on a processor of its own; server and runtime on one; as the system schedules them."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,24 @@ class Figure:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Subjects that are run in turn on the same events."""
+    """Subjects that run in turn on the same events.
+
+    Attributes:
+        name: its name on the command line.
+        title: a few words for its table.
+        subjects: the names of the subjects.
+        figures: the figures of a run.
+        baseline: the subject to which the others are compared.
+        event: the name of the event.
+        warmup: how many invocations come before the measured ones.
+        measured: how many invocations are measured; 0 for a cold start.
+        rounds: how many rounds there are.
+        others: how many other distributions are installed.
+        placement: the processors of server and runtime.
+        pause: the microseconds between a poll and its event; 0 if events are always waiting.
+        cold_cache: whether each run starts with an empty file cache.
+        answer_bytes: the size of the answer, if it is not the event.
+    """
 
     name: str
     title: str
@@ -37,17 +53,14 @@ class Scenario:
     measured: int = 0
     rounds: int = 5
     others: int = 0
-    """How many other distributions are installed."""
     placement: Placement = "apart"
     pause: int = 0
-    """The microseconds between a poll and its event; without them events are always waiting."""
     cold_cache: bool = False
     answer_bytes: int = 0
-    """The size of the answer where it is not the event."""
 
 
 FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
-# The median invocation: whatever else the machine does for some milliseconds is in the mean, and is not ours.
+# The median, not the mean, because other work of the machine that takes milliseconds changes the mean.
 TIME = Figure("time", "µs", lambda run: run["cycle_ns.p50"] / 1e3)
 MILLISECONDS = Figure("time", "ms", lambda run: run["cycle_ns.p50"] / 1e6)
 MEAN = Figure("mean", "µs", lambda run: run["elapsed_ns"] / run["invocations"] / 1e3)
@@ -85,7 +98,7 @@ COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin
 
 
 def _scenarios() -> tuple[Scenario, ...]:
-    # Lambda streams at most 200 MB.
+    # The most that Lambda lets a function stream: 200 MiB, in blocks of 64 KiB.
     streamed = 3200 * 65536
     return (
         Scenario(
@@ -227,7 +240,7 @@ def event(name: str) -> bytes:
 
 
 def _records(size: int) -> bytes:
-    """JSON of about SIZE bytes, mixed as the events of queues and tables are: names, numbers, flags, text."""
+    """JSON of about `size` bytes with names, numbers, flags and text, as in events of queues and tables."""
     chance = random.Random(45)
     records: list[object] = []
     length = 0

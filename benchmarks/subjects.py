@@ -1,11 +1,11 @@
-"""What is measured: each runtime as a command, the environment it is installed in, and its variables."""
+"""The subjects: each runtime as a command, with its virtual environment and its environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from benchmarks.environments import OURS, Installed
 
-# What Lambda sets for every function, whatever its runtime; the platform adds AWS_LAMBDA_RUNTIME_API.
+#: The variables that Lambda sets for every function and runtime; the platform adds `AWS_LAMBDA_RUNTIME_API`.
 LAMBDA = {
     "AWS_LAMBDA_FUNCTION_NAME": "bench",
     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -16,7 +16,7 @@ LAMBDA = {
     "LANG": "en_US.UTF-8",
     "TZ": ":UTC",
 }
-# The managed runtime's own setting, which makes awslambdaric poll in a new thread for every event.
+#: The managed runtime's own setting, which makes awslambdaric poll in a new thread for every event.
 AS_AWS_RUNS_IT = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
 
 
@@ -24,7 +24,13 @@ AS_AWS_RUNS_IT = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
 class Subject:
     """A command to measure.
 
-    ``{python}`` stands for its environment's interpreter, ``{layer}`` for its layer, ``{client}`` for the C client.
+    Attributes:
+        name: its name on the command line and in tables.
+        command: the command; `{python}` stands for its environment's interpreter, `{layer}` for its layer, `{client}`
+            for the C client.
+        installed: the contents of its virtual environment.
+        variables: its environment variables.
+        exits: whether it exits by itself instead of polling, so that its whole life is measured.
     """
 
     name: str
@@ -32,10 +38,9 @@ class Subject:
     installed: Installed = field(default_factory=Installed)
     variables: Mapping[str, str] = field(default_factory=dict)
     exits: bool = False
-    """It ends by itself instead of polling: what is measured is its whole life."""
 
     def beside(self, others: int) -> "Subject":
-        """The same in an environment with OTHERS more distributions."""
+        """The same subject in an environment with `others` more distributions."""
         return replace(self, installed=replace(self.installed, others=others))
 
 

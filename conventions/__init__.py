@@ -1,4 +1,4 @@
-"""The conventions of this project: one plugin each, made like anyone's."""
+"""The built-in conventions, each a plugin like any other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ if TYPE_CHECKING:
 
 
 def taking_event(function: UserFunction) -> UserFunction:
-    """`function(event, more)`; of a script it is `main(handler, event)`, where `handler` is the handler string."""
+    """Return `function(event, more)`; for a script it calls `main(handler, event)` with the handler string."""
     script = getattr(function, "__script__", None)
     return function if script is None else lambda event, _more: function(script, event)

@@ -1,7 +1,7 @@
-"""JSON as simplejson reads and writes it; large texts by orjson, where that is installed.
+"""Reads and writes JSON as simplejson does, with orjson for large texts if it is installed.
 
-orjson gets only what it is known to do in the same way; simplejson takes the rest, and what orjson refuses. It is
-imported when the first large text is met, because its import takes as long as simplejson's.
+orjson gets only values that it is known to treat in the same way; simplejson does the rest, and whatever orjson
+refuses. orjson is imported for the first large text, because its import takes as long as simplejson's.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: Bytes of JSON from which a text counts as large: simplejson takes 30 µs for it, and most events are smaller.
+#: From this size a text counts as large, in bytes: simplejson takes 30 µs for it, and most events are smaller.
 LARGE = 4096
 
-#: Makes each digit 0, what may stand before a number a colon, and all the rest x.
+#: A translation table: each digit becomes 0, each byte that may come before a number a colon, and all others x.
 _SHAPE = bytes(48 if 48 <= byte <= 57 else 58 if byte in b" \t\r\n:,[-" else 120 for byte in range(256))
 
-#: The shape of an integer that may not fit into 64 bits, of which orjson makes a float.
+#: The shape of an integer that may not fit into 64 bits; orjson would read it as a float.
 _LONG = b"0" * 19
 
-#: What orjson and simplejson write alike: all values of these types, but for some floats.
+#: Types whose values orjson and simplejson write alike, except for some floats.
 _CONTAINERS = frozenset({dict, list, tuple})
 _KNOWN = frozenset({str, int, bool, type(None), float}) | _CONTAINERS
 
-#: Levels that orjson goes down at most, and values that an answer of 6 MiB has room for.
+#: The nesting depth that orjson can write, and the number of values that fit into an answer of 6 MiB.
 _DEEPEST, _MOST = 250, 3_200_000
 
 
 class _Fast:
-    """orjson, from the first large text on; None until then, and where it is not installed.
+    """Holds orjson from the first large text on; `module` is None before that, or if it is not installed.
 
-    It writes without blanks. Where they are wanted msgspec puts them in, which is imported when that is first so.
+    orjson writes without blanks. msgspec adds them if they are wanted; it is imported the first time they are.
     """
 
     module: ModuleType | Any = None
@@ -46,12 +46,12 @@ class _Fast:
     blanks: Callable[..., bytes] | None = None
     blanks_sought = False
 
-    #: The options by which orjson refuses types that it would write in its own way.
+    #: The options that make orjson refuse types that it would write in its own way.
     passed_on = 0
 
     def seek(self) -> None:
         self.sought = True
-        # With another module in place of one of Python's own, importing orjson can end the process.
+        # If a standard module is shadowed by another one, importing orjson can crash the process.
         if shadowed(sys.path):
             return
         try:
@@ -60,7 +60,7 @@ class _Fast:
             self.passed_on = (
                 orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
             )
-        except (ImportError, AttributeError):  # or a module of the user's own has its name
+        except (ImportError, AttributeError):  # AttributeError: the user's own module has this name
             return
         self.module = orjson
 
@@ -73,7 +73,7 @@ class _Fast:
         self.blanks = formatted
 
     def written(self, value: Any, blanks: bool) -> bytes | None:
-        """The value as simplejson would write it; None if it has to do it itself."""
+        """The value as simplejson would write it; None if simplejson has to write it."""
         if blanks and not self.blanks_sought:
             self.seek_blanks()
         if blanks and self.blanks is None:
@@ -91,25 +91,25 @@ _fast = _Fast()
 
 
 def loads(text: bytes | str) -> Any:
-    """The value of a JSON text, of whose bytes that are no UTF-8 none is passed over. Raises ValueError."""
+    """Parse a JSON text. Raises ValueError, also for any byte that is not UTF-8."""
     if len(text) >= LARGE:
         if not _fast.sought:
             _fast.seek()
         if _fast.module is not None:
             data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
             shape = data.translate(_SHAPE)
-            # From the right it is found, or not, in half the time.
+            # Searching from the right takes half the time.
             if shape.rfind(b":" + _LONG) < 0 and not shape.startswith(_LONG):
                 try:
                     return _fast.module.loads(data)
-                except ValueError:  # simplejson may take it, and words the error where it does not
+                except ValueError:  # simplejson may accept it; if not, it words the error
                     pass
     string = text.decode() if isinstance(text, bytes) else text
     try:
         value, end = _DECODER.scan_once(string, 0)
     except (StopIteration, ValueError):
         end = -1
-    # decode() takes twice as long; it knows what may stand around the value, and words the error for what may not.
+    # decode() takes twice as long; it accepts blanks around the value, and words the error for anything else there.
     return value if end == len(string) else _DECODER.decode(string)
 
 
@@ -117,14 +117,16 @@ _DECODER = simplejson.JSONDecoder()
 
 
 def encoder(default: Callable[[Any], Any], *, blanks: bool, **options: Any) -> Callable[[Any], bytes]:
-    """A function that writes values as JSON in UTF-8, as a simplejson.JSONEncoder with these options does.
+    """Create a function that writes values as JSON in UTF-8, like a simplejson.JSONEncoder with these options.
 
     Args:
-        default: what stands in JSON for a value that it does not know; raises TypeError if there is nothing.
-        blanks: whether there is one behind each comma and colon.
-        options: of simplejson's encoder; which numbers it takes, and how it writes what orjson does not know.
+        default: replaces a value of an unknown type with one that JSON has; raises TypeError if it cannot.
+        blanks: whether to write a blank after each comma and colon.
+        options: options of simplejson's encoder: which numbers it accepts, and how it writes values that orjson
+            does not know.
 
-    What it returns raises TypeError, ValueError or RecursionError for what JSON cannot express.
+    Returns:
+        A function that raises TypeError, ValueError or RecursionError for a value that JSON cannot express.
     """
     simple = _simple_encoder(default, separators=(", ", ": ") if blanks else (",", ":"), **options)
 
@@ -140,20 +142,20 @@ def encoder(default: Callable[[Any], Any], *, blanks: bool, **options: Any) -> C
 
 
 def _simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[Any], bytes]:
-    """The same by simplejson alone.
+    """The same with simplejson alone.
 
-    simplejson looks for named tuples, circles and bytes at every turn, which takes half its time. Here a quick encoder
-    that does not look goes first, and a careful one has what it refuses.
+    simplejson checks every value for named tuples, cycles and bytes, which takes half its time. Here a quick encoder
+    without these checks goes first, and a careful one does whatever the quick one refuses.
     """
 
     def rest(value: Any) -> Any:
         if isinstance(value, bytes):
-            raise TypeError  # they are text to the careful one, unless told otherwise
+            raise TypeError  # the careful one writes them as text, unless an option forbids it
         as_dict = getattr(value, "_asdict", None)
         if callable(as_dict):
             fields = as_dict()
             if not isinstance(fields, dict):
-                raise TypeError  # the careful one says so
+                raise TypeError  # the careful one words the error
             return fields
         return list(value) if isinstance(value, tuple) else default(value)
 
@@ -169,17 +171,17 @@ def _simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[
             text = careful.encode(value)
         try:
             return text.encode()
-        except UnicodeEncodeError:  # a lone surrogate, which UTF-8 has not
+        except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot express
             return in_ascii.encode(value).encode()
 
     return dumps
 
 
 def _written_alike(value: Any) -> bool:
-    """Whether orjson would write of this value, if it takes it, the bytes that simplejson writes.
+    """Whether orjson, if it accepts this value, writes the same bytes as simplejson.
 
-    It writes NaN as null, a float that takes an exponent in another form, and knows types that simplejson does not.
-    And it goes down tuples without counting (3.13), so that a circle of them ends the process.
+    orjson writes NaN as null, writes exponents of floats differently, and knows types that simplejson does not. It
+    also does not count the depth of tuples (3.13), so that a cycle of them crashes the process.
     """
     level, left = [[value]], _MOST
     for _ in range(_DEEPEST):
@@ -202,7 +204,7 @@ def _written_alike(value: Any) -> bool:
 
 
 def _without_exponents(values: list[Any]) -> bool:
-    """Whether repr() writes the floats of these without one; it has one below 1e-4 and from 1e16 on."""
+    """Whether repr() writes the floats among these without an exponent: from 1e-4 up to, but not including, 1e16."""
     for value in values:
         if type(value) is float and not (1e-4 <= value < 1e16 or -1e16 < value <= -1e-4 or value == 0):
             return False
@@ -210,10 +212,10 @@ def _without_exponents(values: list[Any]) -> bool:
 
 
 def _held(column: list[Any], kinds: set[type]) -> list[list[Any]]:
-    """What the containers among these hold; of keys orjson takes no other than text.
+    """The values inside the containers among these; not the keys, since orjson refuses keys that are not text.
 
-    Where they are of one length it is a list for each place, so that in a list of records floats are looked for where
-    floats are, and not among the texts.
+    If all containers have the same length, there is one list for each position, so that in a list of records only
+    the columns with floats are searched for floats, and not the texts.
     """
     containers = column if kinds <= _CONTAINERS else [item for item in column if type(item) in _CONTAINERS]
     held: list[Any] = []

@@ -1,4 +1,4 @@
-"""A handler written in the handler string itself, called as a standard one."""
+"""The `expression` convention: a handler written in the handler string itself, called as in `standard`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def expression(function: UserFunction) -> Handler:
-    """A value that can be called, or source that uses `event` and `headers`; called as in `standard`."""
+    """A callable value, or source that uses `event` and `headers`; called as in `standard`."""
     return standard(function)
 
 
@@ -25,5 +25,5 @@ expression.locate = _as_source  # type: ignore[attr-defined]
 
 
 def dispatch_conventions() -> Conventions:
-    """The convention of a handler that is written in the handler string itself."""
+    """The convention for a handler that is written in the handler string itself."""
     return {"expression": expression}

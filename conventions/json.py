@@ -1,4 +1,4 @@
-"""``func(event, headers)`` with the event parsed as JSON and the answer sent as JSON."""
+"""The `json` convention: `func(event, headers)` with the event parsed as JSON and the answer sent as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UTF_8 = "utf-8"
 
 
 def json(function: UserFunction) -> Handler:
-    """func(event: Any, headers: Mapping[str, str]) -> any value JSON can express, and a few more; see plainer()."""
+    """func(event: Any, headers: Mapping[str, str]) -> any value that JSON can express, or that plainer() converts."""
     call = taking_event(function)
 
     def handle(invocation: Invocation) -> Response:
@@ -40,7 +40,7 @@ def parsed(invocation: Invocation) -> Any:
     try:
         return codec.loads(invocation.body if invocation.encoding == UTF_8 else invocation.text)
     except UnicodeDecodeError:
-        return codec.loads(invocation.text)  # whose error says how another encoding is set
+        return codec.loads(invocation.text)  # its error names HANDLER_ENCODING
     except (ValueError, RecursionError) as error:
         raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
 
@@ -63,7 +63,7 @@ def _text(value: Any) -> str:
 
 
 def plainer(value: Any) -> Any:
-    """What stands in JSON for a value that it does not know."""
+    """Replace a value of a type that JSON lacks: a date, UUID, Enum, set or dataclass. Raises TypeError for others."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, UUID):
@@ -73,14 +73,14 @@ def plainer(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return _in_order(value)
     if hasattr(type(value), "__dataclass_fields__"):
-        from dataclasses import fields  # whoever made the value has imported it
+        from dataclasses import fields  # imported already, by the code that created the value
 
         return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 
 def _in_order(items: Any) -> list[Any]:
-    """A set's items sorted where they can be, so that the same set is the same answer."""
+    """A set's items, sorted if possible, so that equal sets give equal answers."""
     try:
         return sorted(items)
     except TypeError:
@@ -91,5 +91,5 @@ _dumps = codec.encoder(plainer, blanks=False, encoding=None, allow_nan=False)
 
 
 def dispatch_conventions() -> Conventions:
-    """The convention of a function that deals in JSON."""
+    """The convention for a function that works with JSON."""
     return {"json": json}

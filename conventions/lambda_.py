@@ -1,7 +1,7 @@
-"""``func(event, context)`` as AWS's managed Python runtime calls it, with its context object and its JSON.
+"""The `lambda` convention: `func(event, context)` as in AWS's managed Python runtime, with its context and its JSON.
 
-What is accepted and how it is written follows awslambdaric 4.2.2, which tests compare this with; the differences made
-on purpose stand in docs/differences.md.
+Accepted values and their encoding follow awslambdaric 4.2.2, and tests compare the two; docs/differences.md lists the
+intended differences.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from dispatch.response import Response
     from dispatch.types import Conventions, Handler, UserFunction
 
-#: As `Headers.lowered` has them.
+#: Header names in lower case, as in `Headers.lowered`.
 _CLIENT_CONTEXT, _COGNITO_IDENTITY, _TENANT_ID = CLIENT_CONTEXT.lower(), COGNITO_IDENTITY.lower(), TENANT_ID.lower()
 
-#: What ``context.w3c()`` may have.
+#: The keys that `context.w3c()` may have.
 _W3C = ("traceparent", "tracestate", "baggage")
 
-#: The attributes that every context of an execution environment has alike, and their variables.
+#: Attributes that are the same in every context of an execution environment, and their variables.
 _ENVIRONMENT = {
     "log_group_name": "AWS_LAMBDA_LOG_GROUP_NAME",
     "log_stream_name": "AWS_LAMBDA_LOG_STREAM_NAME",
@@ -45,7 +45,7 @@ _ENVIRONMENT = {
 
 
 def lambda_(function: UserFunction) -> Handler:
-    """func(event: Any, context: LambdaContext) -> any value JSON can express, Decimal, or bytes sent as they are."""
+    """func(event: Any, context: LambdaContext) -> a value that JSON can express, Decimal, or bytes."""
     call = taking_event(function)
     shared = {attribute: os.environ.get(variable) for attribute, variable in _ENVIRONMENT.items()}
 
@@ -60,18 +60,18 @@ def lambda_(function: UserFunction) -> Handler:
     return handle
 
 
-#: Reports what fails while the handler is loaded.
+#: Words the report of an error that is raised while the handler is loaded.
 lambda_.report = report  # type: ignore[attr-defined]
 
 
 def _event(invocation: Invocation) -> Any:
-    """The event as JSON, or as it came where its content type, whatever its case and parameters, is another."""
+    """The event as JSON, or its bytes if its content type (in any case, without parameters) is not JSON."""
     content_type = invocation.headers.lowered.get("content-type") or JSON
     if content_type != JSON and content_type.partition(";")[0].strip().lower() != JSON:
         return invocation.body
     try:
         return codec.loads(invocation.body)
-    except Exception as error:  # noqa: BLE001 - a RecursionError of an event nested too deeply is one as well
+    except Exception as error:  # noqa: BLE001 - includes a RecursionError for an event that is nested too deeply
         raise UnmarshalError(f"Unable to unmarshal input: {error}") from None
 
 
@@ -87,7 +87,7 @@ def _encoded(answer: Any) -> bytes:
 
 
 def _number(value: Any) -> Any:
-    """A Decimal as the number it is, with all its digits."""
+    """A Decimal as a JSON number with all its digits."""
     if isinstance(value, Decimal):
         return float("nan") if value.is_nan() else simplejson.RawJSON(str(value))
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -97,7 +97,7 @@ _dumps = codec.encoder(_number, blanks=True, use_decimal=False, allow_nan=True)
 
 
 class LambdaContext:
-    """The second argument of a handler, with the attributes and methods of the managed runtime's."""
+    """The second argument of a handler, with the attributes and methods of the managed runtime's context."""
 
     def __init__(self, invocation: Invocation, shared: dict[str, str | None]) -> None:
         value = invocation.headers.lowered.get
@@ -114,7 +114,7 @@ class LambdaContext:
         self._invocation = invocation
 
     def get_remaining_time_in_millis(self) -> int:
-        """The milliseconds until the invocation is ended, never less than 0."""
+        """The milliseconds until the deadline, never less than 0."""
         deadline = self._invocation.deadline
         if deadline == INFINITY:
             return 0
@@ -125,7 +125,7 @@ class LambdaContext:
         return dict(self._w3c_fields)
 
     def log(self, message: Any) -> None:
-        """Write to the log as it is, without a line end."""
+        """Write a message to the log as it is, without a line end."""
         sinks = (getattr(handler, "log_sink", None) for handler in _handlers())
         next(filter(None, sinks), sys.stdout).write(str(message))
 
@@ -138,7 +138,7 @@ class LambdaContext:
 
 
 class CognitoIdentity:
-    """Who called, where the caller signed in with Amazon Cognito."""
+    """The caller's identity, if the caller has signed in with Amazon Cognito."""
 
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
@@ -151,7 +151,7 @@ class CognitoIdentity:
 
 
 class Client:
-    """The mobile application that called."""
+    """The mobile application that made the call."""
 
     __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
 
@@ -165,7 +165,7 @@ class Client:
 
 
 class ClientContext:
-    """What the caller sent along as client context."""
+    """The client context that the caller has sent."""
 
     __slots__ = ("client", "custom", "env")
 
@@ -180,16 +180,16 @@ class ClientContext:
 
 
 def _handlers() -> list[Any]:
-    """The root logger's handlers, the runtime's among them: it is there as soon as logging is imported."""
+    """The root logger's handlers; they include the runtime's, which is added when logging is imported."""
     try:
         from logging import getLogger
-    except (ImportError, AttributeError):  # a module of the user's own has its name, or that of one that it needs
+    except (ImportError, AttributeError):  # the user's own module shadows logging, or a module that it needs
         return []
     return getLogger().handlers
 
 
 def _parsed(header: str, name: str) -> Any:
-    import json  # as AWS's client; most invocations have no such header
+    import json  # as in AWS's client; imported here because most invocations have no such header
 
     try:
         return json.loads(header)
@@ -198,7 +198,7 @@ def _parsed(header: str, name: str) -> Any:
 
 
 def _taken_w3c(client: Any) -> dict[str, str]:
-    """The trace context, which is taken out of the client context that the handler sees."""
+    """Remove the trace context from the client context, so that the handler does not see it there, and return it."""
     fields = client.pop("w3c", None) if isinstance(client, dict) else None
     if not isinstance(fields, dict):
         return {}
@@ -211,5 +211,5 @@ def _shown(value: object, names: tuple[str, ...]) -> str:
 
 
 def dispatch_conventions() -> Conventions:
-    """The convention of AWS's managed runtime."""
+    """The convention for a function that was written for AWS's managed runtime."""
     return {"lambda": lambda_}

@@ -1,6 +1,6 @@
-"""How AWS's managed Python runtime words its error reports; the `lambda` convention reports so.
+"""Error reports in the words of AWS's managed Python runtime, for the `lambda` convention.
 
-The sentences are those of awslambdaric 4.2.2, which tests compare them with.
+The sentences are those of awslambdaric 4.2.2, and tests compare the two.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _VALIDATION_ERROR = "LambdaValidationError"
 
 
 def report(error: BaseException, request_id: str) -> ErrorReport:
-    """The report as AWS's runtime makes it: without causes, and with its type in the body alone."""
+    """The report as AWS's runtime builds it: without causes, and with its type only in the body."""
     message, kind, frames = error_reports.message(error), error_reports.error_type(error), []
     if isinstance(error, DispatchError):
         message, trace = _sentence(error), _syntax_error(error.__cause__)
         cause = error_reports.xray_cause(message, _VALIDATION_ERROR, [])
     else:
         frames = error_reports.user_frames(error, (error_reports.EVENT_LOOP,))
-        # Without the columns, which would have the failing part of each line underlined.
+        # Without the columns; with them, traceback would underline the failing part of each line.
         trace = error_reports.formatted(
             [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames]
         )
@@ -51,11 +51,11 @@ def report(error: BaseException, request_id: str) -> ErrorReport:
 
 
 def _sentence(error: DispatchError) -> str:
-    """AWS's words for one of our errors; ours where AWS has no such case."""
+    """AWS's words for one of our errors; our own if AWS has no such case."""
     sentence = _SENTENCES.get(type(error))
     try:
         return sentence.format(**error.facts) if sentence else error_reports.text(error)
-    except KeyError:  # the error is about something else than a module
+    except KeyError:  # the error is not about a module
         return error_reports.text(error)
 
 

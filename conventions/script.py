@@ -1,6 +1,6 @@
-"""A script as a function: the event on standard input, the answer on standard output.
+"""The `script` convention: the event on standard input, the answer on standard output.
 
-What is printed by something that an earlier event left behind goes to the log.
+Output of threads and tasks that an earlier event has left behind goes to the log.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from dispatch.invocation import Invocation
     from dispatch.types import Conventions, Handler
 
-#: The functions in which a pool's worker waits for jobs and does them.
+#: The functions in which a pool's worker waits for jobs and runs them.
 _WORKERS = {("concurrent.futures.thread", "_worker"), ("multiprocessing.pool", "worker")}
 
 
 def script(user_object: Any) -> Handler:
-    """main() -> None, which reads sys.stdin and writes sys.stdout; a generator's items are sent as they come."""
+    """main() -> None, which reads sys.stdin and writes sys.stdout; if it is a generator, each item is sent at once."""
     run = user_object.run if isinstance(user_object, Script) else user_object
     if not callable(run):
-        raise HandlerNotFound(f"the handler is {described(run)}, which cannot be called")
+        raise HandlerNotFound(f"the handler is not callable: {described(run)}")
     loaded = _under_way()
     os.register_at_fork(after_in_child=_Answer.give_up)
 
@@ -66,7 +66,7 @@ def script(user_object: Any) -> Handler:
             return Response(_streamed(answer, streams.over(result)))
         return Response(answer.finish())
 
-    #: The standard streams are the process's.
+    #: All invocations would share the process's standard streams.
     handle.one_at_a_time = True  # type: ignore[attr-defined]
     return handle
 
@@ -81,7 +81,7 @@ def _text(stream: Any, mode: str, encoding: str, **options: Any) -> Any:
 
 
 def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
-    """What is printed and what is yielded, item by item."""
+    """The printed and the yielded output, item by item."""
     parts = chunks(items, sendable)
     try:
         for part in parts:
@@ -93,7 +93,7 @@ def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
 
 
 class _Event(io.RawIOBase):
-    """Standard input of one event. What kept it from an earlier event reads the bytes of the one under way."""
+    """Standard input of one event. Code that keeps it from an earlier event reads the bytes of the current one."""
 
     name = "<stdin>"
     mode = "rb"
@@ -127,9 +127,9 @@ class _Event(io.RawIOBase):
 
 
 class _Answer(Buffer):
-    """The bytes of standard output; what is written when the event is over, or by a stranger, goes to the log.
+    """The bytes of standard output; output after the end of the event, or from a stranger, goes to the log.
 
-    Who keeps it and works for a later event, as a log handler does, writes to the answer of that one.
+    Code that keeps it and works for a later event, such as a log handler, writes to the answer of that event.
     """
 
     name = "<stdout>"
@@ -139,7 +139,7 @@ class _Answer(Buffer):
 
     @classmethod
     def give_up(cls) -> None:
-        """This is a child process of the script's own, whose parent sends the answer."""
+        """Write no more answers: this is a child process of the script, and its parent sends the answer."""
         cls._out_of_reach = True
 
     def __init__(self, invocation: Invocation, strangers: frozenset[FrameType]) -> None:
@@ -162,33 +162,34 @@ class _Answer(Buffer):
     def _is_strange(self) -> bool:
         """Whether the writer was left behind by an earlier event.
 
-        Where it has a context, that tells. Without one it was if its thread, or its job in a pool, was already running
-        when this event began. Anything else counts as this event's: whose order it works by cannot be told.
+        If the writer has a context, the context decides. Otherwise it was left behind if its thread, or its job in a
+        pool, was already running when this event began. Any other writer counts as this event's, because there is no
+        way to find out who started it.
         """
         if handled.get() is not None:
             return True
         return bool(self._strangers) and _activity(sys._getframe()) in self._strangers  # noqa: SLF001 - see inspect
 
     def finish(self) -> bytes:
-        """What was written since it was last taken; whatever comes later is no answer."""
+        """Take the bytes that were written since the last call; later output is not part of the answer."""
         self._over = True
         if self._live is self:
             _Answer._live = None
-        self._strangers = frozenset()  # frames keep alive what is in them
+        self._strangers = frozenset()  # frames keep their variables alive
         return self.take()
 
 
 def _under_way() -> frozenset[FrameType]:
-    """What other threads are doing now, each thing by its outermost frame."""
+    """The current activities of the other threads, each as its outermost frame."""
     if not count_threads():
         return frozenset()
-    tops = sys._current_frames()  # noqa: SLF001 - threads that were started by _thread are in no other list
+    tops = sys._current_frames()  # noqa: SLF001 - no other list has the threads that _thread started
     del tops[get_ident()]
     return frozenset(frame for frame in map(_activity, tops.values()) if frame)
 
 
 def _activity(frame: FrameType) -> FrameType | None:
-    """The outermost frame of what a thread does; in a pool's worker that of its job, None while it has none."""
+    """The outermost frame of a thread's activity; for a pool's worker that of its job, or None while it waits."""
     inner: FrameType | None = None
     outer: FrameType | None = frame
     while outer is not None:
@@ -199,5 +200,5 @@ def _activity(frame: FrameType) -> FrameType | None:
 
 
 def dispatch_conventions() -> Conventions:
-    """The convention of a script."""
+    """The convention for a script."""
     return {"script": script}

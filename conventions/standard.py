@@ -1,4 +1,4 @@
-"""``func(event, headers)``: text in, text or bytes out."""
+"""The `standard` convention: `func(event, headers)`, text in, text or bytes out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def standard(function: UserFunction) -> Handler:
 
 
 def sendable(answer: Any) -> bytes | str:
-    """The answer as it is sent. Raises MarshalError for what is neither text nor bytes."""
+    """The answer as it is sent; None is empty. Raises MarshalError if it is neither text nor bytes."""
     if answer is None:
         return b""
     if isinstance(answer, str):
@@ -39,11 +39,11 @@ def sendable(answer: Any) -> bytes | str:
     if isinstance(answer, bytes | bytearray | memoryview):
         return bytes(answer)
     raise MarshalError(
-        f"the handler returned {type(answer).__name__}, and this convention sends str or bytes as they are; "
+        f"the handler returned {type(answer).__name__}, but this convention sends only str or bytes; "
         "the json convention sends other values as JSON"
     )
 
 
 def dispatch_conventions() -> Conventions:
-    """The convention of a plain function."""
+    """The convention for a plain function."""
     return {"standard": standard}

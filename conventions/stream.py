@@ -1,7 +1,7 @@
-"""``func(input, output, headers)``: binary file objects to read the event from and write the answer to.
+"""The `stream` convention: `func(input, output, headers)` with binary files for the event and the answer.
 
-The function runs in a thread of its own, so that what it writes can be sent while it is still writing. Up to the first
-flush everything is kept back; a function that never flushes gives an ordinary answer.
+The function runs in its own thread, so that its output can be sent while it is still writing. Nothing is sent before
+the first flush; the answer of a function that never flushes is not streamed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dispatch.invocation import Invocation
     from dispatch.types import Conventions, Handler, UserFunction
 
-#: How many flushed chunks may wait for the caller before the function has to.
+#: How many flushed chunks may wait to be sent before the function itself has to wait.
 _WAITING = 4
 
 
@@ -54,8 +54,10 @@ def _run(function: UserFunction, invocation: Invocation, output: _Output) -> Non
                 output.write(chunk)
                 output.flush()
         elif isinstance(items, HTTPResponse):
-            output.error = MarshalError("the function returned an HTTPResponse; this convention sends what is written")
-    except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is read
+            output.error = MarshalError(
+                "the function returned an HTTPResponse, but this convention sends only what it writes to output"
+            )
+    except BaseException as error:  # noqa: BLE001 - raised again where the answer is read
         output.error = error
     finally:
         output.sent.put(_DONE)
@@ -75,7 +77,7 @@ _DONE = object()
 
 
 class _Output(Buffer):
-    """What the function writes to; a flush hands over what was written."""
+    """The file that the function writes to; a flush sends what has been written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,9 +86,9 @@ class _Output(Buffer):
         self._abandoned = False
 
     def flush(self) -> None:
-        """Send what was written so far."""
+        """Send what has been written so far."""
         if self._abandoned:
-            raise BrokenPipeError("the caller of this invocation is gone")
+            raise BrokenPipeError("the caller of this invocation has gone away")
         data = self.take()
         if data:
             self.sent.put(data)
@@ -100,18 +102,18 @@ class _Output(Buffer):
                 continue
 
     def finish(self) -> bytes:
-        """What was written since the last flush. Raises what the function raised."""
+        """Take what was written since the last flush. Raises the function's exception if there was one."""
         if self.error is not None:
             raise self.error
         return self.take()
 
     def abandon(self) -> None:
-        """Nobody reads any more: a flush that waits goes on, and the next one fails."""
+        """Stop sending, because no one reads any more: a waiting flush returns, and the next one fails."""
         self._abandoned = True
         while not self.sent.empty():
             self.sent.get_nowait()
 
 
 def dispatch_conventions() -> Conventions:
-    """The convention of a function that reads and writes byte streams."""
+    """The convention for a function that reads and writes byte streams."""
     return {"stream": stream}

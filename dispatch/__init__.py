@@ -1,4 +1,4 @@
-"""What the authors of handlers and plugins import."""
+"""The names that authors of handlers and plugins import."""
 
 from dispatch.asynchrony import settle
 from dispatch.errors import DispatchError, MarshalError, UnmarshalError
@@ -31,7 +31,7 @@ __all__ = [
     "settle",
 ]
 
-#: What only some plugins need is imported when it is asked for: hookimpl brings pluggy.
+#: Names that only some plugins need, and their modules; imported on first use, because `hookimpl` brings pluggy.
 _LAZY = {"Target": "dispatch.locate", "hookimpl": "dispatch.hookspecs", "http": "dispatch.http"}
 
 

@@ -1,7 +1,7 @@
-"""Settles what is async before any convention sees it: awaitables become values, async iterables iterators.
+"""Settles async values before any convention sees them: awaitables become values, async iterables become iterators.
 
-One event loop lives as long as the process, so that what a handler keeps between events (a client session, a background
-task) stays usable. asyncio is imported when the first awaitable is met.
+One event loop lives as long as the process, so that a handler can keep a client session or a background task between
+events. asyncio is imported when the first awaitable appears.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-#: Seconds for which the main thread waits at most without a look for signals. One that comes in the moment between
-#: Python's last look and a system call does not interrupt the call, so it is only noticed after it.
+#: How long the main thread waits at most before it looks for signals, in seconds. A signal that arrives between
+#: Python's last look and a system call does not interrupt the call and is noticed only after it.
 LONGEST_WAIT = 0.25
 
-#: Seconds that tasks have to end when the process does.
+#: How long tasks may take to end when the process ends, in seconds.
 _LEAVE = 0.1
 
-#: The types that need no settling, which is nearly every answer.
+#: Types that need no settling; nearly every answer has one of them.
 _SETTLED = frozenset({bytes, str, dict, list, tuple, int, float, bool, type(None)})
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, as one that may be called as if nothing were async.
+    """Wrap a function so that calling it never returns anything async.
 
-    In all else it looks like the user's: `inspect.signature`, `typing.get_type_hints`, its names, its docstring and the
-    attributes that decorators left on it are the same.
+    Otherwise the wrapper looks like the user's function: `inspect.signature`, `typing.get_type_hints`, its names, its
+    docstring and the attributes that decorators have set are the same.
     """
 
     def call(*arguments: Any, **options: Any) -> Any:
@@ -43,16 +43,16 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return looking_like(function, call)
 
 
-#: What can be seen of a function besides its signature; Python 3.14 computes annotations when they are asked for.
+#: Attributes of a function that the wrapper copies; Python 3.14 computes annotations on demand.
 _NAMES = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
-#: Marks by which inspect and asyncio take a function for one made with `async def`.
+#: Marks that make inspect and asyncio treat a function as an `async def`.
 _ASYNC_MARKS = ("_is_coroutine_marker", "_is_coroutine")
 
 
 def looking_like(original: Any, call: Any) -> Callable[..., Any]:
-    """The call, with all that can be seen of the original: functools.wraps without its import, for objects as well."""
+    """Make `call` look like the original: functools.wraps without importing it, and also for callable objects."""
     call.__name__, call.__annotations__ = type(original).__name__, {}
     seen = original
     if not isinstance(original, type):
@@ -72,14 +72,14 @@ def looking_like(original: Any, call: Any) -> Callable[..., Any]:
 def _copy(original: Any, call: Any, name: str) -> None:
     try:
         setattr(call, name, getattr(original, name))
-    except (AttributeError, TypeError):  # an object need not have it, or may have something else of that name
+    except (AttributeError, TypeError):  # an object may lack the attribute, or use its name for something else
         return
 
 
 def settle(value: Any) -> Any:
-    """The value that a call comes to: an awaitable is awaited, an async iterable becomes an iterator.
+    """Await an awaitable, turn an async iterable into an iterator, and return anything else as it is.
 
-    Anything else is returned as it is; of an `HTTPResponse` the body is settled.
+    An `HTTPResponse` is returned with its body settled.
     """
     if type(value) in _SETTLED:
         return value
@@ -93,12 +93,12 @@ def settle(value: Any) -> Any:
 
 
 def share() -> None:
-    """Run the event loop in a thread of its own, for several threads to await on."""
+    """Run the event loop in its own thread, so that several threads can await on it."""
     _loop.share()
 
 
 def close() -> None:
-    """End the event loop, and with it the tasks that are still on it, as far as they let go soon."""
+    """End the event loop and cancel the tasks that are still on it, waiting only briefly for them."""
     _loop.close()
 
 
@@ -107,7 +107,7 @@ async def _await(value: Awaitable[Any]) -> Any:
 
 
 class _Loop:
-    """The process's one event loop, made when it is first needed."""
+    """The process's only event loop, created when it is first needed."""
 
     _runner: asyncio.Runner | None = None
     _shared: asyncio.AbstractEventLoop | None = None
@@ -122,14 +122,14 @@ class _Loop:
 
             self._runner = asyncio.Runner()
             _wake_up(self._runner.get_loop())
-        # Without context= a Runner sees the context variables of its first call for ever.
+        # Without context= a Runner keeps the context variables of its first call.
         return self._runner.run(coroutine, context=copy_context())
 
     def iterate(self, source: AsyncIterable[Any]) -> Iterator[Any]:
-        """The items of an async iterable; it goes on only when the next one is asked for.
+        """The items of an async iterable, which runs only while the next item is awaited.
 
-        One task drives it from first to last: driven by a task per item, asyncio.timeout and context variables inside
-        it would not live from one item to the next.
+        One task drives it from start to end: with one task per item, asyncio.timeout and context variables inside it
+        would not survive from one item to the next.
         """
         pump: _Pump = self.run(_started(source))
         return pump.items(self)
@@ -145,7 +145,7 @@ class _Loop:
         if self._shared is not None:
             self.run(_cancel_all())
         if self._runner is not None:
-            # Not the runner's own close(), which waits for tasks that do not want to end and for the threads of a pool.
+            # Not the runner's own close(), which waits for tasks that refuse to end and for the threads of a pool.
             runner, self._runner = self._runner, None
             runner.run(_cancel_all())
             runner.get_loop().close()
@@ -159,7 +159,7 @@ def _wake_up(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop for good: a task of the user's own that raises SystemExit ends a run, and must not end the others."""
+    """Keep a loop running: a user's task that raises SystemExit ends one run, but must not end the other tasks."""
     while True:
         try:
             loop.run_forever()
@@ -168,7 +168,7 @@ def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _cancel_all() -> None:
-    """Let every task and generator on this loop end, so that what stands in its ``finally`` runs."""
+    """End every task and generator on this loop, so that their `finally` blocks run."""
     import asyncio
 
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -188,7 +188,7 @@ def _awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
     async def finish() -> None:
         try:
             done.set_result(await coroutine)
-        except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits; here it would end the loop
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting thread; here it would end the loop
             done.set_exception(error)
 
     def start() -> None:
@@ -196,7 +196,7 @@ def _awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
-    # A task takes the context of whoever makes it.
+    # A task gets the context in which it is created.
     loop.call_soon_threadsafe(start, context=copy_context())
     error = done.exception()
     if error is not None:
@@ -213,7 +213,7 @@ async def _started(source: AsyncIterable[Any]) -> _Pump:
 
 
 class _Pump:
-    """Hands over the items of an async iterable, one each time it is asked."""
+    """Hands over the items of an async iterable one by one, on demand."""
 
     def __init__(self, source: AsyncIterable[Any]) -> None:
         import asyncio
@@ -227,7 +227,7 @@ class _Pump:
     async def _drive(self) -> None:
         try:
             await self._hand_over()
-        except BaseException as error:  # noqa: BLE001 - raised by a task, SystemExit would end the loop
+        except BaseException as error:  # noqa: BLE001 - SystemExit from a task would end the loop
             self._failure = error
         self._ready.put_nowait(None)
 

@@ -1,7 +1,7 @@
-"""Knows the built-in conventions, finds out which plugins there are and what is asked of them; loads none.
+"""Lists the built-in conventions and the installed plugins, and parses `HANDLER_PLUGINS`; loads no plugin.
 
-``importlib.metadata`` costs tens of milliseconds of a cold start, so distributions are found by reading their
-``entry_points.txt``.
+`importlib.metadata` costs tens of milliseconds of a cold start, so this reads each distribution's `entry_points.txt`
+itself.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from dispatch.types import Convention
 
-#: The group of the entry points.
+#: The entry-point group.
 GROUP = "dispatch"
 
-#: The name by which this project is installed.
+#: The name of this project's distribution.
 DISTRIBUTION = "handler-dispatch"
 
-#: The conventions of this project, and the plugin module of each.
+#: The built-in conventions, and the plugin module of each.
 BUILT_IN = {
     "standard": "conventions.standard",
     "script": "conventions.script",
@@ -31,7 +31,7 @@ BUILT_IN = {
     "stream": "conventions.stream",
 }
 
-#: Leaves the choice of the convention to what the handler string names, and what it then is.
+#: Lets the handler string decide, and the convention for each kind of thing that it may name.
 AUTO = "auto"
 OF_A_FUNCTION = "standard"
 OF_A_SCRIPT = "script"
@@ -43,20 +43,20 @@ AS_ON_LAMBDA = "lambda"
 
 
 def built_in(name: str) -> Convention:
-    """A convention that comes with us."""
+    """The built-in convention of that name."""
     convention: Convention = import_module(BUILT_IN[name]).dispatch_conventions()[name]
     return convention
 
 
 class Source:
-    """Where a plugin comes from, and what became of it.
+    """Where a plugin comes from, and whether it could be loaded.
 
     Attributes:
         name: the entry point's name, or the module's.
-        reference: ``module`` or ``module:attribute``.
-        distribution, version: what installed it; empty for a module that ``HANDLER_PLUGINS`` names.
-        state: ``ok``, ``blocked``, or ``broken: `` and the reason.
-        hooks, conventions: the names of what it implements and offers, once it is loaded.
+        reference: `module` or `module:attribute`.
+        distribution, version: what installed it; empty for a module that `HANDLER_PLUGINS` names.
+        state: `ok`, `blocked`, or `broken: ` and the reason.
+        hooks, conventions: the names of the hooks and conventions that it has, once it is loaded.
     """
 
     __slots__ = ("conventions", "distribution", "hooks", "name", "reference", "state", "version")
@@ -71,7 +71,7 @@ class Source:
         self.conventions: list[str] = []
 
     def answers_to(self, name: str) -> bool:
-        """Whether ``-name`` means this plugin."""
+        """Whether `-name` means this plugin."""
         names = {self.name, self.reference, self.reference.partition(":")[0]}
         return name in names or (bool(self.distribution) and _plain(name) == _plain(self.distribution))
 
@@ -81,7 +81,7 @@ class Source:
 
 
 def installed(paths: Iterable[str]) -> list[Source]:
-    """The plugins that distributions in these folders declare; of two distributions of one name the first counts."""
+    """The plugins that the distributions in these folders declare; the first of several with the same name counts."""
     found: dict[str, list[Source]] = {}
     for path in paths:
         try:
@@ -99,7 +99,7 @@ def installed(paths: Iterable[str]) -> list[Source]:
 
 
 def _declared(folder: str) -> Iterator[tuple[str, str]]:
-    """The entry points of our group that a distribution declares, as name and reference."""
+    """The entry points that a distribution declares in our group, as pairs of name and reference."""
     try:
         with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8", errors="replace") as file:
             text = file.read()
@@ -115,11 +115,11 @@ def _declared(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def requested(setting: str) -> tuple[list[str], list[str]]:
-    """The modules that ``HANDLER_PLUGINS`` asks for, and the names that it blocks."""
+    """The modules that `HANDLER_PLUGINS` requests, and the names that it blocks."""
     names = setting.replace(",", " ").split()
     return [name for name in names if not name.startswith("-")], [name[1:] for name in names if name.startswith("-")]
 
 
 def _plain(distribution: str) -> str:
-    """A distribution's name as names are compared (packaging.python.org, name normalization)."""
+    """A distribution's name in the form for comparison (packaging.python.org, "Names and normalization")."""
     return "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))

@@ -1,15 +1,14 @@
-"""Turns an exception into the report that the Runtime API is sent.
+"""Turns an exception into the error report that goes to the Runtime API.
 
-Whatever the exception does (its `str()` fails, its text has lone surrogates), there is a report. A convention whose
-handlers carry a `report` of their own builds it from the parts below.
+Every exception gets a report, even if its `str()` fails or its text has lone surrogates. A convention whose handlers
+have their own `report` builds it from the functions below.
 """
 
 from __future__ import annotations
 
 import os
 
-# Not json: a task root may have a json.py of its own. And not when it is needed: a failure may be of the kind that lets
-# no file be opened any more.
+# Not json: a task root may have its own json.py. Imported early: the failure may be that no more files can be opened.
 from _json import encode_basestring, encode_basestring_ascii
 
 from dispatch.errors import DispatchError, ExitError
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(_HERE, package, "") for package in OUR_PACKAGES)
 
-#: Where the frames of an event loop that runs a coroutine are.
+#: The folder of asyncio, whose frames appear when an event loop runs a coroutine.
 EVENT_LOOP = os.path.join(LIBRARY, "asyncio", "")
 
-#: Frames between ours and the user's: of the event loop, and of the import system.
+#: Files of frames between ours and the user's: those of the event loop and of the import system.
 _MACHINERY = (EVENT_LOOP, os.path.join(LIBRARY, "importlib", "__init__.py"), "<frozen ")
 
-#: An X-Ray cause of this size or more is left out, as AWS's client does (awslambdaric 4.2.2).
+#: An X-Ray cause of this size or more is left out, as in AWS's client (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024
 
 #: The keys of a report, in order.
@@ -42,8 +41,8 @@ class ErrorReport(dict[str, "Any"]):
     """An error as it is reported: a dictionary with `errorMessage`, `errorType`, `requestId` and `stackTrace`.
 
     Attributes:
-        headers: those that go with it to `/error`, besides the content type.
-        always_headed: whether the log has the line above the stack trace even where there is no frame.
+        headers: the headers that go with it to `/error`, besides the content type.
+        always_headed: whether the log has the line above the stack trace even if there are no frames.
     """
 
     __slots__ = ("always_headed", "headers")
@@ -51,19 +50,19 @@ class ErrorReport(dict[str, "Any"]):
     def __init__(
         self, fields: Mapping[str, Any], headers: Mapping[str, str | None], always_headed: bool = False
     ) -> None:
-        """Make the report; a header whose value is None is left out."""
+        """Create the report; a header whose value is None is left out."""
         super().__init__(fields)
         self.headers = {name: value for name, value in headers.items() if value is not None}
         self.always_headed = always_headed
 
 
 def report(error: BaseException, request_id: str = "") -> ErrorReport:
-    """The report of an exception: its message, its type, the user's own stack frames, the causes that led to it."""
+    """The report of an exception: its message, its type, the user's own stack frames, and its causes."""
     return completed({}, error, request_id)
 
 
 def completed(fields: Mapping[str, Any], error: BaseException, request_id: str) -> ErrorReport:
-    """The report that has these fields and, for those that are missing, the usual ones."""
+    """The report with these fields, and the usual values for those that are missing."""
     kind = fields.get("errorType") or error_type(error)
     fields = {
         "errorMessage": message(error) if "errorMessage" not in fields else fields["errorMessage"],
@@ -77,33 +76,33 @@ def completed(fields: Mapping[str, Any], error: BaseException, request_id: str) 
 
 
 def worded(report_of: Any, error: BaseException, request_id: str = "") -> ErrorReport:
-    """The report that a handler's own `report` makes of an error; the usual one where that fails or makes none.
+    """The report that a handler's own `report` returns for an error; the usual report if that fails.
 
     Args:
         report_of: takes the error and the request id; returns an ErrorReport, or a dictionary with any of its keys.
-        error: what failed.
-        request_id: of the invocation, or an empty string.
+        error: the exception.
+        request_id: the invocation's, or an empty string.
     """
     try:
         made = report_of(error, request_id)
         return made if isinstance(made, ErrorReport) else completed(dict(made), error, request_id)
-    except Exception:  # noqa: BLE001 - the error that is to be reported counts, not one of the report's
+    except Exception:  # noqa: BLE001 - the original error matters, not one in reporting it
         return report(error, request_id)
 
 
 def error_type(error: BaseException) -> str:
-    """The type that an exception is reported by: one of ours, or the class's name for what user code raises."""
+    """The type under which an exception is reported: one of ours, or the name of the user's exception class."""
     if isinstance(error, SystemExit):
         return ExitError.error_type
     return error.error_type if isinstance(error, DispatchError) else type(error).__name__
 
 
 def to_json(report: Mapping[str, Any], limit: int | None = None) -> bytes:
-    """A report as JSON. With a limit in bytes it is ASCII; outer frames, then the message, are cut until it fits."""
+    """A report as JSON. With a limit in bytes it is ASCII, and outer frames, then the message, are cut to fit."""
     if limit is None:
         try:
             return _joined(report, encode_basestring).encode()
-        except UnicodeEncodeError:  # a lone surrogate, which JSON can express and UTF-8 cannot
+        except UnicodeEncodeError:  # a lone surrogate: JSON can express it, UTF-8 cannot
             pass
     return _joined(report, encode_basestring_ascii, limit).encode()
 
@@ -125,17 +124,17 @@ def _joined(report: Mapping[str, Any], quoted: Callable[[str], str], limit: int 
 
 
 def _value(value: Any, quoted: Callable[[str], str]) -> str:
-    """A field that a convention added, as JSON."""
+    """An additional field of a convention, as JSON."""
     try:
         from json import dumps
 
         return dumps(value, default=text)
-    except Exception:  # noqa: BLE001 - a value that JSON cannot express; or the json of the task root
+    except Exception:  # noqa: BLE001 - JSON cannot express the value, or the task root has its own json.py
         return quoted(text(value))
 
 
 def xray_cause(message: str, kind: str, frames: list[Any]) -> str | None:
-    """What X-Ray shows of an exception, as one line of JSON; None where it would be too large to send."""
+    """The data that X-Ray shows about an exception, as one line of JSON; None if it is too large to send."""
     quoted = encode_basestring_ascii
     stack = ", ".join(
         f'{{"label": {quoted(frame.name)}, "path": {quoted(frame.filename)}, "line": {frame.lineno or 0}}}'
@@ -155,12 +154,12 @@ def in_header(text: str) -> str:
 def _folder() -> str:
     try:
         return os.getcwd()
-    except OSError:  # the handler has removed the folder that it changed into
+    except OSError:  # the handler has removed its current folder
         return ""
 
 
 def message(error: BaseException) -> str:
-    """What an exception says; of `sys.exit()`, that it was called."""
+    """An exception's text; for `sys.exit()`, a sentence that it was called."""
     if type(error) is SystemExit:
         code = "" if error.code is None else text(error.code)
         return code if isinstance(error.code, str) else f"the handler called sys.exit({code})"
@@ -168,15 +167,15 @@ def message(error: BaseException) -> str:
 
 
 def text(value: object) -> str:
-    """A value's text, or a word on why it has none."""
+    """A value's text, or the reason why it has none."""
     try:
         return str(value)
     except BaseException as failure:  # noqa: BLE001 - any exception may come out of a user's __str__
-        return f"<{type(value).__name__}, whose text cannot be had: str() raised {type(failure).__name__}>"
+        return f"<{type(value).__name__} without text: str() raised {type(failure).__name__}>"
 
 
 def _trace(error: BaseException) -> list[str]:
-    """The frames of an exception, then those of its causes, outermost first, each as traceback formats it."""
+    """The frames of an exception and then of its causes, outermost first, formatted as by traceback."""
     lines: list[str] = []
     seen: set[int] = set()
     # A list instead of a recursion: a chain may be longer than the stack is deep.
@@ -204,7 +203,7 @@ def _headline(how: str, error: BaseException) -> str:
 
 
 def user_frames(error: BaseException, machinery: Iterable[str] = _MACHINERY) -> list[Any]:
-    """The user's frames: ours are cut, and so are those between ours and the user's first whose files start so."""
+    """The user's frames: without ours, and without frames of the machinery before the user's first."""
     skipped = (*_OURS, *machinery)
     frames = _extracted(error.__traceback__)
     while frames and frames[0].filename.startswith(skipped):
@@ -217,7 +216,7 @@ def _extracted(trace: TracebackType | None) -> list[Any]:
         from traceback import extract_tb
 
         return list(extract_tb(trace))
-    except Exception:  # noqa: BLE001 - a task root may have modules named like those that traceback imports
+    except Exception:  # noqa: BLE001 - the task root may shadow a module that traceback imports
         frames = []
         while trace is not None:
             frames.append(_Frame(trace))
@@ -226,7 +225,7 @@ def _extracted(trace: TracebackType | None) -> list[Any]:
 
 
 class _Frame:
-    """A frame with the attributes of traceback's FrameSummary, but no source line."""
+    """A frame with the attributes of traceback's FrameSummary, but without a source line."""
 
     def __init__(self, trace: TracebackType) -> None:
         self.filename, self.name = trace.tb_frame.f_code.co_filename, trace.tb_frame.f_code.co_name
@@ -237,7 +236,7 @@ class _Frame:
 
 
 def formatted(frames: list[Any]) -> list[str]:
-    """Frames as the traceback module formats them."""
+    """Frames, formatted as by the traceback module."""
     try:
         from traceback import format_list
 

@@ -1,23 +1,24 @@
-"""Every error that this project raises, as one tree; each class knows the error type that it is reported by.
+"""All errors that this project raises, as one tree; each class knows the error type under which it is reported.
 
-The types are those of AWS's own runtimes where AWS has one for the case.
+Where AWS's own runtimes have a type for the case, it is that one.
 """
 
 
 class DispatchError(Exception):
-    """The root of the tree.
+    """The base class of all errors of this project.
 
     Attributes:
-        facts: what the error is about, by name (`module`, `attribute`, `reason`), for a convention that words it anew.
+        facts: what the error is about, by name (`module`, `attribute`, `reason`), for a convention that has its own
+            wording.
     """
 
     error_type = "Runtime.Unknown"
 
     def __init__(self, message: str, **facts: str) -> None:
-        """Make the error.
+        """Create the error.
 
         Args:
-            message: says what was looked for, where, and what there is instead.
+            message: what is wrong, the value, and what to do or what there is instead.
             facts: see the attribute.
         """
         super().__init__(message)
@@ -31,19 +32,19 @@ class SettingError(DispatchError):
 
 
 class MalformedHandlerName(DispatchError):
-    """The handler string is empty, is no handler string at all, or would leave the task root."""
+    """The handler string is empty, is not a handler string at all, or would leave the task root."""
 
     error_type = "Runtime.MalformedHandlerName"
 
 
 class HandlerNotFound(DispatchError):
-    """The module or script is there, the function in it is not."""
+    """The module or script exists, but the function is not in it."""
 
     error_type = "Runtime.HandlerNotFound"
 
 
 class ImportModuleError(DispatchError):
-    """There is no such module or file, or one that it imports is missing."""
+    """The module or file does not exist, or a module that it imports does not."""
 
     error_type = "Runtime.ImportModuleError"
 
@@ -55,7 +56,7 @@ class UserCodeSyntaxError(DispatchError):
 
 
 class BuiltInModuleConflict(DispatchError):
-    """The handler's module has the name of a module that is compiled into Python."""
+    """The handler's module has the same name as a module that is compiled into Python."""
 
     error_type = "Runtime.BuiltInModuleConflict"
 
@@ -67,25 +68,25 @@ class UnknownConvention(DispatchError):
 
 
 class PluginError(DispatchError):
-    """A plugin that was asked for cannot be used."""
+    """A plugin that was requested cannot be used."""
 
     error_type = "Runtime.PluginError"
 
 
 class UnmarshalError(DispatchError):
-    """The event is not what the convention takes: not text in this encoding, not JSON."""
+    """The convention cannot read the event: it is not text in this encoding, or not JSON."""
 
     error_type = "Runtime.UnmarshalError"
 
 
 class MarshalError(DispatchError):
-    """The answer is not what the convention can send."""
+    """The convention cannot send the answer."""
 
     error_type = "Runtime.MarshalError"
 
 
 class ContextUnmarshalError(DispatchError):
-    """A header that carries JSON for the context object carries something else."""
+    """A header that should hold JSON for the context object holds something else."""
 
     error_type = "Runtime.LambdaContextUnmarshalError"
 
@@ -97,31 +98,31 @@ class ExitError(DispatchError):
 
 
 class BeforeSnapshotError(DispatchError):
-    """A hook that runs before the snapshot is taken failed."""
+    """A hook that runs before the snapshot has failed."""
 
     error_type = "Runtime.BeforeSnapshotError"
 
 
 class AfterRestoreError(DispatchError):
-    """A hook that runs after a snapshot was restored failed."""
+    """A hook that runs after the snapshot is restored has failed."""
 
     error_type = "Runtime.AfterRestoreError"
 
 
 class RuntimeApiError(DispatchError):
-    """The Runtime API cannot be used any more; the process has to end."""
+    """The Runtime API can no longer be used; the process has to end."""
 
     error_type = "Runtime.LambdaRuntimeClientError"
 
 
 class ResponseTooLarge(DispatchError):
-    """The answer is larger than Lambda takes."""
+    """The answer is larger than Lambda accepts."""
 
     error_type = "Function.ResponseSizeTooLarge"
 
 
 class Terminated(SystemExit):
-    """Raised by SIGTERM (or Ctrl-C) wherever the process is. A subclass of SystemExit, which asyncio lets pass."""
+    """SIGTERM or Ctrl-C, raised wherever the process is; derived from SystemExit, because asyncio lets that through."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(status)

@@ -13,19 +13,23 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-#: What an expression may use without defining it.
+#: The names that an expression may use without defining them.
 _FREE = frozenset({"event", "headers"})
 
-#: ast.PyCF_ONLY_AST, without importing ast.
+#: `ast.PyCF_ONLY_AST`, without importing ast.
 _ONLY_AST = 0x400
 
 
 def expression(source: str) -> Any:
     """Python source as a callable of `(event, headers)`, or as the value of its last statement.
 
-    Statements that use neither `event` nor `headers` run once, now. From the first that does, everything runs for each
-    event, and the last one, an expression, is the answer. If none does, the value of the last one is the handler. A
-    function uses the event, too, if it reads a global that a later statement makes of it.
+    Statements before the first use of `event` or `headers` run once, now. From that statement on, everything runs for
+    each event, and the last statement, an expression, is the answer. If no statement uses them, the value of the last
+    one is the handler. A function also uses the event if it reads a global that a later statement derives from it.
+
+    Raises:
+        UserCodeSyntaxError: the source cannot be compiled.
+        MalformedHandlerName: the source cannot be read, or does not end in an expression.
     """
     try:
         statements, answer = _parts(source)
@@ -50,7 +54,7 @@ def expression(source: str) -> Any:
 
 
 def uses_only_the_event(source: str) -> bool:
-    """Whether it is an expression of ``event`` and ``headers`` that names nothing else."""
+    """Whether it is an expression that uses `event` or `headers` and no other name."""
     try:
         names = read(compile(source, "<handler>", "eval", dont_inherit=True))
     except (SyntaxError, ValueError):
@@ -59,13 +63,13 @@ def uses_only_the_event(source: str) -> bool:
 
 
 def _first_for_each_event(parts: list[CodeType]) -> int:
-    """The index of the first part that uses the event, itself or by a name that is bound for each event."""
+    """The index of the first part that uses the event, directly or through a name that is bound for each event."""
     first = next((index for index, code in enumerate(parts) if _FREE & (read(code) | bound(code))), len(parts))
     while True:
         binds = {name for code in parts[first:] for name in bound(code) | rebound(code)}
         reads = _reached(parts[:first], {name for code in parts[first:] for name in read(code)})
         for index, code in enumerate(parts[:first]):
-            # A function that looks up what is bound for each event, or binds what is read for each event.
+            # A function that reads a name bound for each event, or binds a name read for each event.
             if deferred(code) & binds or (rebound(code) & reads and bound(code) & reads):
                 first = index
                 break
@@ -74,7 +78,7 @@ def _first_for_each_event(parts: list[CodeType]) -> int:
 
 
 def _reached(parts: list[CodeType], reads: set[str]) -> set[str]:
-    """These names, and those that functions of these names read in their turn."""
+    """These names, and the names that functions with these names read in turn."""
     while True:
         more = reads.union(*[deferred(code) for code in parts if bound(code) & reads])
         if more == reads:
@@ -88,13 +92,13 @@ def _parts(source: str) -> tuple[list[CodeType], CodeType]:
     body = tree.body
     if not body or type(body[-1]).__name__ != "Expr":
         raise MalformedHandlerName(
-            f"the handler {source!r}, read as Python source, does not end in an expression, which would be the answer"
+            f"the handler, read as Python source, must end in an expression, which becomes the answer: {source!r}"
         )
     return [_code(tree, [node]) for node in body[:-1]], _code(tree, body[-1])
 
 
 def _code(tree: Any, nodes: Any) -> CodeType:
-    """Some of a tree's statements, or its last expression, compiled."""
+    """Compile a list of a tree's statements, or its last expression."""
     if isinstance(nodes, list):
         module = type(tree)(body=nodes, type_ignores=[])
         return compile(module, "<handler>", "exec", dont_inherit=True)
@@ -104,7 +108,7 @@ def _code(tree: Any, nodes: Any) -> CodeType:
 
 
 def _expression_module() -> ModuleType:
-    """A real module for an expression to live in, so that what it defines can be pickled."""
+    """A real module for an expression to live in, so that its functions and classes can be pickled."""
     from types import ModuleType
 
     module = sys.modules["__handler__"] = ModuleType("__handler__")

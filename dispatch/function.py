@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dispatch.response import Response
     from dispatch.types import Handler
 
-    #: Finds what notifies the plugins of a hook, by keyword; None where no plugin implements it.
+    #: Returns the function that calls a hook in all plugins, by keyword; None if no plugin implements the hook.
     Hooks = Callable[[str], Callable[..., None] | None]
 
 
@@ -22,14 +22,14 @@ __all__ = ["Function"]
 
 
 class Function:
-    """What was loaded: a handler, and the plugins that follow its life.
+    """A loaded function: its handler, and the plugins that observe it.
 
     Attributes:
         handler: answers an invocation.
-        user_object: what the user wrote, and what the handler string names.
-        convention: the name of the convention that was chosen.
-        target: the handler string's meaning.
-        before_invoke, after_invoke: notify the plugins, by keyword; None where no plugin implements the hook.
+        user_object: the user's own object, which the handler string names.
+        convention: the name of the chosen convention.
+        target: what the handler string names.
+        before_invoke, after_invoke: notify the plugins, by keyword; None if no plugin implements the hook.
     """
 
     __slots__ = ("_hooks", "after_invoke", "before_invoke", "convention", "handler", "target", "user_object")
@@ -44,13 +44,13 @@ class Function:
         self.after_invoke = hooks("after_invoke")
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Notify the plugins of a turn in the function's life: `startup`, `before_snapshot`, `shutdown`."""
+        """Call a hook in every plugin that implements it: `startup`, `before_snapshot`, `shutdown`."""
         implemented = self._hooks(hook)
         if implemented:
             implemented(**arguments)
 
     def __call__(self, invocation: Invocation) -> Response:
-        """Handle an event here and now, without the hooks: for tests, and for programs that embed a function."""
+        """Handle an event without calling the hooks, for tests and for programs that embed a function."""
         token = handled.set(invocation)
         try:
             response = self.handler(invocation)
@@ -62,7 +62,7 @@ class Function:
 
 
 def _handling(invocation: Invocation, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of a streamed answer, each made while its invocation is the current one."""
+    """The chunks of a streamed answer, each produced while its invocation is the current one."""
     while True:
         token = handled.set(invocation)
         try:

@@ -1,10 +1,10 @@
-"""One event to be handled, and which one is being handled now."""
+"""One event to be handled, and access to the one that is being handled now."""
 
 from __future__ import annotations
 
 import time
 
-# Not collections.abc: it brings the whole of collections, 3 ms of a cold start.
+# Not collections.abc: it imports all of collections, 3 ms of a cold start.
 from _collections_abc import Mapping
 from contextvars import ContextVar
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-#: As `Headers.lowered` has them.
+#: Header names in lower case, as in `Headers.lowered`.
 REQUEST_ID = protocol.REQUEST_ID.lower()
 _DEADLINE_MS = protocol.DEADLINE_MS.lower()
 _FUNCTION_ARN = protocol.FUNCTION_ARN.lower()
@@ -26,12 +26,12 @@ INFINITY = float("inf")
 
 
 class Headers(Mapping[str, str]):
-    """The headers of an invocation: read-only, names in any case, iterated as they were sent.
+    """The headers of an invocation: a read-only mapping that ignores case in names and iterates over them as sent.
 
-    Of a header that was sent twice the values are joined with a comma (RFC 9110, section 5.3).
+    If a header was sent twice, its values are joined with a comma (RFC 9110, section 5.3).
 
     Attributes:
-        lowered: the values by their names in lower case, for what is looked up in every invocation.
+        lowered: the values by lower-case name, for lookups in every invocation.
     """
 
     __slots__ = ("_sent", "lowered")
@@ -43,7 +43,7 @@ class Headers(Mapping[str, str]):
             self.add(name.lower(), name, value)
 
     def add(self, key: str, name: str, value: str) -> None:
-        """For whoever makes the headers: one more, with its name in lower case and as it was sent."""
+        """Add a header while the headers are being built: its name in lower case, its name as sent, its value."""
         lowered = self.lowered
         if key in lowered:
             value = f"{lowered[key]}, {value}"
@@ -76,11 +76,11 @@ class Invocation:
 
     Attributes:
         body: the event as it was sent.
-        headers: a read-only mapping, names in any case.
-        encoding: how events and answers are encoded in the conventions that deal in text (``HANDLER_ENCODING``).
-        request_id: ``Lambda-Runtime-Aws-Request-Id``, or an empty string.
-        afterwards: what after_response() put off; None if nothing.
-        stash: a dictionary in which plugins keep what they want back after the invocation.
+        headers: a read-only mapping that ignores case in names.
+        encoding: the encoding of events and answers in conventions that work with text (`HANDLER_ENCODING`).
+        request_id: `Lambda-Runtime-Aws-Request-Id`, or an empty string.
+        afterwards: the calls that `after_response()` has deferred; None if there are none.
+        stash: a dictionary for whatever plugins need again after the invocation.
     """
 
     __slots__ = ("_stash", "afterwards", "body", "encoding", "headers", "request_id")
@@ -95,69 +95,79 @@ class Invocation:
 
     @property
     def text(self) -> str:
-        """The body as text. Raises UnmarshalError if it is not text in ``encoding``."""
+        """The body as text. Raises UnmarshalError if it cannot be decoded with `encoding`."""
         try:
             return self.body.decode(self.encoding)
         except UnicodeError as error:
             raise UnmarshalError(
                 f"the event's {len(self.body)} bytes are not {self.encoding} text: {error}; "
-                "HANDLER_ENCODING sets the encoding, and the stream convention takes bytes"
+                "set HANDLER_ENCODING, or use the stream convention, which reads bytes"
             ) from error
 
     @property
     def stash(self) -> dict[str, Any]:
-        """What plugins keep from before the invocation to after it."""
+        """A dictionary for whatever plugins need again after the invocation."""
         if self._stash is None:
             self._stash = {}
         return self._stash
 
     @property
     def deadline(self) -> float:
-        """When Lambda will end the invocation, in seconds since 1970; infinity if that is not known."""
+        """The time when Lambda will end the invocation, in seconds since 1970; infinity if it is unknown."""
         milliseconds = self.headers.lowered.get(_DEADLINE_MS, "")
         return int(milliseconds) / 1000 if milliseconds.isdecimal() else INFINITY
 
     @property
     def remaining_time(self) -> float:
-        """The seconds until the deadline, never less than 0; infinity if there is none."""
+        """The seconds until the deadline, never less than 0; infinity if the deadline is unknown."""
         return max(0.0, self.deadline - time.time())
 
     @property
     def invoked_function_arn(self) -> str | None:
-        """The ARN by which the function was invoked."""
+        """The ARN with which the function was invoked."""
         return self.headers.lowered.get(_FUNCTION_ARN) or None
 
     @property
     def trace_id(self) -> str | None:
-        """The X-Ray trace header, which is also in the environment as ``_X_AMZN_TRACE_ID``."""
+        """The X-Ray trace header, which is also in the environment as `_X_AMZN_TRACE_ID`."""
         return self.headers.lowered.get(_TRACE_ID) or None
 
     def __repr__(self) -> str:
         return f"Invocation({self.request_id!r}, {len(self.body)} bytes)"
 
 
-#: The invocation being handled. The runtime sets it; everybody else asks :func:`current`.
+#: The invocation being handled. The runtime sets it; all other code calls `current()`.
 handled: ContextVar[Invocation | None] = ContextVar("dispatch.handled", default=None)
 
 
 def current() -> Invocation:
-    """The invocation being handled, here or in whatever started this task or this thread's context.
+    """The invocation being handled, here or in the code that started this task or this thread's context.
 
-    Raises LookupError outside of one: at import time, between two events, in a thread started without a context.
+    Raises:
+        LookupError: no invocation is being handled: at import time, between two events, or in a thread that was
+            started without a context.
     """
     invocation = handled.get()
     if invocation is None:
         raise LookupError(
-            "no invocation is being handled here; a thread sees it if it is started with contextvars.copy_context().run"
+            "no invocation is being handled here; start a thread with contextvars.copy_context().run to pass it on"
         )
     return invocation
 
 
 def after_response(function: Callable[..., object], *arguments: Any, **options: Any) -> None:
-    """Put a call off until the answer has been sent; it runs before the next event is asked for.
+    """Defer a call until the answer has been sent; it runs before the next poll.
 
-    It counts against the invocation's deadline, and Lambda bills it. Calls run in the order in which they were put off,
-    those of ``async def`` functions are awaited, a failing one is logged. Raises LookupError outside an invocation.
+    The call counts against the invocation's deadline, and Lambda bills its time. Calls run in the order in which they
+    were deferred; `async def` functions are awaited, and a call that fails is logged.
+
+    Args:
+        function: what to call.
+        arguments: its positional arguments.
+        options: its keyword arguments.
+
+    Raises:
+        LookupError: no invocation is being handled.
     """
     invocation = current()
     if invocation.afterwards is None:

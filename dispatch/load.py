@@ -1,4 +1,4 @@
-"""Puts together what the rest of the package offers: a handler string and a convention's name become a Function."""
+"""Turns a handler string and a convention's name into a Function: the composition root of this package."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["load"]
 
 
 class Choice:
-    """Which convention takes a handler string, before any of the user's code has run.
+    """The convention chosen for a handler string, before any user code has run.
 
     Attributes:
         root: the task root.
         target: what the handler string names.
         name: the convention's name.
         convention: the convention.
-        claims: what each plugin that was asked made of the handler string, up to the first that claims it.
+        claims: the result of each plugin's `dispatch_locate`, with the plugin's name, up to the first Target.
     """
 
     __slots__ = ("_plugins", "claims", "convention", "name", "root", "target")
@@ -56,7 +56,7 @@ class Choice:
         self._plugins = plugins
 
     def load(self) -> Function:
-        """Fetch what the handler string names, which runs the user's module, and make a handler of it."""
+        """Fetch the user's object, which runs the user's module, and turn it into a handler."""
         shadowing.claim(self.root)
         if getattr(self.convention, "accepts_object", False):
             user_object = self.target.find()
@@ -71,7 +71,7 @@ class Choice:
 
 
 def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Function:
-    """The function that a handler string names, ready to be called.
+    """Load the function that a handler string names, ready to be called.
 
     Puts the task root first on `sys.path` and gives it first claim on module names.
 
@@ -82,15 +82,18 @@ def load(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "")
         plugin_setting: as in `HANDLER_PLUGINS`: modules to register, `-name` to block one.
 
     Raises:
-        DispatchError: or whatever the user's module raises while it is imported.
+        DispatchError: the function cannot be loaded. An exception that the user's module raises is passed on.
     """
     return choose(spec, root, convention, plugin_setting).load()
 
 
 def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "") -> Choice:
-    """Find out what a handler string names and which convention takes it; runs no code but the plugins'.
+    """Find out what a handler string names and which convention fits; runs no user code except the plugins'.
 
-    The arguments are those of `load`. Raises DispatchError.
+    Takes the same arguments as `load`.
+
+    Raises:
+        DispatchError: the handler string or the convention cannot be used.
     """
     import_module("conventions")
     root = os.path.abspath(root)
@@ -110,10 +113,10 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
 
 
 def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
-    """The plugins, which may be modules of the task root; None where there are none."""
+    """The plugins, some of which may be modules in the task root; None if there are none."""
     requested, blocked = discovery.requested(setting)
     installed = discovery.installed([root, *sys.path])
-    # No plugin manager where there is nothing to manage: importing pluggy costs 15 ms of a cold start.
+    # No plugin manager if there is nothing to manage: importing pluggy costs 15 ms of a cold start.
     if not (installed or requested or blocked):
         return None
     wanted = [convention] if convention in discovery.BUILT_IN else discovery.BUILT_IN
@@ -134,7 +137,7 @@ def _put_first(root: str) -> None:
 def _target(
     spec: str, root: str, convention: Convention | None, plugins: Plugins | None
 ) -> tuple[Target, list[tuple[str, Target | None]]]:
-    """What the handler string names, and what the plugins said of it; a convention may read it in a way of its own."""
+    """The target of the handler string, and the plugins' claims on it; a convention may have its own `locate`."""
     claims: list[tuple[str, Target | None]] = []
     for name, claim in plugins.locate(spec, root) if plugins else ():
         claims.append((name, claim))

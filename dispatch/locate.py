@@ -1,7 +1,7 @@
-"""What a handler string names: a function in a module, a script, a program, or Python source.
+"""Finds out what a handler string names: a function in a module, a script, a program, or Python source.
 
-:func:`locate` is total and runs no user code: every string names something, if only a reason why it cannot be used,
-which :meth:`Target.find` raises. What is found knows nothing of conventions.
+`locate()` is total and runs no user code: it returns a Target for every string. If the string cannot be used,
+`Target.find()` raises the reason. The object that `find()` returns knows nothing about conventions.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-#: No path that a handler string may name has one of these; Python source that is more than a name nearly always has.
+#: Characters that a path in a handler string cannot have; Python source that is more than a name nearly always does.
 _NOT_IN_PATHS = frozenset(" \t\r\n\0()[]{}<>'\"`,:;=!?*&|^%#\\")
 
-#: Why `auto` takes a string for a function.
+#: The reason why `auto` reads a string as a function.
 _DOTTED = "the string is a dotted name"
 
 _ARCHIVES = (".pyz", ".zip")
@@ -34,13 +34,13 @@ class Target:
     """What a handler string names.
 
     Attributes:
-        convention: the name of the convention that takes it under `auto`; empty if it cannot be used.
+        convention: the name of its convention under `auto`; empty if the string cannot be used.
         description: what it is, in words for people.
-        find: fetches what is named; runs the user's module, raises DispatchError or what the module raises.
-        path: the file, where there is one.
-        function: fetches it for a convention that calls a function; raises HandlerNotFound where it is none.
-        module: the dotted name of the module that it is in, or an empty string.
-        reason: why `auto` chooses the convention, a clause.
+        find: fetches it, which runs the user's module; raises DispatchError, or what the module raises.
+        path: the file, if there is one.
+        function: fetches it for a convention that calls a function; raises HandlerNotFound if it is not callable.
+        module: the dotted name of its module, or an empty string.
+        reason: why `auto` chooses the convention, as a clause.
     """
 
     __slots__ = ("convention", "description", "find", "function", "module", "path", "reason")
@@ -67,7 +67,7 @@ class Target:
     def _function(self) -> Callable[..., Any]:
         found = self.find()
         if not callable(found):
-            raise HandlerNotFound(f"{self.description} is {modules.described(found)}, which cannot be called")
+            raise HandlerNotFound(f"{self.description} is not callable: {modules.described(found)}")
         return found  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ class Target:
 
 
 def locate(spec: str, root: str) -> Target:
-    """What the handler string names in the task root.
+    """Find out what the handler string names in the task root.
 
     Args:
         spec: the handler string.
@@ -88,8 +88,8 @@ def locate(spec: str, root: str) -> Target:
 
 
 def source(spec: str, find: Callable[[], Any] | None = None) -> Target:
-    """The handler string taken for Python source, whatever else it may name."""
-    from dispatch import expressions  # as for scripts
+    """A target that reads the handler string as Python source, whatever else it may name."""
+    from dispatch import expressions  # here for the same reason as scripts below
 
     find = find or (lambda: expressions.expression(spec))
 
@@ -97,8 +97,8 @@ def source(spec: str, find: Callable[[], Any] | None = None) -> Target:
         value = find()
         if not callable(value):
             raise HandlerNotFound(
-                f"the handler, read as Python source, gives {modules.described(value)}, which cannot be called, "
-                "and it uses neither event nor headers"
+                "the handler, read as Python source, is not callable and uses neither event nor headers: "
+                f"{modules.described(value)}"
             )
         return value  # type: ignore[no-any-return]
 
@@ -116,13 +116,13 @@ def _nothing(error: DispatchError) -> Target:
 def _file(spec: str, root: str) -> Target | None:
     if not spec.strip():
         raise MalformedHandlerName(
-            "no handler is named: _HANDLER, HANDLER or the command's argument is a handler string like app.handler"
+            "the handler string is empty; set _HANDLER or HANDLER, or pass a handler string like app.handler"
         )
     path = _inside(spec, root)
     if path is None or not os.path.isfile(path):
         return None
     if spec.endswith((*_ARCHIVES, *_SCRIPTS)):
-        # Imported now: once user code runs, the name dispatch may be another's.
+        # Imported now: once user code runs, `dispatch` may name another package.
         from dispatch import scripts
 
         is_archive = spec.endswith(_ARCHIVES)
@@ -132,7 +132,7 @@ def _file(spec: str, root: str) -> Target | None:
                 return scripts.load_script(path, spec, root)
             modules.add_archive(path)
             if not shadowing.offered(path, "__main__"):
-                raise ImportModuleError(f"no __main__.py in the archive {spec}; {modules.listing(path)}")
+                raise ImportModuleError(f"the archive {spec} has no __main__.py; {modules.listing(path)}")
             return scripts.load_archive(path, spec)
 
         return Target(
@@ -156,7 +156,7 @@ def _program(path: str) -> Callable[..., Any]:
 
 
 def _archived(spec: str, root: str) -> Target | None:
-    """A function in an archive: ``app.pyz/module.func``."""
+    """A function in an archive, written `app.pyz/module.func`."""
     suffix = next((suffix for suffix in _ARCHIVES if suffix + "/" in spec), None)
     if suffix is None:
         return None
@@ -169,7 +169,7 @@ def _archived(spec: str, root: str) -> Target | None:
         raise HandlerNotFound(f"no archive {archive} in {root}; {modules.listing(root, archive)}")
     module = _dotted(written)
     if not module or not attribute.isidentifier():
-        raise MalformedHandlerName(f"{spec} names no function: the form is {archive}/module.function")
+        raise MalformedHandlerName(f"{spec} does not name a function; write {archive}/module.function")
     return Target(
         OF_A_FUNCTION,
         f"{attribute} in the module {module} of the archive {archive}",
@@ -184,7 +184,7 @@ def _function(spec: str, root: str) -> Target | None:
     module, _, attribute = spec.rpartition(".")
     name = _dotted(module)
     if not _is_path(spec):
-        # In a folder whose name has a blank, say.
+        # A folder's name may have a blank, for example.
         if not ("/" in spec and attribute.isidentifier() and _inside(module, root) and shadowing.offered(root, name)):
             return None
     elif _is_arithmetic(spec, root):
@@ -208,19 +208,19 @@ def _function(spec: str, root: str) -> Target | None:
 
 
 def _dotted(path: str) -> str:
-    """The name of a module that is written as a path, ``./folder/module``; empty if it is none."""
+    """The dotted name of a module that is written as a path, `./folder/module`; empty if it is not one."""
     name = ".".join(part for part in path.split("/") if part != ".")
     return name if all(name.split(".")) else ""
 
 
 def _is_arithmetic(spec: str, root: str) -> bool:
-    """Whether it is an expression like ``event/2`` or ``-event.real`` and, as a path, names nothing that is there."""
+    """Whether it is an expression like `event/2` or `-event.real`, and no file or module has that name."""
     if ("event" not in spec and "headers" not in spec) or all(part.isidentifier() for part in spec.split(".")):
         return False
     folder, slash, _ = spec.partition("/")
     if os.path.lexists(os.path.join(root, folder)) if slash else shadowing.offered(root, spec.rpartition(".")[0]):
         return False
-    from dispatch import expressions  # as for scripts
+    from dispatch import expressions  # here for the same reason as scripts above
 
     return expressions.uses_only_the_event(spec)
 
@@ -238,7 +238,7 @@ def _expression(spec: str, root: str) -> Target:
             if not is_file and isinstance(error, DispatchError):
                 raise
             raise MalformedHandlerName(
-                f"{spec!r} names nothing: it is no module.function, and as an expression it fails: {error}; "
+                f"{spec!r} does not name a handler: it is not module.function, and as an expression it fails: {error}; "
                 f"{modules.no_file(spec, root)}",
                 handler=spec,
             ) from error
@@ -247,7 +247,7 @@ def _expression(spec: str, root: str) -> Target:
 
 
 def _candidates(module: str) -> list[str]:
-    """The paths below the task root from which the module, or a package around it, would be loaded."""
+    """The paths below the task root from which the module, or a package that contains it, would be loaded."""
     parts = module.split(".")
     paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
     return paths + [
@@ -260,7 +260,7 @@ def _is_path(spec: str) -> bool:
 
 
 def _inside(spec: str, root: str) -> str | None:
-    """The path in the root that the spec names; None if it is none. Raises if it leaves the root."""
+    """The path in the root that the spec names, or None. Raises MalformedHandlerName if it leaves the root."""
     if "\0" in spec or "\n" in spec:
         return None
     path = os.path.normpath(os.path.join(root, spec))
@@ -273,6 +273,6 @@ def _inside(spec: str, root: str) -> str | None:
         return None
     if os.path.lexists(path) and not os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), "")):
         raise MalformedHandlerName(
-            f"the handler {spec} would leave the task root {root} by a link to {os.path.realpath(path)}"
+            f"the handler {spec} would leave the task root {root} through a link to {os.path.realpath(path)}"
         )
     return path

@@ -1,4 +1,4 @@
-"""Fetches a function from a module, and what the fetching of scripts and expressions has in common with it."""
+"""Fetches a function from a module; also has the helpers that scripts and expressions share with it."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: Endings of handler strings that are meant for a file, which no function is likely to be called.
+#: Endings of handler strings that mean a file; a function is unlikely to have such a name.
 _FILES = frozenset({"py", "pyc", "pyz"})
 
 
 def member(name: str, attribute: str, root: str, written: str | None = None) -> Any:
-    """A function, or whatever has that name, of a module in the task root, or of one that is installed.
+    """The function, or other object, of that name in a module of the task root or in an installed one.
 
     Args:
         name: the module's dotted name.
-        attribute: its name in the module.
+        attribute: the function's name in the module.
         root: the task root, or an archive.
-        written: the module as the handler string wrote it, with its slashes.
+        written: the module as it is spelled in the handler string, with slashes.
+
+    Raises:
+        DispatchError: there is no such module or name. An exception that the module itself raises is passed on.
     """
     top, written = name.partition(".")[0], written or name
     if top in sys.builtin_module_names:
         raise BuiltInModuleConflict(
-            f"the module {top} is compiled into Python, so no file can have its name; rename {top}.py",
+            f"a module that is compiled into Python already has the name {top}; rename {top}.py",
             module=written,
         )
     shadowing.claim(root, [top])
@@ -52,7 +55,7 @@ def member(name: str, attribute: str, root: str, written: str | None = None) -> 
 
 
 def archive_member(path: str, name: str, attribute: str, written: str) -> Any:
-    """The same of a module inside a zip archive, whose libraries can be imported as well."""
+    """The same for a module inside a zip archive, whose libraries can be imported as well."""
     add_archive(path)
     return member(name, attribute, path, written)
 
@@ -61,7 +64,7 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
     from importlib import import_module
 
     try:
-        if name == "__main__":  # the one that is loaded is the runtime's own
+        if name == "__main__":  # the runtime's own __main__ is loaded already
             if not shadowing.offered(root, name):
                 raise ModuleNotFoundError("No module named '__main__'", name=name)
             sys.modules.pop(name, None)
@@ -71,7 +74,7 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
     except ImportError as error:
         facts = {"module": written, "reason": str(error)}
         missing = getattr(error, "name", None)
-        # An import that fails further down names another module: then the user's module is there, what it needs is not.
+        # If the error names another module, the user's module exists, but something that it imports does not.
         if isinstance(error, ModuleNotFoundError) and missing and (name + ".").startswith(missing + "."):
             where = f"{root} or on Python's path{'' if missing == name else f', not even {missing}'}"
             raise ImportModuleError(
@@ -81,44 +84,44 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
 
 
 def attribute_of(module: ModuleType, name: str, attribute: str, written: str) -> Any:
-    """What has that name in a module. Raises HandlerNotFound, which lists what can be called there."""
+    """The attribute of a module. Raises HandlerNotFound, whose message lists the callables in the module."""
     file = getattr(module, "__file__", None)
     where = _below_the_root(file if isinstance(file, str) else name)
     try:
         return getattr(module, attribute)
     except AttributeError:
-        # A module may have put any object in its own place.
+        # A module may have replaced itself in `sys.modules` with any object.
         there = {**vars(type(module)), **getattr(module, "__dict__", {})}
         public = sorted(key for key, value in there.items() if callable(value) and not key.startswith("_"))
         raise HandlerNotFound(
-            f"no {attribute!r} in {where}; it has: {', '.join(public) or 'nothing that can be called'}",
+            f"no {attribute!r} in {where}; it has: {', '.join(public) or 'nothing callable'}",
             attribute=attribute,
             module=written,
         ) from None
 
 
 def _below_the_root(file: str) -> str:
-    """A module's file as seen from the task root, which is the outermost of the folders on Python's path."""
+    """A module's file as a path below the task root, which is the outermost folder on Python's path."""
     prefixes = [os.path.join(entry, "") for entry in sys.path if entry]
     return max((file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix)), key=len, default=file)
 
 
 def syntax_error(what: str, error: SyntaxError, **facts: str) -> DispatchError:
-    """What is reported of source that cannot be compiled: where, and the line."""
+    """The error for source that cannot be compiled, with the file, the line number and the line."""
     line = (error.text or "").strip()
-    # Of a file with a NUL in it Python tells neither.
+    # For a file with a NUL in it, Python reports no line.
     where = f" ({os.path.basename(error.filename or '')}, line {error.lineno}: {line})" if error.lineno else ""
     return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg}{where}", reason=str(error), **facts)
 
 
 def add_folder(folder: str) -> None:
-    """Puts a folder on ``sys.path``, right behind the task root."""
+    """Put a folder on `sys.path`, right after the task root."""
     if folder not in sys.path:
         sys.path.insert(1, folder)
 
 
 def add_archive(path: str) -> None:
-    """Puts an archive on ``sys.path``, before the task root: it brings its own libraries along."""
+    """Put an archive on `sys.path` before the task root, because it brings its own libraries."""
     if sys.path[0] == path:
         return
     try:
@@ -131,12 +134,12 @@ def add_archive(path: str) -> None:
 
 
 def described(value: object) -> str:
-    """A value's type and a glimpse of it, for error messages."""
+    """A value's type and the start of its repr, for error messages."""
     return f"{type(value).__name__} {value!r:.60}"
 
 
 def no_file(spec: str, root: str) -> str:
-    """Why a handler string names no file that can be used, for error messages."""
+    """Why a handler string does not name a usable file, for error messages."""
     if os.path.isfile(os.path.join(root, spec)):
         kinds = "neither Python (.py, .pyc, .pyz) nor executable"
         return f"the file {spec} in {root} is {kinds}; chmod +x makes it a program"
@@ -144,11 +147,11 @@ def no_file(spec: str, root: str) -> str:
 
 
 def listing(root: str, path: str = "") -> str:
-    """What there is that a handler string could name, for error messages.
+    """The files that a handler string could name, for error messages.
 
     Args:
         root: the task root, or an archive.
-        path: what was looked for below it; the nearest folder to it is listed.
+        path: the missing path below it; the nearest existing folder is listed.
     """
     folder = os.path.dirname(os.path.normpath(path))
     try:
@@ -161,7 +164,7 @@ def listing(root: str, path: str = "") -> str:
 
 
 def _entries(root: str, folder: str) -> list[str]:
-    """What is in a folder of the task root or of an archive, folders with a slash. Raises OSError if it is none."""
+    """The entries of a folder in the task root or in an archive, subfolders with a slash. Raises OSError."""
     if os.path.isfile(root):
         start = os.path.join(folder, "")
         below = [member.removeprefix(start) for member in shadowing.members(root) if member.startswith(start)]

@@ -1,8 +1,8 @@
-"""Loads plugins, leaves broken ones out, and calls the hooks of the others.
+"""Loads plugins, leaves out broken ones, and calls the hooks of the rest.
 
 pluggy is the registry: it validates implementations and puts them in order. They are called here, one at a time and
 each guarded, because a plugin that fails must not take the function down with it. Importing pluggy costs more than ten
-milliseconds of a cold start, so plugins are loaded only where there are some besides the built-in conventions.
+milliseconds of a cold start, so it is imported only if there are plugins besides the built-in conventions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _BuiltIn:
-    """Registers a built-in convention in the place of its module, which is imported only if it is asked for."""
+    """Takes the place of a built-in convention's module, which is imported only if the convention is requested."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -38,11 +38,11 @@ class _BuiltIn:
 
 
 def warn(message: str) -> None:
-    """Log that a plugin was left out, or that a hook failed."""
+    """Log a message about a plugin to standard error."""
     line = f"dispatch: {message}\n"
     try:
         sys.stderr.write(line)
-    except Exception:  # noqa: BLE001 - a plugin may have closed it, or put whatever else in its place
+    except Exception:  # noqa: BLE001 - a plugin may have closed or replaced it
         os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
@@ -50,19 +50,19 @@ def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), block
     """Load all plugins, the built-in ones first.
 
     Args:
-        sources: the installed ones.
+        sources: the installed plugins.
         requested: the modules that `HANDLER_PLUGINS` names.
-        blocked: the names that it blocks.
+        blocked: the names that `HANDLER_PLUGINS` blocks.
 
     Raises:
-        PluginError: one that was requested cannot be loaded.
+        PluginError: a requested plugin cannot be loaded.
     """
     import pluggy
 
     from dispatch import hookspecs
 
     class Manager(pluggy.PluginManager):
-        """Takes every function by its prefix, without a decorator."""
+        """Recognizes hook implementations by their prefix, without a decorator."""
 
         def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
             options = super().parse_hookimpl_opts(plugin, name)
@@ -88,7 +88,7 @@ class Plugins:
     """The plugins, in one plugin manager.
 
     Attributes:
-        sources: where each comes from, and what became of it.
+        sources: where each plugin comes from, and whether it could be loaded.
     """
 
     def __init__(self, manager: pluggy.PluginManager, sources: list[Source]) -> None:
@@ -98,13 +98,13 @@ class Plugins:
         self._built_in = {reference: _BuiltIn(name) for name, reference in BUILT_IN.items()}
 
     def load(self, source: Source, *, blocked: bool) -> None:
-        """Import a plugin and register it; the source's state tells what became of it."""
+        """Import a plugin and register it; `source.state` is the outcome."""
         if blocked:
             source.state = "blocked"
             return
         try:
             plugin = self._built_in.get(source.reference) or _loaded(source.reference)
-            if self._manager.is_registered(plugin):  # installed, and asked for as well
+            if self._manager.is_registered(plugin):  # both installed and requested
                 self.sources.remove(source)
                 return
             source.hooks = self._register(plugin, source)
@@ -114,26 +114,26 @@ class Plugins:
                 raise
             reason = f"{type(error).__name__}: {text(error)}"
             source.state = f"broken: {reason}"
-            warn(f"the plugin {source} is left out: {reason}")
+            warn(f"left out the plugin {source}: {reason}")
             return
         source.conventions = sorted(offers)
         for name, convention in offers.items():
             self._offers.setdefault(name, []).append((source, convention))
 
     def _register(self, plugin: Any, source: Source) -> list[str]:
-        """Register a plugin as a whole or not at all; returns the names of its hooks."""
+        """Register all of a plugin's hooks, or none; returns their names."""
         hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
         if not hooks and not source.distribution:
-            warn(f"the plugin {source} has no hook; the hooks are: {', '.join(sorted(known))}")
+            warn(f"the plugin {source} has no hooks; known hooks: {', '.join(sorted(known))}")
         for hook in hooks:
             if hook not in known:
-                raise PluginError(f"there is no hook {hook!r}; the hooks are: {', '.join(sorted(known))}")
+                raise PluginError(f"unknown hook {hook!r}; known hooks: {', '.join(sorted(known))}")
             _check(plugin, hook)
         try:
             self._manager.register(plugin, f"{source.name}:{id(plugin)}")
         except Exception:
-            # Up to 1.6 pluggy leaves a plugin that failed validation half registered.
+            # pluggy up to 1.6 leaves a plugin that fails validation half registered.
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
             raise
@@ -149,11 +149,11 @@ class Plugins:
             raise
 
     def known(self) -> list[str]:
-        """The names of all conventions that can be asked for."""
+        """The names of all conventions, sorted."""
         return sorted(self._offers)
 
     def broken(self) -> list[Source]:
-        """The plugins that were left out because of a fault of theirs."""
+        """The plugins that were left out because they failed."""
         return [source for source in self.sources if source.state.startswith("broken")]
 
     def convention(self, name: str) -> Convention | None:
@@ -162,7 +162,8 @@ class Plugins:
         if len(offers) > 1:
             who = " and ".join(str(source) for source, _ in offers)
             raise PluginError(
-                f"the convention {name!r} is offered by {who}; HANDLER_PLUGINS=-{offers[-1][0].name} blocks one"
+                f"several plugins offer the convention {name!r}: {who}; "
+                f"HANDLER_PLUGINS=-{offers[-1][0].name} blocks one"
             )
         if not offers:
             return None
@@ -170,14 +171,14 @@ class Plugins:
         return convention() if source.reference in self._built_in else convention  # type: ignore[no-any-return]
 
     def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
-        """What each plugin that has a say makes of a handler string, first come first."""
+        """The result of each plugin's `dispatch_locate` for a handler string, with the plugin's name, in order."""
         for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
             name = implementation.plugin_name.partition(":")[0]
             claim = _guarded(implementation, {"spec": spec, "root": root})
             yield name, _as_target(claim, name)
 
     def hook(self, name: str) -> Callable[..., None] | None:
-        """A function that tells every plugin that has the hook; None if none has it, so that nobody is called."""
+        """A function that calls the hook in every plugin that has it; None if there is no such plugin."""
         implementations = [*reversed(getattr(self._manager.hook, name).get_hookimpls())]
         if not implementations:
             return None
@@ -190,46 +191,46 @@ class Plugins:
 
 
 def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
-    """What one plugin's hook returns; None, and a line in the log, if it raises."""
+    """Call one plugin's hook; if it raises, log that and return None."""
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
     except BaseException as error:
         if isinstance(error, Terminated):
             raise
         name = implementation.plugin_name.partition(":")[0]
-        warn(f"{implementation.function.__name__} of the plugin {name} failed: {type(error).__name__}: {text(error)}")
+        warn(f"{implementation.function.__name__} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
         return None
 
 
 def _as_target(claim: Any, plugin: str) -> Target | None:
-    """What a plugin says that a handler string names, if it is a Target or looks like one."""
+    """A plugin's claim on a handler string as a Target, if it is one or looks like one."""
     if claim is None or isinstance(claim, Target):
         return claim
     if all(hasattr(claim, part) for part in ("convention", "description", "find")):
         return Target(claim.convention, claim.description, claim.find, getattr(claim, "path", None))
-    warn(f"dispatch_locate of the plugin {plugin} returned {type(claim).__name__}; it returns a Target or None")
+    warn(f"dispatch_locate in the plugin {plugin} returned {type(claim).__name__}; it must return a Target or None")
     return None
 
 
 def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
     name, convention = item
     if not isinstance(name, str) or not callable(convention):
-        raise PluginError(f"dispatch_conventions gives {name!r}: {convention!r}, which is not a name and a function")
+        raise PluginError(f"dispatch_conventions returned {{{name!r}: {convention!r}}}; it must map names to functions")
     return name, convention
 
 
 def _check(plugin: Any, hook: str) -> None:
     """Raise PluginError for a hook that would never run."""
-    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # which pluggy has imported
+    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # imported already, by pluggy
 
     function = getattr(plugin, hook)
     options = getattr(function, f"{GROUP}_impl", {})
     if options.get("wrapper") or options.get("hookwrapper"):
-        raise PluginError(f"{hook} is a wrapper: hooks observe, and a convention is what changes answers")
+        raise PluginError(f"{hook} is a wrapper, but hooks only observe; a convention can change answers")
     if iscoroutinefunction(function) or isasyncgenfunction(function):
-        raise PluginError(f"{hook} is an async def, and hooks are called as plain functions")
+        raise PluginError(f"{hook} is an async def, but hooks are called as plain functions")
     if isgeneratorfunction(function):
-        raise PluginError(f"{hook} has a yield, and hooks are called as plain functions")
+        raise PluginError(f"{hook} has a yield, but hooks are called as plain functions")
 
 
 def _is_hook(plugin: object, name: str) -> bool:

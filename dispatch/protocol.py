@@ -1,6 +1,6 @@
 """The names, paths and limits of Lambda's interfaces, each written down once.
 
-Constants only. Header names are spelled as AWS sends them; a lookup in received headers needs `.lower()`.
+Constants only. Header names are spelled as AWS sends them; to look one up in `Headers.lowered`, use `.lower()`.
 """
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -23,17 +23,17 @@ CLIENT_CONTEXT = "Lambda-Runtime-Client-Context"
 COGNITO_IDENTITY = "Lambda-Runtime-Cognito-Identity"
 TENANT_ID = "Lambda-Runtime-Aws-Tenant-Id"
 
-#: Comes with an event and goes back with its answer, so that a late answer is not taken for the one that is due.
+#: Comes with an event and goes back with its answer, so that a late answer is not mistaken for the current one.
 INVOCATION_ID = "Lambda-Runtime-Invocation-Id"
 
-#: Headers of an answer and of an error report; the error's type and body are trailers of a streamed answer.
+#: Headers of an answer and of an error report. A streamed answer has the error's type and body as trailers.
 RESPONSE_MODE = "Lambda-Runtime-Function-Response-Mode"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 XRAY_CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
 TRAILERS = (ERROR_TYPE, ERROR_BODY)
 
-#: The one value of RESPONSE_MODE.
+#: The only value of RESPONSE_MODE.
 STREAMING = "streaming"
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -78,12 +78,12 @@ AMZN_REMAPPED_LENGTH = "x-amzn-Remapped-Content-Length"
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 
-#: The content type by which API Gateway and function URLs know that a stream starts with a prelude, and what separates
-#: the prelude from the body (https://docs.aws.amazon.com/lambda/latest/dg/response-streaming.html).
+#: The content type that tells API Gateway and function URLs that a stream starts with a prelude, and the bytes between
+#: the prelude and the body (https://docs.aws.amazon.com/lambda/latest/dg/response-streaming.html).
 HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
 PRELUDE_END = b"\0" * 8
 
-#: Bytes that an event may have; that one may have which no caller waits for; and one of the old InvokeAsync operation.
+#: The largest event, in bytes: of any invocation, of one that no caller waits for, of the old InvokeAsync operation.
 EVENT_LIMIT = 6 * 1024 * 1024
 ASYNC_EVENT_LIMIT = 1024 * 1024
 INVOKE_ASYNC_LIMIT = 256 * 1024
@@ -91,11 +91,11 @@ INVOKE_ASYNC_LIMIT = 256 * 1024
 #: Characters that a client context may have, base64-encoded.
 CLIENT_CONTEXT_LIMIT = 3583
 
-#: Bytes that a buffered answer may have: the limit that a 413 of the Runtime API names.
+#: The largest buffered answer, in bytes: the limit that a 413 of the Runtime API names.
 RESPONSE_LIMIT = 6 * 1024 * 1024 + 100
 
-#: Bytes that a streamed answer may have (AWS documentation, "Response streaming", 2025-07).
+#: The largest streamed answer, in bytes (AWS documentation, "Response streaming", 2025-07).
 STREAM_LIMIT = 200 * 1024 * 1024
 
-#: How Lambda words that one of these is exceeded.
+#: Lambda's own words for an answer that exceeds its limit.
 EXCEEDED = "exceeded maximum allowed payload size ({} bytes)."

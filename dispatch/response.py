@@ -1,4 +1,4 @@
-"""What a handler answers: a response, all at once or streamed, and how a value becomes one."""
+"""A handler's answer, buffered or streamed, and the functions that turn a value into one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, TypeAlias
 
-    #: What a response carries: all of it, or one chunk after another.
+    #: The body of a response: all its bytes, or one chunk after another.
     Body: TypeAlias = bytes | Iterator[bytes]
 
-#: What a header's name is made of, and what no value has in it (RFC 9110, sections 5.6.2 and 5.5).
+#: The characters of a header's name, and those that no value may have (RFC 9110, sections 5.6.2 and 5.5).
 _IN_NAMES = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _NOT_IN_VALUES = frozenset("\r\n\0")
 
@@ -24,7 +24,7 @@ class Response:
 
     Attributes:
         body: bytes, or an iterator of bytes, which makes it a streamed response.
-        content_type: what the caller is told of it.
+        content_type: the body's media type, one line of ASCII.
     """
 
     __slots__ = ("body", "content_type")
@@ -39,15 +39,17 @@ class Response:
         return not isinstance(self.body, bytes)
 
     def read(self) -> bytes:
-        """The whole body; of a stream, what has not been read of it yet."""
+        """The whole body; for a stream, the part that has not been read yet."""
         return self.body if isinstance(self.body, bytes) else b"".join(self.body)
 
 
 class HTTPResponse:
     """A streamed answer with an HTTP status, headers and cookies, for function URLs and API Gateway.
 
-    A ``Set-Cookie`` header joins the cookies, because Lambda takes cookies only there. Raises ValueError or TypeError
-    for what HTTP cannot carry.
+    A `Set-Cookie` header is moved to the cookies, because Lambda accepts cookies only there.
+
+    Raises:
+        ValueError, TypeError: HTTP cannot carry the status, a header or a cookie.
     """
 
     __slots__ = ("body", "cookies", "headers", "status")
@@ -61,7 +63,7 @@ class HTTPResponse:
     ) -> None:
         check_status(status)
         if isinstance(cookies, str):
-            raise TypeError(f"cookies are a list of strings, not the string {cookies!r}")
+            raise TypeError(f"cookies must be a list of strings, not the string {cookies!r}")
         self.status = int(status)
         self.headers = dict(headers or {})
         self.cookies = list(cookies)
@@ -74,7 +76,7 @@ class HTTPResponse:
             check_header("set-cookie", cookie)
 
     def prelude(self) -> bytes:
-        """The JSON object and the eight NUL bytes that go before the body."""
+        """The JSON object and the eight NUL bytes that come before the body."""
         import json
 
         fields = {"statusCode": self.status, "headers": self.headers, "cookies": self.cookies}
@@ -82,20 +84,20 @@ class HTTPResponse:
 
 
 def check_status(status: Any) -> None:
-    """Raise ValueError for what is not a status of HTTP."""
+    """Check an HTTP status; raises ValueError."""
     if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
-        raise ValueError(f"an HTTP status is a whole number from 100 to 599, not {status!r}")
+        raise ValueError(f"an HTTP status must be a whole number from 100 to 599, not {status!r}")
 
 
 def check_header(name: Any, value: Any) -> None:
-    """Raise TypeError or ValueError for a header that HTTP cannot carry."""
+    """Check that HTTP can carry a header; raises TypeError or ValueError."""
     for text in (name, value):
         if not isinstance(text, str):
-            raise TypeError(f"HTTP headers and cookies are strings, not {text!r}")
+            raise TypeError(f"HTTP headers and cookies must be strings, not {text!r}")
         if not _NOT_IN_VALUES.isdisjoint(text):
-            raise ValueError(f"HTTP headers and cookies have no line end and no NUL in them, unlike {text!r}")
+            raise ValueError(f"HTTP headers and cookies must not contain line ends or NUL: {text!r}")
     if not name or not _IN_NAMES.issuperset(name):
-        raise ValueError(f"an HTTP header's name is made of letters, digits and !#$%&'*+-.^_`|~, not {name!r}")
+        raise ValueError(f"an HTTP header's name may contain letters, digits and !#$%&'*+-.^_`|~ only: {name!r}")
 
 
 def respond(
@@ -104,14 +106,14 @@ def respond(
     content_type: str,
     item: Callable[[Any], bytes | str] | None = None,
 ) -> Response:
-    """A response made of what a function returned.
+    """Turn the value that a function returned into a response.
 
     Args:
-        value: the function's answer. An iterator is streamed, an HTTPResponse streams its body behind its prelude.
-        encode: makes bytes (or text) of any other answer.
-        content_type: of an answer that is not streamed.
-        item: makes bytes (or text) of each item of a stream that is not bytes. By default text goes as it is and
-            ``encode`` makes bytes of the rest.
+        value: the function's answer. An iterator is streamed; an HTTPResponse streams its prelude, then its body.
+        encode: turns any other answer into bytes or text.
+        content_type: the media type of an answer that is not streamed.
+        item: turns each item of a stream into bytes or text, unless it is bytes already. By default text goes as it
+            is, and `encode` gets the rest.
     """
     if isinstance(value, HTTPResponse):
         return Response(_with_prelude(value, item or _text_or(encode)), HTTP_INTEGRATION)
@@ -121,19 +123,19 @@ def respond(
 
 
 def is_iterator(value: Any) -> bool:
-    """Whether it is streamed, item by item. Its class tells: some dictionaries answer any attribute."""
+    """Whether a value is streamed item by item. Only its class counts: some dictionaries have every attribute."""
     return hasattr(type(value), "__next__")
 
 
 def stop(items: Iterator[Any]) -> None:
-    """End an iterator that may not be at its end, so that what stands in its ``finally`` runs."""
+    """Close an iterator that may not be exhausted, so that its `finally` blocks run."""
     close = getattr(type(items), "close", None)
     if close is not None:
         close(items)
 
 
 def to_bytes(text: bytes | str) -> bytes:
-    """Text in the encoding of the invocation being handled; bytes as they are. Raises MarshalError."""
+    """Encode text with the encoding of the current invocation; return bytes as they are. Raises MarshalError."""
     if isinstance(text, bytes):
         return text
     invocation = handled.get()
@@ -142,7 +144,7 @@ def to_bytes(text: bytes | str) -> bytes:
         return text.encode(encoding)
     except UnicodeError as error:
         raise MarshalError(
-            f"the answer's text cannot be sent as {encoding}: {error}; HANDLER_ENCODING sets it"
+            f"the answer's text cannot be sent as {encoding}: {error}; set another HANDLER_ENCODING"
         ) from error
 
 
@@ -151,13 +153,13 @@ def _text_or(encode: Callable[[Any], bytes | str]) -> Callable[[Any], bytes | st
 
 
 def chunks(items: Iterator[Any], encode: Callable[[Any], bytes | str]) -> Iterator[bytes]:
-    """Each item as bytes. Closing this closes what it reads from."""
+    """Each item as bytes. Closing this closes the iterator that it reads from."""
     mark = 0
     try:
         for item in items:
             data = bytes(item) if isinstance(item, bytes | bytearray | memoryview) else encode(item)
             if isinstance(data, str):
-                # utf-16 and its like begin with a mark, which the text as a whole has once.
+                # utf-16 and the like begin with a byte-order mark, which belongs only at the start of the whole text.
                 data = to_bytes(data)[mark:]
                 mark = len(to_bytes(""))
             yield data

@@ -1,6 +1,6 @@
-"""The standard streams of scripts: each event has its own, so whatever a script does to them ends with the event.
+"""The standard streams of scripts: each event gets new ones, so whatever a script does to them ends with the event.
 
-It may close, detach, replace or reconfigure them.
+A script may close, detach, replace or reconfigure them.
 """
 
 from __future__ import annotations
@@ -20,23 +20,22 @@ _END = object()
 
 
 class Streams:
-    """The standard streams of one event, in place while its script runs; what was there before comes back.
+    """The standard streams of one event, in place while its script runs; then the previous ones return.
 
-    So does ``sys.argv``. A script that ends itself with status 0 has succeeded; with any other it raises ExitError.
+    `sys.argv` is restored as well. A script that exits with status 0 has succeeded; any other status raises ExitError.
 
     Attributes:
-        in_place: the streams that an event has of its own now, by name.
+        in_place: the streams of the current event, by name.
     """
 
     in_place: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
 
     def __init__(self, *lent: str, **given: Any) -> None:
-        """Make the streams.
+        """Create the streams.
 
         Args:
-            lent: the names of those that read or write what the process's own do (``stderr``, say, and
-                ``__stderr__`` with it).
-            given: other ones, by name.
+            lent: the names of streams on top of the process's own, such as `stderr` (and with it `__stderr__`).
+            given: other streams, by name.
         """
         there = vars(sys)
         own = {"argv": there.get("argv")}
@@ -62,9 +61,9 @@ class Streams:
         for stream in written:
             try:
                 stream.flush()
-            except (ValueError, AttributeError):  # the script closed, detached, replaced or removed it
+            except (ValueError, AttributeError):  # the script has closed, detached, replaced or removed it
                 continue
-        # Not a subclass: the runtime ends itself by one.
+        # Not a subclass: the runtime ends itself with one.
         if type(error) is not SystemExit:
             return False
         if error.code is None or (isinstance(error.code, int) and not error.code):
@@ -73,7 +72,7 @@ class Streams:
         raise ExitError(reason) from error
 
     def over(self, answer: Any) -> Any:
-        """The answer; if it comes item by item, each of them is made while these streams are in place."""
+        """The answer; if it is an iterator, each item is produced while these streams are in place."""
         if isinstance(answer, HTTPResponse):
             answer.body = self.over(answer.body)
         return self._each(answer) if is_iterator(answer) else answer
@@ -92,7 +91,7 @@ class Streams:
 
 
 def _lent(stream: Any, name: str) -> Any:
-    """A stream on top of another, which stays whole; that one itself if it is not one of Python's own, or closed."""
+    """A stream on top of another, which it protects; the other itself if that is closed or not one of Python's own."""
     if type(stream) is not io.TextIOWrapper or "write" in vars(stream):
         return stream
     lent = _streams.get(name)
@@ -105,7 +104,7 @@ def _lent(stream: Any, name: str) -> Any:
 
 
 class _Stream(io.TextIOWrapper):
-    """Text on top of another stream, lent to one event after the other until one of them does something to it."""
+    """Text on top of another stream, lent to one event after another until one of them changes it."""
 
     __slots__ = ("_reconfigured", "top_of")
     mode = "w"
@@ -116,7 +115,7 @@ class _Stream(io.TextIOWrapper):
         self._reconfigured = False
 
     def is_untouched(self) -> bool:
-        """Whether it is as it was made."""
+        """Whether no event has changed it."""
         return not (self._reconfigured or self.closed or vars(self))
 
     def detach(self) -> Any:
@@ -129,7 +128,7 @@ class _Stream(io.TextIOWrapper):
 
 
 class _Lent(io.RawIOBase):
-    """The bytes of a standard stream; closing this leaves that open."""
+    """The bytes of a standard stream; closing this leaves the stream itself open."""
 
     def __init__(self, stream: Any, name: str) -> None:
         self._stream = stream
@@ -164,7 +163,7 @@ def _forwarded(name: str) -> Any:
 class Loaded:
     """Stands in for a standard stream while a script is loaded.
 
-    What keeps it (a default argument, say) reads or writes the stream of whichever event is under way.
+    Code that keeps it, in a default argument for example, reads or writes the stream of the current event.
     """
 
     write, writelines, flush = map(_forwarded, ("write", "writelines", "flush"))
@@ -177,7 +176,7 @@ class Loaded:
 
     @property
     def now(self) -> Any:
-        """The stream that is meant at this moment."""
+        """The stream that this one stands for at the moment."""
         return Streams.in_place.get(self._name, self._there)
 
     def __getattr__(self, attribute: str) -> Any:
@@ -188,9 +187,9 @@ class Loaded:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if getattr(sys, self._name, None) is self:  # a script may put another one in its place
+        if getattr(sys, self._name, None) is self:  # a script may have replaced it
             setattr(sys, self._name, self._there)
 
 
-#: The streams that are lent, by their names in ``sys``.
+#: The lent streams, by their names in `sys`.
 _streams: dict[str, _Stream] = {}

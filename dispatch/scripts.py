@@ -1,4 +1,4 @@
-"""Fetches a script: a file or an archive that runs as a whole, or whose `main()` is called."""
+"""Fetches a script: a file or an archive that runs as a whole, or that has a `main()` to call."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 class Script:
-    """A script file: what the `script` convention runs; its `main()` is what other conventions call.
+    """A script file: the `script` convention runs it, other conventions call its `main()`.
 
     Attributes:
         spec: the handler string.
     """
 
     def __init__(self, spec: str, path: str, code: CodeType, main: Callable[..., Any] | None = None) -> None:
-        """Make the script.
+        """Create the script.
 
         Args:
             spec: the handler string.
             path: the file.
             code: the file, compiled.
-            main: its `main()`, once the file was loaded as a module; None where it has none.
+            main: its `main()`, if it has one; the file has then been loaded as a module.
         """
         self.spec = spec
         self._path = path
@@ -41,25 +41,28 @@ class Script:
         self._main = main
 
     def run(self) -> Any:
-        """Run `main()`, or the whole file from top to bottom as `__main__`; returns what `main()` returns."""
+        """Run `main()` and return its result, or run the whole file from top to bottom as `__main__`."""
         sys.argv = [self.spec]
         return self._run_all() if self._main is None else self._main()
 
     def main(self) -> Callable[..., Any]:
-        """The script's `main()`, which reads and writes standard streams of its own. Raises HandlerNotFound.
+        """The script's `main()`, which gets its own standard streams for each call.
 
         Its attribute `__script__` is the handler string.
+
+        Raises:
+            HandlerNotFound: the script has no `main()`.
         """
         user_main = self._main
         if user_main is None:
-            raise HandlerNotFound(f"no main() in {self.spec}; a script without main() runs in the script convention")
+            raise HandlerNotFound(f"{self.spec} has no main(); only the script convention runs a script without one")
 
         def main(*arguments: Any, **options: Any) -> Any:
             streams = Streams("stdin", "stdout", "stderr")
             answer = None
             with streams:
                 sys.argv = [self.spec]
-                # Here, as a coroutine must not run when the streams are gone again.
+                # Settled here, because a coroutine must run while the streams are in place.
                 answer = settle(user_main(*arguments, **options))
             return streams.over(answer)
 
@@ -79,7 +82,7 @@ class Script:
 
 
 def _flush(module: ModuleType) -> None:
-    """Write what the script's own files hold back, which a program's end does."""
+    """Flush the files that the script has left open, as the end of a program does."""
     for value in list(vars(module).values()):
         if isinstance(value, io.IOBase):
             try:
@@ -101,7 +104,7 @@ def load_script(path: str, spec: str, root: str) -> Script:
 
 
 def _script_name(spec: str) -> str:
-    """The module name of a script: the one by which it can be imported, if no other module has it."""
+    """The module name of a script: the one under which it can be imported, if no other module has that name."""
     name = os.path.splitext(os.path.normpath(spec))[0].replace("/", ".")
     return f"{name}__script" if name in sys.modules else name
 
@@ -111,26 +114,26 @@ def load_archive(path: str, spec: str) -> Script:
     from zipimport import zipimporter
 
     loader = zipimporter(path)
-    # Not the archive's own name: a package inside may have that.
+    # Not the archive's own name: a package inside it may have that name.
     name = f"{os.path.basename(spec).partition('.')[0]}__script"
     return _loaded(spec, os.path.join(path, "__main__.py"), name, _compiled(spec, loader, "__main__"), loader)
 
 
 def _loaded(spec: str, path: str, name: str, code: CodeType, loader: Any) -> Script:
-    """The script, loaded as a module where it has a `main()`."""
+    """The script, loaded as a module if it has a `main()`."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     if not binds(code, "main"):
         return Script(spec, path, code)
     module_spec = spec_from_file_location(name, path, loader=loader)
-    assert module_spec is not None  # noqa: S101 - only without a loader is there none
+    assert module_spec is not None  # noqa: S101 - it is None only without a loader
     module = sys.modules[name] = module_from_spec(module_spec)
     sys.argv = [spec]
     with Loaded("stdin"), Loaded("stdout"):
         exec(code, module.__dict__)  # noqa: S102 - running the user's script is the job
     main = attribute_of(module, name, "main", name)
     if not callable(main):
-        raise HandlerNotFound(f"main in {spec} is {described(main)}, which cannot be called")
+        raise HandlerNotFound(f"main in {spec} is not callable: {described(main)}")
     return Script(spec, path, code, main)
 
 
@@ -139,5 +142,5 @@ def _compiled(spec: str, loader: Any, name: str) -> CodeType:
         return loader.get_code(name)  # type: ignore[no-any-return]
     except SyntaxError as error:
         raise syntax_error(f"the script {spec}", error) from error
-    except (ImportError, EOFError, ValueError) as error:  # the last two of bytecode that is cut off
+    except (ImportError, EOFError, ValueError) as error:  # the last two for truncated bytecode
         raise ImportModuleError(f"the script {spec} cannot be loaded: {error}") from error

@@ -1,8 +1,8 @@
-"""Gives the function's folder first claim on module names that this process has loaded from elsewhere.
+"""Gives the task root first claim on module names that this process has already loaded from elsewhere.
 
 The runtime imports what it needs before any user code. If the task root has a module of the same name (its own
-``runtime.py``, its own release of a library that we use), ours leaves ``sys.modules``: the references that we hold stay
-good, and the user's ``import`` finds the user's. The same goes for an archive that the handler string names.
+`runtime.py`, or its own release of a library that we use), ours leaves `sys.modules`: our references stay valid, and
+the user's `import` finds the user's module. The same goes for an archive that the handler string names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextvars
 import os
 import sys
-from _imp import extension_suffixes  # as importlib.machinery has them, without its import
+from _imp import extension_suffixes  # the same as in importlib.machinery, without importing that
 from itertools import islice
 
 TYPE_CHECKING = False
@@ -28,25 +28,25 @@ CLAIMABLE = (
     "pluggy", "simplejson", "orjson", "msgspec", "httptools", "requests", "urllib3",
 )  # fmt: skip
 
-#: Where Python's own library is. An interpreter may have os inside it, without a file.
+#: The folder of Python's standard library; not taken from `os`, which may be frozen into an interpreter without a file.
 LIBRARY = os.path.dirname(contextvars.__file__)
 
-#: Modules of each package of ours, by which a copy of this project is told from a package of the user's own.
+#: Modules of each of our packages that tell a copy of this project from a user's package of the same name.
 _MARKS = {
     "dispatch": ("error_reports", "hookspecs"),
     "conventions": ("codec", "lambda_"),
     "runtime": ("lifecycle", "transport.kept_alive"),
 }
 
-#: Files of a folder that are looked at for Python.
+#: How many files in a folder are checked for a Python one.
 _LOOKED_AT = 1000
 
-#: How a file's name goes on behind its module's.
+#: The suffixes that a module's file may have.
 SUFFIXES = (".py", ".pyc", *extension_suffixes())
 
 
 def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
-    """Drop from ``sys.modules`` what the task root (or the archive) has too; returns the names it got."""
+    """Drop from `sys.modules` the modules that the task root (or the archive) has too; returns their names."""
     claimed = [name for name in names if offered(root, name) and not _ours(root, name)]
     for name in claimed:
         for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
@@ -57,7 +57,7 @@ def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
 
 
 def offered(root: str, name: str) -> bool:
-    """Whether the task root (or the archive) has that module or package; a folder without Python in it is none."""
+    """Whether the task root (or the archive) has that module or package; a folder without Python does not count."""
     base = os.path.join(root, name.replace(".", "/"))
     if any(os.path.isfile(base + suffix) for suffix in SUFFIXES):
         return True
@@ -72,16 +72,16 @@ def offered(root: str, name: str) -> bool:
 
 
 def members(archive: str) -> list[str]:
-    """The paths of what is in a zip archive. Raises ImportError if it is none."""
+    """The paths of a zip archive's members. Raises ImportError if the file is not a zip archive."""
     import zipimport
 
-    # Where pkgutil looks, too: zipfile takes milliseconds to import, and the task root may have a module of its name.
+    # pkgutil looks there too. zipfile takes milliseconds to import, and the task root may have its own zipfile.py.
     directory: dict[str, dict[str, object]] = zipimport._zip_directory_cache  # type: ignore[attr-defined] # noqa: SLF001
     return [*directory[zipimport.zipimporter(archive).archive]]
 
 
 def shadowed(paths: Iterable[str]) -> bool:
-    """Whether a folder or an archive that comes before Python's own library has modules named like some of that."""
+    """Whether a folder or an archive before Python's standard library has a module with a standard module's name."""
     for path in paths:
         if path == LIBRARY:
             return False
@@ -96,13 +96,13 @@ def shadowed(paths: Iterable[str]) -> bool:
 
 
 def _regular(path: str, name: str, entries: Sequence[str]) -> bool:
-    """Whether it is a module or a package with an ``__init__``; others lose to a module further behind (PEP 420)."""
+    """Whether it is a module, or a package with an `__init__`; other folders lose to a later module (PEP 420)."""
     files = [stem + suffix for stem in (name, f"{name}/__init__") for suffix in SUFFIXES]
     return any(file in entries or os.path.isfile(os.path.join(path, file)) for file in files)
 
 
 def _ours(root: str, name: str) -> bool:
-    """Whether it is the module that is loaded (a checkout is the task root, say), or a copy of this project."""
+    """Whether it is the loaded module itself (if the task root is our checkout, for example), or a copy of ours."""
     if name in _MARKS and all(offered(root, f"{name}.{mark}") for mark in _MARKS[name]):
         return True
     module = sys.modules.get(name)
@@ -113,9 +113,9 @@ def _ours(root: str, name: str) -> bool:
 
 
 class _TaskRootFirst:
-    """Finds the claimed names in the task root alone.
+    """A finder that looks for the claimed names in the task root only.
 
-    Without it a folder that has no ``__init__.py`` would lose to our package, which is a regular one (PEP 420).
+    Without it a folder that has no `__init__.py` would lose to our package, which is a regular one (PEP 420).
     """
 
     def __init__(self, root: str, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The architecture as a few aliases: a convention turns a function into a handler, a handler answers an invocation."""
+"""The architecture in four aliases: a convention turns a function into a handler, a handler answers an invocation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dispatch.response import Response
 
 __all__ = ["Convention", "Conventions", "Handler", "UserFunction"]
 
-#: What a handler string names, once fetched: the user's own callable.
+#: The user's own callable, which a handler string names.
 UserFunction: TypeAlias = Callable[..., Any]
 
-#: All that the runtime knows of user code. It may have an attribute `report`, see `dispatch.hookspecs`.
+#: All that the runtime knows about user code. It may have an attribute `report`; see `dispatch.hookspecs`.
 Handler: TypeAlias = Callable[[Invocation], Response]
 
-#: A decorator: how a function of one kind is called, and how its answer becomes a response. It may have the attributes
-#: `accepts_object` and `locate`, see `dispatch.hookspecs`.
+#: A decorator that knows how to call one kind of function and how to turn its answer into a response. It may have the
+#: attributes `accepts_object`, `locate` and `report`; see `dispatch.hookspecs`.
 Convention: TypeAlias = Callable[[UserFunction], Handler]
 
-#: What `dispatch_conventions` returns.
+#: Conventions by name: the value that `dispatch_conventions` returns.
 Conventions: TypeAlias = Mapping[str, Convention]

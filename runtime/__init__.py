@@ -1,1 +1,1 @@
-"""What runs: the Lambda runtime, the local platform, packaging, and the ``dispatch`` command."""
+"""The Lambda runtime, the local platform, packaging, and the `dispatch` command."""

@@ -1,4 +1,4 @@
-"""``python -P -m runtime [HANDLER]``: the runtime, from the environment to the last event."""
+"""The runtime's entry point, `python -P -m runtime [HANDLER]`: reads the environment, loads the function, serves it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    """Run until the process is to end; returns the exit status."""
+    """Run until the process has to end; returns the exit status."""
     unbuffer()
     log = Log(*log_settings(os.environ))
     try:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
 
 
 def _wrap() -> None:
-    """Become the program of ``AWS_LAMBDA_EXEC_WRAPPER``, once. Raises SettingError if it cannot be started."""
+    """Replace this process by the program of `AWS_LAMBDA_EXEC_WRAPPER`, once. Raises SettingError."""
     command = wrapped(os.environ, [sys.executable, *sys.orig_argv[1:]])
     if not command:
         return
@@ -56,19 +56,19 @@ def _wrap() -> None:
     except OSError as error:
         raise SettingError(
             f"AWS_LAMBDA_EXEC_WRAPPER is {command[0]!r}, which cannot be started: {error.strerror}; "
-            "it is the path of an executable file, with a #! line if it is a script"
+            "set it to the path of an executable file, which needs a #! line if it is a script"
         ) from error
 
 
 def work(settings: Settings, address: Address, log: Log) -> int:
-    """One process of the runtime: load the function, then serve it; returns the exit status."""
+    """Load the function and serve it in this process; returns the exit status."""
     if settings.log_socket:
         from runtime.workers import log_to
 
         try:
             log_to(settings.log_socket)
         except OSError as error:
-            log.warning(f"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET is {settings.log_socket!r}: {error}")
+            log.warning(f"cannot log to _LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET {settings.log_socket!r}: {error}")
     try:
         client = _client(address, settings, log)
     except DispatchError as error:
@@ -81,15 +81,15 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     except Terminated as end:
         reason, status = end.reason, end.status
     except SystemExit as end:
-        # A SIGTERM handler of the user's own, which sys.exit()s while the runtime waits.
+        # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except RuntimeApiError as error:
         log.warning(str(error))
-    # While the patience with which SIGTERM waits for user code still lasts.
+    # Here, while the timer that SIGTERM has set for user code is still running.
     try:
         asynchrony.close()
-    except BaseException as error:  # noqa: BLE001 - a second signal, or a task's own: the hooks run all the same
-        log.warning(f"the event loop did not end in order: {error_reports.text(error)}")
+    except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
+        log.warning(f"the event loop did not end cleanly: {error_reports.text(error)}")
     signals.ignore()
     signals.last_resort(reason)
     client.close()
@@ -97,7 +97,7 @@ def work(settings: Settings, address: Address, log: Log) -> int:
 
 
 def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log, signals: Signals) -> int:
-    """Load, take part in a snapshot, serve; returns the exit status if there is nothing to serve."""
+    """Load the function, run the hooks around a snapshot, and serve; returns the exit status if it cannot serve."""
     optional = _optional(settings)
     when_imported("logging", log.set_up)
     report_of = error_reports.report
@@ -113,7 +113,7 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
             optional["extension"].register(address)
     except Terminated:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever the user's module raises is an init error
+    except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
         return _init_error(client, log, error_reports.worded(report_of, error))
     signals.last_resort = lambda reason: function.notify("shutdown", reason=reason)
     function.notify("startup", function=function)
@@ -129,16 +129,16 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
 
 
 def _init_error(client: RuntimeClient, log: Log, report: ErrorReport) -> int:
-    """Log and report that there is no function; returns the exit status."""
+    """Log and report that the function could not be loaded; returns the exit status."""
     log.error(report)
     client.init_error(report)
     return 1
 
 
 def _optional(settings: Settings) -> dict[str, ModuleType]:
-    """The modules that only some settings need, imported before user code may claim the name ``runtime``."""
-    # Extensions have names of their own, so of several workers only one could register, and the platform that has
-    # several sends SIGTERM in any case.
+    """The modules that only some settings need, imported before user code may claim the name `runtime`."""
+    # An extension's name is unique, so only one of several workers could register; and the platform that runs several
+    # workers always sends SIGTERM.
     extension = settings.shutdown and (settings.workers == 1 or settings.concurrency)
     wanted = {"snapshot": settings.snap_start, "concurrent": settings.concurrency, "extension": extension}
     return {name: import_module(f"runtime.{name}") for name, want in wanted.items() if want}
@@ -148,7 +148,7 @@ def _address() -> Address:
     text = os.environ.get("AWS_LAMBDA_RUNTIME_API")
     if not text:
         raise SettingError(
-            "AWS_LAMBDA_RUNTIME_API is not set: this is the runtime that Lambda or an emulator starts; "
+            "AWS_LAMBDA_RUNTIME_API is not set: Lambda or an emulator sets it and starts this runtime; "
             "to try a handler here, use: dispatch run HANDLER"
         )
     return Address.parse(text)

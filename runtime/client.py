@@ -1,4 +1,4 @@
-"""The operations of the Runtime API; how they travel is a transport's business.
+"""The operations of the Runtime API; a transport carries them.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from dispatch.response import Response
     from runtime.logs import Log
 
-#: As `Headers.lowered` has it.
+#: The header's name in lower case, as in `Headers.lowered`.
 _INVOCATION_ID = INVOCATION_ID.lower()
 
-#: How often a poll is tried in a row, and the first pause between two tries in seconds; it doubles.
+#: How often a failing poll is tried, and the first pause between two tries in seconds; each pause is twice the last.
 TRIES = 3
 PAUSE = 0.1
 
-#: Bytes of a report in a trailer. AWS's emulator reads trailers through a buffer of 4,096 bytes and breaks off the
-#: answer if they do not fit; a third of it goes to base64.
+#: The largest report in a trailer, in bytes. AWS's emulator reads trailers into a buffer of 4,096 bytes and cuts off
+#: the answer if they do not fit; base64 adds a third.
 TRAILER_LIMIT = 2_800
 
 
 class RuntimeClient:
-    """Talks to the Runtime API on behalf of one execution environment."""
+    """A client of the Runtime API for one execution environment."""
 
     def __init__(self, transport: Transport, log: Log, encoding: str = "utf-8") -> None:
         self._transport = transport
@@ -54,7 +54,7 @@ class RuntimeClient:
         self._encoding = encoding
 
     def next(self) -> Invocation:
-        """Wait for an event. Raises RuntimeApiError when the Runtime API cannot be used any more."""
+        """Wait for an event. Raises RuntimeApiError if the Runtime API can no longer be used."""
         failures = 0
         while True:
             try:
@@ -66,7 +66,7 @@ class RuntimeClient:
                     failures = 0
                     continue
                 if reply.status == 500:
-                    raise RuntimeApiError(f"{problem}; the execution environment cannot be used any more")
+                    raise RuntimeApiError(f"{problem}; the execution environment can no longer be used")
             except Disconnected as lost:
                 if lost.stale:
                     continue
@@ -78,7 +78,7 @@ class RuntimeClient:
             time.sleep(PAUSE * 2 ** (failures - 1))
 
     def respond(self, invocation: Invocation, response: Response, poll: bool = False) -> None:
-        """Send an answer of bytes; with `poll` the next event is asked for in the same breath."""
+        """Send a buffered answer; with `poll` the next poll is sent along with it."""
         headers = _echoed(invocation, {"Content-Type": response.content_type})
         self._post(invocation, "response", headers, response.read(), NEXT if poll else None)
 
@@ -89,12 +89,12 @@ class RuntimeClient:
         chunks: Iterable[bytes],
         failure: Callable[[], ErrorReport | None],
     ) -> None:
-        """Send an answer chunk by chunk; the report of what broke the chunks off, if any, goes into the trailers."""
+        """Send an answer chunk by chunk; if the chunks failed midway, the trailers carry the report of the failure."""
         headers = _echoed(invocation, {"Content-Type": content_type, RESPONSE_MODE: STREAMING})
         try:
             reply = self._transport.stream(_path(invocation, "response"), headers, chunks, lambda: _trailers(failure()))
         except Disconnected as lost:
-            self._log.warning(f"the streamed response to {invocation.request_id} was broken off: {lost}")
+            self._log.warning(f"the streamed response to {invocation.request_id} was cut off: {lost}")
         else:
             self._judge(invocation, "response", reply)
 
@@ -104,7 +104,7 @@ class RuntimeClient:
         self._post(invocation, "error", headers, to_json(report))
 
     def init_error(self, report: ErrorReport, error_type: str | None = None) -> None:
-        """Report that there is no function, by default with the error's own type."""
+        """Report that the function could not be loaded, by default with the error's own type."""
         self._report(INIT_ERROR, report, error_type)
 
     def restore_next(self) -> None:
@@ -121,7 +121,7 @@ class RuntimeClient:
         self._report(RESTORE_ERROR, report, error_type)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._transport.close()
 
     def _report(self, path: str, report: ErrorReport, error_type: str | None) -> None:
@@ -146,12 +146,12 @@ class RuntimeClient:
         self._judge(invocation, what, reply)
 
     def _judge(self, invocation: Invocation, what: str, reply: Reply) -> None:
-        """Go on after a refusal: the answer is lost, the environment is not. Raises RuntimeApiError for a 500."""
+        """Log a refusal, which loses only this answer, not the environment. Raises RuntimeApiError for a 500."""
         if 200 <= reply.status < 300:
             return
         problem = _problem(f"the {what} to {invocation.request_id}", reply)
         if reply.status == 500:
-            raise RuntimeApiError(f"{problem}; the execution environment cannot be used any more")
+            raise RuntimeApiError(f"{problem}; the execution environment can no longer be used")
         self._log.warning(problem)
 
 
@@ -161,7 +161,7 @@ def _trailers(report: ErrorReport | None) -> Mapping[str, str]:
     trailers = {ERROR_TYPE: in_header(str(report["errorType"]))}
     try:
         from binascii import b2a_base64
-    except ImportError:  # no file can be opened any more
+    except ImportError:  # the process cannot open any more files
         return trailers
     return {**trailers, ERROR_BODY: b2a_base64(to_json(report, TRAILER_LIMIT), newline=False).decode()}
 
@@ -176,7 +176,7 @@ def _path(invocation: Invocation, what: str) -> str:
 
 
 def _echoed(invocation: Invocation, headers: dict[str, str]) -> dict[str, str]:
-    """The headers, with the id by which the platform tells a late answer from the one that it waits for."""
+    """The headers, plus the id that lets the platform tell a late answer from the one that it is waiting for."""
     invocation_id = invocation.headers.lowered.get(_INVOCATION_ID)
     if invocation_id:
         headers[INVOCATION_ID] = invocation_id

@@ -1,4 +1,4 @@
-"""Tricks that make a cold start shorter; docs/tricks.md says what each buys."""
+"""Tricks that make a cold start shorter; docs/tricks.md explains what each one saves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def when_imported(name: str, then: Callable[[Any], None]) -> None:
-    """Call a function with a module as soon as it has been imported, by whoever needs it; at once if it is there."""
+    """Call a function with a module as soon as any code has imported it; at once if it is imported already."""
     if name in sys.modules:
         then(sys.modules[name])
     else:
@@ -22,7 +22,7 @@ def when_imported(name: str, then: Callable[[Any], None]) -> None:
 
 
 class _Awaited:
-    """A finder that waits for one module, taps its loader and leaves."""
+    """A finder that waits for the import of one module, taps its loader and removes itself."""
 
     def __init__(self, name: str, then: Callable[[Any], None]) -> None:
         self._name = name
@@ -52,12 +52,12 @@ class _Awaited:
 
 
 def import_without_typing(name: str) -> Any:
-    """A module that takes no more of `typing` than a base class and `Optional[...]`, imported without it.
+    """Import a module without `typing`, of which it needs only a base class and `Optional[...]`.
 
-    typing is a tenth of a cold start. Where nobody has imported it yet, a stand-in takes its place for as long as the
-    module is being imported; whatever else is asked of the stand-in comes from the real module.
+    Importing typing takes a tenth of a cold start. If it has not been imported yet, a stand-in takes its place during
+    this import; any other attribute of the stand-in comes from the real module.
     """
-    # Another thread, of sitecustomize say, might import typing meanwhile.
+    # Another thread, from sitecustomize for example, might import typing at the same time.
     if "typing" in sys.modules or len(sys._current_frames()) > 1:  # noqa: SLF001
         return import_module(name)
     sys.modules["typing"] = stand_in = _Typing("typing")
@@ -68,7 +68,7 @@ def import_without_typing(name: str) -> Any:
 
 
 class _Typing(ModuleType):
-    """What stands in for typing."""
+    """The stand-in for typing."""
 
     Protocol = object
     Optional = list

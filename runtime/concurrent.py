@@ -1,7 +1,7 @@
-"""``HANDLER_CONCURRENCY=async``: several invocations at once in one process, their coroutines on one event loop.
+"""Handles several invocations at once in one process (`HANDLER_CONCURRENCY=async`), with one shared event loop.
 
-Each invocation has a thread that polls and sends; what the handler awaits runs on the loop that all of them share. So
-nothing but ``async def`` handlers is taken: a plain function would run in several threads at once without knowing it.
+Each invocation has a thread that polls and sends, and its coroutines run on the shared loop. Only `async def` handlers
+are allowed: a plain function would run in several threads at once without being prepared for it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def serve(count: int, environment: Callable[[], Environment], signals: Signals) -> NoReturn:
-    """Handle events, up to that many at once, until the process is to end or the Runtime API is gone.
+    """Handle events, up to `count` at once, until the process has to end or the Runtime API has failed.
 
     Args:
-        count: how many environments there are.
-        environment: makes one; each has a connection of its own, and all have one function.
-        signals: what ends the process.
+        count: how many environments to run.
+        environment: creates one; each has its own connection, and all share one function.
+        signals: turns a signal into the end of the process.
     """
     Trace().set(None)
     asynchrony.share()
@@ -42,7 +42,7 @@ def serve(count: int, environment: Callable[[], Environment], signals: Signals) 
             while True:
                 one.handle(one.client.next())
                 signals.check()
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             ended.put(error)
 
     for number in range(count):
@@ -51,13 +51,13 @@ def serve(count: int, environment: Callable[[], Environment], signals: Signals) 
 
 
 def check(function: Function) -> None:
-    """Raise SettingError for a handler that cannot be called several times at once."""
+    """Raise SettingError if the handler does not allow several calls at once."""
     user_object = function.user_object
-    calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - how it is made counts
+    calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - the method itself is inspected
     is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
     if getattr(function.handler, "one_at_a_time", False) or not is_async:
         raise SettingError(
             f"HANDLER_CONCURRENCY is 'async', but the handler is {user_object!r} in the {function.convention} "
-            "convention; it takes an async def function in a convention other than script. Without it, "
-            "HANDLER_WORKERS are processes"
+            "convention; use an async def function in a convention other than script, or unset it to have "
+            "HANDLER_WORKERS run as processes"
         )

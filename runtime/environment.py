@@ -1,4 +1,4 @@
-"""The execution environment: polls for an event, hands it to the handler, sends the answer back."""
+"""The execution environment: polls for an event, calls the handler with it, sends the answer back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Environment:
         self._report_of = getattr(function.handler, "report", error_reports.report)
 
     def serve(self) -> NoReturn:
-        """Handle events until the process is to end (Terminated) or the Runtime API is gone (RuntimeApiError)."""
+        """Handle events until the process has to end (Terminated) or the Runtime API has failed (RuntimeApiError)."""
         trace = Trace()
         while True:
             self._signals.check()
@@ -46,7 +46,7 @@ class Environment:
             self.handle(invocation)
 
     def handle(self, invocation: Invocation) -> None:
-        """One invocation, from the event to what was put off until after the answer."""
+        """Handle one invocation, from the event to the calls that were deferred until after the answer."""
         token = handled.set(invocation)
         try:
             self._handle(invocation)
@@ -63,7 +63,7 @@ class Environment:
             response = self.answer(invocation)
         except Terminated:
             raise
-        except BaseException as failure:  # noqa: BLE001 - whatever user code raises is its answer, not our end
+        except BaseException as failure:  # noqa: BLE001 - an exception of user code is an answer, not our end
             error = failure
             self.client.fail(invocation, self.report(error, invocation.request_id))
         else:
@@ -76,16 +76,16 @@ class Environment:
             function.after_invoke(invocation=invocation, response=response, error=error)
 
     def answer(self, invocation: Invocation) -> Response:
-        """The handler's answer. The first chunk of a streamed one is there, so failing at once is an ordinary error."""
+        """The handler's answer; the first chunk of a streamed one is taken, so failing there is an ordinary error."""
         with self._guard:
             response = self.function.handler(invocation)
         if not isinstance(response, Response):
             raise MarshalError(
-                f"the {self.function.convention} convention returned {type(response).__name__}; it returns a Response"
+                f"the {self.function.convention} convention returned {type(response).__name__}, not a Response"
             )
         content_type = response.content_type
         if not (isinstance(content_type, str) and content_type.isascii() and content_type.isprintable()):
-            raise MarshalError(f"the content type of a Response is one line of ASCII, not {content_type!r}")
+            raise MarshalError(f"the content type of a Response must be one line of ASCII, not {content_type!r}")
         body = response.body
         if isinstance(body, bytearray | memoryview):
             response.body = body = bytes(body)
@@ -96,16 +96,16 @@ class Environment:
         return response
 
     def report(self, error: BaseException, request_id: str = "") -> ErrorReport:
-        """Log that user code failed; returns the report of it, as the handler words it."""
+        """Log an exception of user code, and return its report in the handler's own words."""
         report = error_reports.worded(self._report_of, error, request_id)
         self._log.error(report)
         return report
 
     def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
-        """Send the answer; returns what broke a streamed one off, which was reported already."""
+        """Send the answer; if a streamed one failed midway, returns the exception, which has been reported."""
         chunks = response.body
         if not isinstance(chunks, _Chunks):
-            # Where nothing has to run in between, the answer and the next poll go out together.
+            # If nothing has to run in between, the answer and the next poll go out together.
             self.client.respond(invocation, response, not (self.function.after_invoke or invocation.afterwards))
             return None
         try:
@@ -124,11 +124,11 @@ class Environment:
             chunks.close()
         except Terminated:
             raise
-        except BaseException as error:  # noqa: BLE001 - nobody listens any more; there is only the log
+        except BaseException as error:  # noqa: BLE001 - no one is listening any more; it can only be logged
             self.report(error, invocation.request_id)
 
     def _run_afterwards(self, invocation: Invocation) -> None:
-        """What after_response() put off, as far as the deadline allows."""
+        """Run the calls that `after_response()` has deferred, until the deadline."""
         while invocation.afterwards:
             function, arguments, options = invocation.afterwards.pop(0)
             if not invocation.remaining_time:
@@ -142,27 +142,31 @@ class Environment:
                     settle(function(*arguments, **options))
             except Terminated:
                 raise
-            except BaseException as error:  # noqa: BLE001 - the answer has been sent; there is only the log
+            except BaseException as error:  # noqa: BLE001 - the answer has been sent; it can only be logged
                 self._log.error(error_reports.report(error, invocation.request_id))
 
 
 class _Chunks:
-    """The body of a streamed answer: bytes, never empty ones, which would end it; a body that fails ends there.
+    """The body of a streamed answer, which ends if the user's iterator fails.
+
+    It skips empty chunks, which would end the answer.
 
     Attributes:
-        failure: what the body raised once its first chunk had been taken.
+        failure: the exception that the body raised after its first chunk.
     """
 
     def __init__(self, body: Any, guard: ForkGuard) -> None:
         if isinstance(body, str) or not hasattr(type(body), "__iter__"):
-            raise MarshalError(f"the body of a Response is bytes, or an iterator of bytes, not {type(body).__name__}")
+            raise MarshalError(
+                f"the body of a Response must be bytes or an iterator of bytes, not {type(body).__name__}"
+            )
         self.failure: BaseException | None = None
         self._source = iter(body)
         self._guard = guard
         self._first: Any = _END
 
     def begun(self) -> Self:
-        """The same, its first chunk taken. Raises what the body raises."""
+        """Take the first chunk and return self. Raises whatever the body raises."""
         try:
             self._first = self._take()
         except BaseException:
@@ -178,7 +182,7 @@ class _Chunks:
         if chunk is _END:
             try:
                 chunk = self._take()
-            except BaseException as error:  # noqa: BLE001 - a started answer must be ended properly, whatever happened
+            except BaseException as error:  # noqa: BLE001 - a started answer must end properly, whatever happened
                 self.failure = error
         if chunk is _END:
             raise StopIteration
@@ -189,11 +193,11 @@ class _Chunks:
             with self._guard:
                 chunk = next(self._source, _END)
             if chunk is not _END and not isinstance(chunk, bytes):
-                raise MarshalError(f"each chunk of a Response is bytes, not {type(chunk).__name__}")
+                raise MarshalError(f"each chunk of a Response must be bytes, not {type(chunk).__name__}")
             if chunk:
                 return chunk
 
     def close(self) -> None:
-        """End the body, so that what stands in its `finally` runs."""
+        """Close the body, so that its `finally` blocks run."""
         with self._guard:
             stop(self._source)

@@ -1,6 +1,6 @@
-"""An internal extension, so that Lambda sends SIGTERM: without any extension it just kills.
+"""An internal extension, which makes Lambda send SIGTERM; without any extension it kills the process at once.
 
-It registers for no events before the first poll, and then waits for them in a thread, as an extension has to.
+It registers before the first poll, for no events, and then waits for the next event in a thread, as extensions must.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 """
 
@@ -20,7 +20,7 @@ NAME = "dispatch-shutdown"
 
 
 def register(address: Address) -> None:
-    """Register the extension and start to wait for its events. Raises RuntimeApiError."""
+    """Register the extension and start waiting for its events. Raises RuntimeApiError."""
     connection = HTTPConnection(address.host, address.port, timeout=None)
     try:
         headers = {EXTENSION_NAME: NAME, "Content-Type": JSON}
@@ -32,13 +32,13 @@ def register(address: Address) -> None:
     identifier = reply.getheader(EXTENSION_ID)
     if reply.status != 200 or not identifier:
         raise RuntimeApiError(
-            f"HANDLER_SHUTDOWN=extension: registering was answered with status {reply.status} {told[:200]!r}"
+            f"HANDLER_SHUTDOWN=extension: the extension cannot be registered: status {reply.status} {told[:200]!r}"
         )
     threading.Thread(target=_wait, args=(connection, address, identifier), daemon=True, name="extension").start()
 
 
 def _wait(connection: HTTPConnection, address: Address, identifier: str) -> None:
-    """Ask for the next event until the platform ends the conversation; it registered for none, so it only waits."""
+    """Request the next event until the platform closes the connection; none ever comes, so this only waits."""
     try:
         while True:
             headers = {EXTENSION_ID: identifier}

@@ -1,4 +1,4 @@
-"""How the process ends: promptly on SIGTERM, whatever user code is doing."""
+"""Ends the process: promptly on SIGTERM, whatever user code is doing."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-#: Seconds that a handler has to let go after SIGTERM. Lambda gives a runtime 30 % of 500 ms before it kills.
+#: How long a handler may go on after SIGTERM, in seconds. Lambda kills a runtime after 30 % of 500 ms.
 GRACE = 0.15
 
 
 def nothing(_reason: str) -> None:
-    """What is left to do when a process ends that has loaded no function."""
+    """The last resort of a process that has not loaded a function: there is nothing to do."""
 
 
 class ForkGuard:
-    """Stands around user code: a process that user code forked ends where that code comes to an end, as a program ends.
+    """A context manager around user code: a process that user code has forked ends, like any program, after that code.
 
-    It is not an execution environment: what it would answer is its parent's to answer.
+    Such a process is not an execution environment; its parent sends the answer.
     """
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ def _end_child(error: BaseException | None) -> NoReturn:
 class Signals:
     """Turns SIGTERM and SIGINT into Terminated.
 
-    User code may catch even that (`except:`); then `last_resort` is called and the process ends all the same.
+    User code may catch even that (`except:`); then `last_resort` is called and the process ends anyway.
 
     Attributes:
-        guard: stands around user code.
-        pending: what is to end the process; None while nothing is.
-        last_resort: called with the reason before a process ends that user code will not let go.
+        guard: a context manager around user code.
+        pending: the exception that has to end the process, or None.
+        last_resort: called with the reason, before a process that user code keeps alive is ended anyway.
     """
 
     def __init__(self) -> None:
@@ -68,21 +68,21 @@ class Signals:
         self._mask: set[int] = set()
 
     def install(self) -> None:
-        """From now on a signal ends the process in order."""
+        """From now on a signal ends the process cleanly."""
         signal.signal(signal.SIGTERM, self._terminate)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._terminate)
         os.register_at_fork(before=self._hold, after_in_parent=self._release, after_in_child=self._let_go)
 
     def _hold(self) -> None:
-        """A signal that came to a forked process while it still has our handlers would be lost."""
+        """Block signals before a fork: one that reached the child while it still has our handlers would be lost."""
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
 
     def _release(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _let_go(self) -> None:
-        """In a process that user code forked signals do what they do in any."""
+        """Restore the usual effect of signals in a process that user code has forked."""
         self.guard.in_child = True
         self.pending, self.last_resort = None, nothing
         ours = {
@@ -96,13 +96,13 @@ class Signals:
         self._release()
 
     def check(self) -> None:
-        """Before the next event: raise Terminated if user code swallowed it; end a process that a hook forked."""
+        """Before the next event, raise Terminated if user code has caught it, and end a process that a hook forked."""
         with self.guard:
             if self.pending is not None:
                 raise self.pending
 
     def ignore(self) -> None:
-        """The process is ending in order: the last resort is not needed."""
+        """Ignore signals from now on, because the process is ending cleanly without the last resort."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
@@ -120,19 +120,19 @@ class Signals:
     def _insist(self, _number: int, _frame: FrameType | None) -> None:
         assert self.pending is not None  # noqa: S101 - the timer is set where it is
         self.ignore()
-        sys.stdout = sys.__stdout__  # a script's is its answer
+        sys.stdout = sys.__stdout__  # a script's standard output is its answer
         self.last_resort(self.pending.reason)
         leave(self.pending.status)
 
 
 def leave(status: int) -> NoReturn:
-    """End the process now: atexit functions run, threads that user code left behind are not waited for."""
+    """End the process now: atexit functions run, but threads that user code has left behind are not awaited."""
     try:
-        atexit._run_exitfuncs()  # noqa: SLF001 - sys.exit() would first join every thread that is no daemon
+        atexit._run_exitfuncs()  # noqa: SLF001 - sys.exit() would first join every thread that is not a daemon
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-    except (Exception, SystemExit):  # noqa: BLE001, S110 - nothing is left that could be told of it
+    except (Exception, SystemExit):  # noqa: BLE001, S110 - there is nowhere left to report it
         pass
     finally:
         os._exit(status)

@@ -1,8 +1,7 @@
-"""Where words go: the runtime's own, and what user code logs with Python's logging.
+"""Writes the log: the runtime's own messages, and the records that user code logs with Python's logging.
 
-Formats, levels and frames are those of AWS's managed Python runtime, in every convention. Nothing of ``logging`` is
-imported here: its root logger is set up at the moment when user code imports it, and a function that does not log pays
-nothing.
+Formats, levels and frames are those of AWS's managed Python runtime, in every convention. `logging` is not imported
+here: its root logger is set up when user code imports it, and a function that does not log pays nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 _ERROR = 40
 _WARNING = 30
 
-#: The attributes that every log record has; whatever else is on one came as ``extra``.
+#: The attributes that every log record has; all others were passed as `extra`.
 _OF_EVERY_RECORD = frozenset(
     {
         *("name", "msg", "args", "levelname", "levelno", "pathname", "filename", "module", "lineno", "funcName"),
@@ -39,7 +38,7 @@ _OF_EVERY_RECORD = frozenset(
 
 
 class Log:
-    """One execution environment's log.
+    """The log of one execution environment.
 
     Attributes:
         latest: the invocation that is being handled, for threads that were started without its context.
@@ -49,28 +48,28 @@ class Log:
         """Set up the log.
 
         Args:
-            as_json: whether a record is a JSON object (``AWS_LAMBDA_LOG_FORMAT``).
+            as_json: whether a record is a JSON object (`AWS_LAMBDA_LOG_FORMAT`).
             level: the root logger's level, or an empty string; a name that logging does not know is ignored.
-            descriptor: the platform's telemetry descriptor, which takes frames; standard error where it is None or
-                not open: the number would soon be a connection's.
+            descriptor: the platform's telemetry descriptor, which takes frames. If it is None or not open, the log
+                goes to standard error: a connection would soon get the number of a descriptor that is not open.
         """
         self.latest: Invocation | None = None
         self._as_json = as_json
         self._level = "DEBUG" if level == "TRACE" else level
         self._descriptor = descriptor if descriptor is not None and is_open(descriptor) else None
-        # Records of several threads must not mix. A signal's handler may write where its own thread was writing.
+        # Records of several threads must not mix. An RLock, because a signal handler may interrupt a write.
         self._lock = RLock()
         os.register_at_fork(after_in_child=self._unlock)
 
     def warning(self, message: str) -> None:
-        """Something went wrong that the runtime can live with."""
+        """Write a message about a problem that the runtime survives."""
         if self._as_json:
             self.write(_json({"timestamp": _now(), "level": "WARN", "message": message}), _WARNING, as_json=True)
         else:
             self.write(f"dispatch: {message}\n", _WARNING)
 
     def error(self, report: ErrorReport) -> None:
-        """An error report as one record."""
+        """Write an error report as one record."""
         if self._as_json:
             record = _json({"timestamp": _now(), "level": "ERROR", **report})
             self.write(record if self._descriptor is None else record.rstrip("\n"), _ERROR, as_json=True)
@@ -81,15 +80,15 @@ class Log:
             lines.append("Traceback (most recent call last):")
         for entry in report["stackTrace"]:
             lines += [_indented(line) for line in str(entry).splitlines()] or [""]
-        # Without frames a line end would end the record.
+        # Without telemetry frames a line end would end the record.
         self.write("\r".join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
 
     def write(self, text: str, level: int | None = None, *, as_json: bool = False) -> None:
-        """Put a record out, as a whole and at once.
+        """Write a record at once and in one piece.
 
         Args:
             text: the record.
-            level: a number of logging's, 0 to 50; None for a record that does not tell one.
+            level: one of logging's levels, 0 to 50; None for a record without a level.
             as_json: whether it is a JSON object.
         """
         data = text.encode("utf-8", "backslashreplace")
@@ -100,12 +99,12 @@ class Log:
             write_all(2 if self._descriptor is None else self._descriptor, data)
 
     def _unlock(self) -> None:
-        """A forked child has one thread, which is not the one that may have been writing."""
+        """Replace the lock in a forked child, whose only thread does not hold it."""
         self._lock = RLock()
 
     def set_up(self, logging: Any) -> None:
-        """Let the root logger of `logging`, the module, write here."""
-        if not hasattr(logging, "getLogger"):  # the task root has a logging.py of its own
+        """Make the root logger of `logging`, the module, write to this log."""
+        if not hasattr(logging, "getLogger"):  # the task root has its own logging.py
             return
         logging.Formatter.converter = time.gmtime
         root = logging.getLogger()
@@ -124,10 +123,10 @@ class Log:
 
 
 def _handler_class(logging: Any) -> Any:
-    """The class of the root logger's handler, made once there is a logging to derive it from."""
+    """The class of the root logger's handler, created once logging has been imported."""
 
     class LambdaLoggerHandler(logging.Handler):  # type: ignore[misc]
-        """Writes records to the execution environment's log, whatever user code does to the standard streams."""
+        """Writes records to the execution environment's log, whatever user code does with the standard streams."""
 
         def __init__(self, log_sink: Log, framed: bool) -> None:
             super().__init__()
@@ -137,11 +136,11 @@ def _handler_class(logging: Any) -> Any:
         def emit(self, record: Any) -> None:
             try:
                 text = self.format(record)
-            except Exception:  # noqa: BLE001 - an argument's own code may raise anything
+            except Exception:  # noqa: BLE001 - the code of an argument's class may raise anything
                 self.handleError(record)
                 return
             level = min(50, max(0, record.levelno)) // 10 * 10 if self._framed else None
-            # The formatter may be one of the user's own, which writes what it likes.
+            # The user may have set another formatter, which may write anything.
             self.log_sink.write(text, level, as_json=getattr(self.formatter, "writes_json", False))
 
     return LambdaLoggerHandler
@@ -151,7 +150,7 @@ def _formatter(logging: Any, as_json: bool) -> Any:
     if not as_json:
 
         class TextFormatter(logging.Formatter):  # type: ignore[misc]
-            """The managed runtime's line, and a line end behind a traceback as well."""
+            """The managed runtime's line, with a line end after a traceback as well."""
 
             def format(self, record: Any) -> str:
                 text: str = super().format(record)
@@ -161,7 +160,7 @@ def _formatter(logging: Any, as_json: bool) -> Any:
         return TextFormatter(layout, "%Y-%m-%dT%H:%M:%S")
 
     class JsonFormatter(logging.Formatter):  # type: ignore[misc]
-        """One JSON object a record."""
+        """One JSON object per record."""
 
         writes_json = True
 
@@ -172,7 +171,7 @@ def _formatter(logging: Any, as_json: bool) -> Any:
 
 
 def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
-    """What a JSON record tells, in the managed runtime's order; what there is none of is left out."""
+    """The fields of a JSON record, in the managed runtime's order; fields without a value are left out."""
     import traceback
 
     kind, value, trace = record.exc_info or (None, None, None)
@@ -201,7 +200,7 @@ def _json(fields: dict[str, Any]) -> str:
 
     try:
         return encoded(fields) + "\n"
-    except Exception:  # noqa: BLE001 - a value that contains itself, or whose own code raises: only that one is text
+    except Exception:  # noqa: BLE001 - a value contains itself, or its class raises: only that one becomes text
         return (
             encoded(
                 {key: value if _can(encoded, value) else error_reports.text(value) for key, value in fields.items()}
@@ -213,7 +212,7 @@ def _json(fields: dict[str, Any]) -> str:
 def _can(encode: Callable[[Any], str], value: Any) -> bool:
     try:
         encode(value)
-    except Exception:  # noqa: BLE001 - a value's own code may raise anything
+    except Exception:  # noqa: BLE001 - the code of a value's class may raise anything
         return False
     return True
 
@@ -229,6 +228,6 @@ def _now() -> str:
 
 
 def _frame(data: bytes, kind: int) -> bytes:
-    """A record as the telemetry descriptor takes it: type, length, microseconds since 1970, big-endian, then text."""
+    """A frame for the telemetry descriptor: type, length, microseconds since 1970, all big-endian, then the record."""
     head = (0xA55A0000 + kind).to_bytes(4, "big") + len(data).to_bytes(4, "big")
     return head + (time.time_ns() // 1000).to_bytes(8, "big") + data

@@ -1,4 +1,4 @@
-"""Reads the environment, in this one place; everything else is handed what it needs."""
+"""Reads the environment, and is the only module that does; all others are passed what they need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 TRANSPORTS = ("socket", "requests")
-#: Set once the program of AWS_LAMBDA_EXEC_WRAPPER had its turn.
+#: Set once the program of `AWS_LAMBDA_EXEC_WRAPPER` has been started.
 WRAPPED = "DISPATCH_WRAPPED"
 
 CONCURRENCY = ("", "async")
@@ -21,20 +21,20 @@ SHUTDOWN = ("", "extension")
 
 
 class Settings:
-    """What the environment says of this runtime.
+    """The settings of this runtime, from the environment.
 
     Attributes:
         handler: the handler string.
         root: the task root, an absolute path.
-        convention: a convention's name, or ``auto``.
-        encoding: of text events and answers.
-        plugins: modules to register as plugins, ``-name`` to block one.
-        transport: ``socket`` or ``requests``.
+        convention: a convention's name, or `auto`.
+        encoding: the encoding of text events and answers.
+        plugins: modules to register as plugins, `-name` to block one.
+        transport: `socket` or `requests`.
         workers: how many execution environments run side by side.
-        concurrency: ``async`` to run them on one event loop instead of in processes of their own.
-        shutdown: ``extension`` to have the platform send SIGTERM, which it does only where there is an extension.
-        snap_start: whether a snapshot is taken once the function is loaded.
-        log_socket: where each worker gets a log of its own, or an empty string.
+        concurrency: `async` to run them on one event loop instead of in separate processes.
+        shutdown: `extension` to register an extension; without one the platform does not send SIGTERM.
+        snap_start: whether a snapshot is taken after the function is loaded.
+        log_socket: the socket that provides a separate log for each worker, or an empty string.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: MutableMapping[str, str], handler: str | None = None) -> Self:
-        """Read the environment; take out of it what is meant for the runtime alone. Raises DispatchError."""
+        """Read the environment and remove the variables that only the runtime may see. Raises DispatchError."""
         self = cls()
         self.handler = handler_string(environ, handler)
         self.convention = environ.get("HANDLER_CONVENTION") or "auto"
@@ -71,28 +71,29 @@ class Settings:
         self.root = _root(environ.get("LAMBDA_TASK_ROOT", ""))
         if not self.handler:
             raise MalformedHandlerName(
-                "no handler is named: set _HANDLER or HANDLER, or give it as the command's argument"
+                "no handler is named; set _HANDLER or HANDLER, or pass it as the command's argument"
             )
         environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
         return self
 
 
 def handler_string(environ: Mapping[str, str], argument: str | None = None) -> str:
-    """The handler string: the command's argument, else `HANDLER`, else `_HANDLER`; empty where there is none."""
+    """The handler string: the command's argument, else `HANDLER`, else `_HANDLER`; empty if none is set."""
     return _utf8(argument or environ.get("HANDLER") or environ.get("_HANDLER") or "")
 
 
 def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:
-    """The command by which the program of ``AWS_LAMBDA_EXEC_WRAPPER`` starts the runtime.
+    """The command that starts the runtime through the program of `AWS_LAMBDA_EXEC_WRAPPER`.
 
     Args:
-        environ: the environment, in which the wrapper's turn is noted.
-        arguments: the command that the wrapper is expected to end in.
+        environ: the environment, which records that the wrapper has been started.
+        arguments: the runtime's own command, which the wrapper is expected to run in the end.
 
-    Returns None if there is no wrapper, or if it has had its turn.
+    Returns:
+        The command, or None if there is no wrapper or it has been started already.
     """
     wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER")
-    # Taken out, so that a runtime which the function starts has a wrapper's turn of its own.
+    # Removed, so that a runtime that the function itself starts is wrapped again.
     if environ.pop(WRAPPED, None) or not wrapper:
         return None
     environ[WRAPPED] = "1"
@@ -100,9 +101,9 @@ def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str
 
 
 def log_settings(environ: Mapping[str, str]) -> tuple[bool, str, int | None]:
-    """Whether log records are JSON, the log level in capitals or empty, the telemetry descriptor or None.
+    """The log's settings: whether records are JSON, the level in capitals or empty, the telemetry descriptor or None.
 
-    Apart from the other settings, because the log is there before they are read and can be wrong.
+    Separate from the other settings, because the log must exist before those are read and may turn out wrong.
     """
     descriptor = environ.get("_LAMBDA_TELEMETRY_LOG_FD", "")
     return (
@@ -113,13 +114,13 @@ def log_settings(environ: Mapping[str, str]) -> tuple[bool, str, int | None]:
 
 
 def _utf8(text: str) -> str:
-    """Text of the environment as the UTF-8 that it is, whatever the locale says."""
+    """Text of the environment, decoded as UTF-8 whatever the locale is."""
     return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        raise SettingError(f"{variable} is {value!r}; it can be: {', '.join(filter(None, allowed))}")
+        raise SettingError(f"{variable} is {value!r}; allowed: {', '.join(filter(None, allowed))}")
     return value
 
 
@@ -128,7 +129,7 @@ def _workers(environ: Mapping[str, str]) -> int:
         value = environ.get(variable)
         if value:
             if not value.isdecimal() or len(value) > 4 or not int(value):
-                raise SettingError(f"{variable} is {value!r}; it is a whole number from 1 to 9999")
+                raise SettingError(f"{variable} is {value!r}; it must be a whole number from 1 to 9999")
             return int(value)
     return 1
 
@@ -138,11 +139,11 @@ def _encoding(name: str) -> str:
         found = codecs.lookup(name)
     except (LookupError, ValueError) as error:
         raise SettingError(
-            f"HANDLER_ENCODING is {name!r}, an encoding that Python does not have; it has utf-8, utf-16, latin-1 and "
-            "those in its documentation of codecs"
+            f"HANDLER_ENCODING is {name!r}, which is not an encoding that Python knows; known: utf-8, utf-16, latin-1 "
+            "and the others in Python's documentation of codecs"
         ) from error
     if not getattr(found, "_is_text_encoding", True):
-        raise SettingError(f"HANDLER_ENCODING is {name!r}, which does not encode text; utf-8 and latin-1 do")
+        raise SettingError(f"HANDLER_ENCODING is {name!r}, which does not encode text; use one like utf-8 or latin-1")
     return name
 
 
@@ -153,9 +154,9 @@ def _root(path: str) -> str:
         here = "which has been removed"
     root = os.path.normpath(os.path.join(here, path))
     if not os.path.isdir(root):
-        there = "a file" if os.path.exists(root) else "not there"
+        there = "is not a folder" if os.path.exists(root) else "does not exist"
         raise SettingError(
-            f"LAMBDA_TASK_ROOT is {path!r}, which is {there}; it is the function's folder, by default the current one, "
-            f"{here}"
+            f"LAMBDA_TASK_ROOT is {path!r}, which {there}; set it to the function's folder; by default it is the "
+            f"current folder, {here}"
         )
     return root

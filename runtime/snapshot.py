@@ -1,7 +1,7 @@
-"""SnapStart: what runs before the function's snapshot is taken and after it was restored.
+"""Runs the hooks of SnapStart, before the function's snapshot is taken and after it is restored.
 
-Functions register with AWS's package ``snapshot_restore_py``; plugins have the hooks ``dispatch_before_snapshot`` and
-``dispatch_after_restore``.
+Functions register hooks with AWS's package `snapshot_restore_py`; plugins have `dispatch_before_snapshot` and
+`dispatch_after_restore`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AFTER_RESTORE_FAILED = 65
 
 
 def snapshot(environment: Environment) -> int:
-    """Run the hooks around the snapshot; returns 0, or the status to exit with after a failure that was reported."""
+    """Run the hooks around the snapshot; returns 0, or the exit status after a failure, which has been reported."""
     client, function = environment.client, environment.function
     try:
         function.notify("before_snapshot")
@@ -50,14 +50,14 @@ def snapshot(environment: Environment) -> int:
 
 
 def _registered(name: str) -> Any:
-    """What was registered, if whoever registers has been imported."""
+    """The registered hooks; none if AWS's package has not been imported."""
     module = sys.modules.get("snapshot_restore_py")
     return getattr(module, name)() if module else []
 
 
 def _reseed() -> None:
-    """Let environments that were restored from one snapshot not draw the same random numbers."""
+    """Reseed random generators, so that environments restored from one snapshot draw different numbers."""
     for name in ("random", "numpy.random"):
-        seed = getattr(sys.modules.get(name), "seed", None)  # the task root may have a random.py of its own
+        seed = getattr(sys.modules.get(name), "seed", None)  # the task root may have its own random.py
         if seed is not None:
             seed()

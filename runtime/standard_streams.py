@@ -1,4 +1,4 @@
-"""The process's standard streams: at once, whole, as UTF-8, and harmless where nobody reads them."""
+"""The process's standard streams: unbuffered, never cut short, UTF-8, and harmless if no one reads them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write bytes to a log, however slowly it is read; to one that is closed nothing, as there is nobody to tell."""
+    """Write all bytes to a log, however slowly it is read; if it is closed, drop them: no one could be told."""
     rest = memoryview(data)
     while rest:
         try:
@@ -26,16 +26,16 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def is_open(descriptor: int) -> bool:
-    """Whether the process has a file of that number."""
+    """Whether the process has an open file with that number."""
     try:
         os.fstat(descriptor)
-    except (OSError, OverflowError):  # a number larger than descriptors can be
+    except (OSError, OverflowError):  # OverflowError: the number is too large for a descriptor
         return False
     return True
 
 
 class _Printed(io.FileIO):
-    """A standard stream, which is not cut short where a write takes a part and fails nobody where it is closed."""
+    """A standard stream that completes partial writes, and that raises no error if it is closed."""
 
     def write(self, data: Any) -> int:
         write_all(self.fileno(), data)
@@ -43,9 +43,9 @@ class _Printed(io.FileIO):
 
 
 def unbuffer() -> None:
-    """Let everything that is printed out at once, as UTF-8 whatever the locale says."""
+    """Write everything that is printed at once, as UTF-8 whatever the locale is."""
     for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if not is_open(descriptor):  # its number must not become a connection's
+        if not is_open(descriptor):  # a connection must not get this number
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if not descriptor:
             continue

@@ -1,8 +1,9 @@
-"""Keeps ``_X_AMZN_TRACE_ID`` right for each invocation without a leak.
+"""Sets `_X_AMZN_TRACE_ID` for each invocation without leaking memory.
 
-``os.environ[...] = value`` calls the C library's setenv, and glibc never frees a value that it was given: some 140
-bytes for each invocation. So Python's own view is written each time, and the C library's, which only child processes
-see, at the moment when one is started. Multiprocessing spawns without an audit event: its function for it is wrapped.
+`os.environ[...] = value` calls the C library's setenv, and glibc never frees a value that it was given: about 140 bytes
+for each invocation. So each invocation updates only Python's own view. The C library's view, which only child
+processes see, is updated when one is started. multiprocessing raises no audit event then, so its spawning function is
+wrapped.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ VARIABLE = "_X_AMZN_TRACE_ID"
 
 _KEY = os.fsencode(VARIABLE)
 
-#: The audit events at which a child process takes over the C library's environment.
+#: The audit events before which a child process inherits the C library's environment.
 _STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"})
 
 
 class Trace:
-    """The variable; one object a process."""
+    """The environment variable; one object per process."""
 
     def __init__(self) -> None:
         self._view: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
         self._hooked = False
 
     def set(self, trace_id: str | None) -> None:
-        """Make this the current value; None takes the variable away."""
+        """Set the variable; None removes it."""
         if self._view is None:
             self._set_both(trace_id)
         elif trace_id:

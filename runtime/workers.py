@@ -1,6 +1,6 @@
-"""Several execution environments side by side: forked processes, each a whole runtime.
+"""Runs several execution environments side by side in forked processes, each a complete runtime.
 
-Fork, then load, then connect: an event loop or a socket made before the fork would be shared and hang the siblings.
+Fork, then load, then connect: an event loop or a socket from before the fork would be shared and hang the siblings.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
     from runtime.logs import Log
 
-#: Seconds before a worker that died is started again; doubled for each that dies before it LIVED, up to LONGEST_PAUSE.
+#: The pause before a dead worker is replaced, in seconds; doubled for each that dies within LIVED, up to LONGEST_PAUSE.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 
-#: Seconds after which a worker counts as having lived.
+#: A worker that lives longer than this resets the pause, in seconds.
 LIVED = 30.0
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
-#: Asks Linux for a signal when the parent dies (<linux/prctl.h>).
+#: The option of prctl that requests a signal when the parent dies (<linux/prctl.h>).
 _PR_SET_PDEATHSIG = 1
 
 
 def supervise(count: int, work: Callable[[], int], log: Log) -> int:
-    """Run ``work`` in that many processes until SIGTERM, which is passed on; returns the exit status.
+    """Run `work` in that many processes until SIGTERM, which they receive too; returns the exit status.
 
-    A worker that dies is started again. One that gives up (an init error, a Runtime API that is gone) ends them all,
-    with its status: the next would give up for the same reason.
+    A worker that dies is replaced. If one gives up (an init error, or the Runtime API has failed), all of them end
+    with its status, because a replacement would give up for the same reason.
     """
     return _Supervisor(count, work, log).run()
 
@@ -53,7 +53,7 @@ class _Supervisor:
         self._pause = FIRST_PAUSE
         self._ending: int | None = None
         self._status = 0
-        # One byte that workers share: set by one that gives up.
+        # One byte that all workers share; a worker that gives up sets it.
         self._gave_up = mmap.mmap(-1, 1)
         self._process = os.getpid()
         self._with_parent = _death_signal()
@@ -97,7 +97,7 @@ class _Supervisor:
         now = time.monotonic()
         for due in [due for due in self._due if due <= now]:
             self._due.remove(due)
-            # A signal that came before the worker has handlers of its own would be lost in ours.
+            # A signal that reached the worker before it has its own handlers would be lost in ours.
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             process = os.fork()
             if process == 0:
@@ -129,22 +129,23 @@ class _Supervisor:
 
 
 def _death_signal() -> Callable[[int], object]:
-    """What lets a worker not outlive a supervisor that was killed: a function that asks for a signal when it dies."""
+    """A function that requests a signal when the parent dies, so that no worker outlives a killed supervisor."""
     if sys.platform != "linux":
         return lambda _: None
     try:
         import ctypes
 
         prctl = ctypes.CDLL(None).prctl
-    except (ImportError, OSError, AttributeError):  # an interpreter that was built without
+    except (ImportError, OSError, AttributeError):  # the interpreter was built without ctypes
         return lambda _: None
     return lambda number: prctl(_PR_SET_PDEATHSIG, number)
 
 
 def log_to(path: str) -> None:
-    """Give this worker a log of its own: connections to the platform's socket as standard output and error.
+    """Log to the platform's socket: standard output and standard error become connections of this worker's own.
 
-    Raises OSError if there is none; the log stays where it was.
+    Raises:
+        OSError: the socket cannot be reached; the log stays as it was.
     """
     for descriptor in (1, 2):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -87,7 +87,7 @@ def test_cold_start_ends_with_the_first_poll(place: Bench) -> None:
     ("command", "complaint"),
     [
         (("{client}", "-s", "1,1"), "the answer is not what was expected"),
-        (("true",), "the runtime ended before its time, with status 0; 0 of 25 invocations were answered"),
+        (("true",), "the runtime ended early, with status 0; 0 of 25 invocations were answered"),
         (("no-such-command",), "cannot run no-such-command"),
         (("{python}", "-m", "awslambdaric", "app.missing"), "Handler 'missing' missing on module 'app'"),
     ],
@@ -238,13 +238,13 @@ def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["smal"], "no scenario 'smal'; there are: cold, cold-100"),
+        (["smal"], "no scenario 'smal'; available: cold, cold-100"),
         (["small", "--page", "no-marks.md"], "the page has no place for figures"),
-        (["small", "--json", "missing/figures.json"], "there is no folder missing"),
-        (["small", "--json", "."], "there is no file ."),
-        (["small", "--page", "missing.md"], "there is no file missing.md"),
-        (["--read", "missing.json"], "missing.json cannot be read: No such file"),
-        (["--read", "no-marks.md"], "no-marks.md has no figures"),
+        (["small", "--json", "missing/figures.json"], "no folder missing"),
+        (["small", "--json", "."], "no file ."),
+        (["small", "--page", "missing.md"], "no file missing.md"),
+        (["--read", "missing.json"], "cannot read missing.json: No such file"),
+        (["--read", "no-marks.md"], "no-marks.md does not contain figures"),
     ],
 )
 def test_what_cannot_be_done_is_refused_at_once(
@@ -261,7 +261,7 @@ def test_no_rounds(capsys: pytest.CaptureFixture[str]) -> None:
     """No rounds are no measurement."""
     with pytest.raises(SystemExit, match="2"):
         main(["small", "--rounds", "0"])
-    assert "'0' is no whole number from 1 on" in capsys.readouterr().err
+    assert "'0' is not a whole number of at least 1" in capsys.readouterr().err
 
 
 def test_scenarios_name_subjects_that_exist() -> None:

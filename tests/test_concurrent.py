@@ -203,13 +203,13 @@ def test_what_is_taken(serve: Serve, source: str) -> None:
     if TAKEN[source]:
         assert b"event" == runtime.invoke(b"event").body
     else:
-        assert "it takes an async def function" in runtime.failed().log
+        assert "use an async def function in" in runtime.failed().log
 
 
 def test_other_value(serve: Serve) -> None:
     """Any other value is an init error that tells what there is."""
     failed = serve("", env={"HANDLER_CONCURRENCY": "threads"}).failed()
-    assert re.search("HANDLER_CONCURRENCY is 'threads'; it can be: async", failed.log)
+    assert re.search("HANDLER_CONCURRENCY is 'threads'; allowed: async", failed.log)
 
 
 @pytest.mark.parametrize("code", ["sys.exit(3)", "raise KeyboardInterrupt"])

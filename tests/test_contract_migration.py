@@ -156,7 +156,7 @@ def test_what_http_can_carry(headers: dict[str, str]) -> None:
     [
         ("class Own:\n    __slots__ = ()\n    def func(self): pass\n", "app; it has: func"),
         ("class Own:\n    __file__ = 1\n    def __init__(self): self.func = print\n", "app; it has: func"),
-        ("Own = object\n", "app; it has: nothing that can be called"),
+        ("Own = object\n", "app; it has: nothing callable"),
     ],
 )
 def test_module_that_puts_an_object_in_its_place(fail: Fail, source: str, has: str) -> None:

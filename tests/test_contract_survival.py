@@ -153,7 +153,7 @@ def test_hook_that_raises_whatever(serve: Serve, hook: str, error: str) -> None:
     plugin = f"def {hook}({arguments}):\n    raise {error}\n"
     runtime = serve({"app.py": ECHO, "own.py": plugin}, env={"HANDLER_PLUGINS": "own"})
     assert [b"a", b"b"] == [runtime.invoke(body).body for body in (b"a", b"b")]
-    runtime.child.wait_log(f"{hook} of the plugin own failed")
+    runtime.child.wait_log(f"{hook} in the plugin own failed")
 
 
 def test_log_that_raises(serve: Serve) -> None:
@@ -168,7 +168,7 @@ def test_log_that_raises(serve: Serve) -> None:
     """
     runtime = serve({"app.py": ECHO, "own.py": plugin}, env={"HANDLER_PLUGINS": "own"})
     assert b"a" == runtime.invoke(b"a").body
-    runtime.child.wait_log("dispatch_before_invoke of the plugin own failed: KeyError: 'told'")
+    runtime.child.wait_log("dispatch_before_invoke in the plugin own failed: KeyError: 'told'")
 
 
 CONTENT_TYPES = ["'a/b\\r\\nX-Evil: 1'", "'a/b\\nc'", "'a/\\ud800'", "'ä'", "'a\\0b'", "7", "None", "b'a/b'"]

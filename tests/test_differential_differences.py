@@ -116,7 +116,7 @@ def test_base_exceptions(pair: Pair, name: str, report: tuple[str, str]) -> None
 def test_unprintable(pair: Pair) -> None:
     """An exception whose str() fails kills AWS's environment; here it is reported."""
     theirs, ours = both(pair(), asking("unprintable", do="fail", name="unprintable"))
-    expected = ("Unprintable", "<Unprintable, whose text cannot be had: str() raised RuntimeError>")
+    expected = ("Unprintable", "<Unprintable without text: str() raised RuntimeError>")
     assert (True, expected) == (died(theirs), failed(ours))
 
 

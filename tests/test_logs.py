@@ -319,7 +319,7 @@ def test_error_report_without_text(serve: Serve, settings: Mapping[str, str]) ->
             (r["level"], r["errorType"], r["requestId"]) for r in records(log)
         ]
     else:
-        assert log.startswith("[ERROR] StrangeError: <StrangeError, whose text cannot be had")
+        assert log.startswith("[ERROR] StrangeError: <StrangeError without text")
 
 
 FORMAT = "OWN %(message)s %(aws_request_id)s"

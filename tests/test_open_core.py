@@ -112,7 +112,7 @@ def test_object_that_cannot_be_called(fail: Fail) -> None:
     """Any other convention refuses what cannot be called, before the first event."""
     failed = fail("class App: pass\napp = App()\n", "app.app")
     assert "Runtime.HandlerNotFound" == failed.type
-    assert "app in the module app is App <app.App object" in failed.report["errorMessage"]
+    assert "app in the module app is not callable: App <app.App object" in failed.report["errorMessage"]
 
 
 OWN_WORDS = """

@@ -249,7 +249,7 @@ def test_log_socket_that_is_not_there(serve: Serve, tmp_path: Path) -> None:
     runtime = serve(PID, env=env)
     ready(runtime)
     runtime.invoke()
-    assert 2 == runtime.child.log.count("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET is ")
+    assert 2 == runtime.child.log.count("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET ")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])

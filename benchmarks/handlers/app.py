@@ -1,4 +1,4 @@
-"""The handler that every runtime under measurement runs: it returns its event."""
+"""The handler that every measured runtime runs; it returns its event."""
 
 
 def handler(event: object, context: object) -> object:

@@ -1,4 +1,4 @@
-"""The same with a thousand modules of its own, as a larger application has them."""
+"""The same handler with a thousand modules of its own, like a larger application."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The same as a script: standard input goes to standard output."""
+"""The same handler as a script: it copies standard input to standard output."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Handlers that wait as for a database, 5 ms, and return their event."""
+"""Handlers that wait for 5 ms, as if for a database, and return their event."""
 
 import asyncio
 import time

@@ -2,9 +2,9 @@
  *
  *   client [-p] [-b] [-s BLOCK,COUNT] [COMMAND...]
  *
- * It sends each event back. With -p the answer and the next poll are one write; with -b it
- * looks for the reply for 200 µs before it sleeps; with -s the answer is COUNT chunks of
- * BLOCK bytes instead; with COMMAND each event is the standard input of a new process, and its output the answer. */
+ * It sends each event back. With -p the answer and the next poll are one write; with -b it polls for the reply for
+ * 200 µs before it sleeps; with -s the answer is COUNT chunks of BLOCK bytes instead; with COMMAND each event is the
+ * standard input of a new process, whose output is the answer. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -102,7 +102,7 @@ static void stream_blocks(size_t block, long count) {
     free(data);
 }
 
-/* A process of its own for one event, which is its standard input: a file in memory, so that no pipe can fill up. */
+/* A new process for one event. Its standard input is a file in memory, because a pipe could fill up. */
 static size_t run_command(char **command, const char *event, size_t size) {
     int pipes[2], status, file = memfd_create("event", MFD_CLOEXEC);
     pid_t child;

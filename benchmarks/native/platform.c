@@ -1,14 +1,14 @@
-/* A Lambda Runtime API server that starts one runtime, gives it events, and prints what it saw as JSON.
+/* A Lambda Runtime API server that starts one runtime, sends it events, and prints the measurements as JSON.
  *
  *   platform [-e EVENT_FILE] [-w WARMUP] [-n MEASURED] [-a CPU | -A CPU] [-p MICROSECONDS] [-o ANSWER_FILE] [-t SECONDS] [-x]
  *            -- COMMAND...
  *
- * It is to cost so little that the runtime is what is measured: one thread, answers rendered beforehand, no
- * allocation per invocation. The clock of the cold start begins before the fork and ends when the first poll has
- * been read. An answer is acknowledged in a write of its own, as Lambda does: the next event is not there yet.
- * With -a both run on that processor; with -A the server does, and the runtime on all others it may use.
- * With -p each event comes so long after its poll; else events are always waiting.
- * With -x the command is expected to exit by itself without polling, and the time until then is what is measured. */
+ * It must cost so little that only the runtime is measured: one thread, replies rendered in advance, no allocation per
+ * invocation. The time of a cold start begins before the fork and ends when the first poll has been read. An answer is
+ * acknowledged in a separate write, as by Lambda, which does not have the next event yet.
+ * With -a both run on that processor; with -A only the server does, and the runtime on all others that it may use.
+ * With -p each event comes this long after its poll; without it events are always waiting.
+ * With -x the command must exit by itself without polling, and the time until then is measured. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ static useconds_t pause_before;
 static const char ACCEPTED[] = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n"
                                "{\"status\":\"OK\"}\n";
 static const char NOT_FOUND[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-/* The headers that Lambda sends, in its spelling. Each run of twelve # becomes the number of the invocation. */
+/* The headers as Lambda spells them. Each run of twelve # is replaced by the number of the invocation. */
 static const char HEAD_FORM[] =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     "Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-############\r\n"
@@ -98,7 +98,7 @@ static uint64_t memory_of(int process, const char *field) {
     return value;
 }
 
-/* Of the runtime and its workers; pages that they share count for each. */
+/* The sum for the runtime and its workers; shared pages count once for each. */
 static uint64_t memory(const char *field) {
     char path[64];
     int process;
@@ -156,7 +156,7 @@ static void give_event(struct connection *c) {
         now = read_clock(CLOCK_MONOTONIC);
     }
     if (issued == total) {
-        if (answered < total) return; /* a worker's poll while another one still works: it waits, as on Lambda */
+        if (answered < total) return; /* a worker polls while another is still busy: it waits, as on Lambda */
         issue_at[total] = now;
         cpu_after = read_clock(runtime_clock);
         own_cpu_after = read_clock(CLOCK_PROCESS_CPUTIME_ID);
@@ -221,7 +221,7 @@ void head_complete(struct connection *c, char *text) {
             if (!strncmp(after, "/error ", 7)) c->kind = FAILURE;
         }
     }
-    if (c->kind == RESPONSE && c->sequence >= issued) fail("an answer came for an invocation that was not given out");
+    if (c->kind == RESPONSE && c->sequence >= issued) fail("an answer came for an invocation that does not exist");
     const char *length = header(text, "\r\ncontent-length:"), *coding = header(text, "\r\ntransfer-encoding: chunked");
     c->left = length ? strtoull(length, NULL, 10) : 0;
     c->step = coding ? CHUNK_SIZE : FIXED;
@@ -271,8 +271,8 @@ static void ended_early(void) {
     char text[96];
     int status = 0;
     waitpid(runtime, &status, 0);
-    if (WIFSIGNALED(status)) snprintf(text, sizeof text, "the runtime ended before its time, by signal %d", WTERMSIG(status));
-    else snprintf(text, sizeof text, "the runtime ended before its time, with status %d", WEXITSTATUS(status));
+    if (WIFSIGNALED(status)) snprintf(text, sizeof text, "the runtime ended early, by signal %d", WTERMSIG(status));
+    else snprintf(text, sizeof text, "the runtime ended early, with status %d", WEXITSTATUS(status));
     fail(text);
 }
 
@@ -347,7 +347,7 @@ static void read_event(const char *path) {
     fclose(file);
 }
 
-/* Keeps the server on one processor, and the runtime there too or on all the others. */
+/* Pins the server to one processor, and the runtime to the same one or to all others. */
 static void pin(const char *cpu, int together) {
     cpu_set_t own;
     CPU_ZERO(&own);
@@ -355,7 +355,7 @@ static void pin(const char *cpu, int together) {
     if (sched_getaffinity(0, sizeof runtime_cpus, &runtime_cpus)) fail("sched_getaffinity");
     if (together) runtime_cpus = own;
     else CPU_CLR(atoi(cpu), &runtime_cpus);
-    if (sched_setaffinity(0, sizeof own, &own)) fail("there is no such processor, or it is not ours to use");
+    if (sched_setaffinity(0, sizeof own, &own)) fail("no such processor, or this process may not use it");
     pinned = 1;
 }
 

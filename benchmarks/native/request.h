@@ -1,6 +1,6 @@
 /* Reads HTTP requests from a connection, a step at a time: no allocation, no copy of a body.
  *
- * Who includes it says what a request means, by defining the five functions declared below. */
+ * The program that includes it defines the five functions below, which give a request its meaning. */
 #ifndef REQUEST_H
 #define REQUEST_H
 #include <errno.h>
@@ -28,7 +28,7 @@ void trailer(struct connection *c, const char *line);
 void request_complete(struct connection *c);
 void fail(const char *what);
 
-/* A line of the buffer without its end, as a string; NULL while it is incomplete. */
+/* The next line of the buffer without its end, as a string; NULL while it is incomplete. */
 static char *take_until(struct connection *c, const char *end) {
     char *from = c->buffer + c->start, *found = memmem(from, c->end - c->start, end, strlen(end));
     if (!found) return NULL;

@@ -74,7 +74,7 @@ def streamed_reply(
 def _checked(headers: Headers, cookies: Iterable[str]) -> tuple[Values, list[str]]:
     """The values by the first spelling of their names, and the cookies."""
     if isinstance(cookies, str):
-        raise TypeError(f"cookies are a list of strings, not the string {cookies!r}")
+        raise TypeError(f"cookies must be a list of strings, not the string {cookies!r}")
     values: Values = {}
     spelled: dict[str, str] = {}
     for name, value in headers.items() if isinstance(headers, Mapping) else headers:
@@ -89,7 +89,7 @@ def _checked(headers: Headers, cookies: Iterable[str]) -> tuple[Values, list[str
 def _check(name: Any, value: Any) -> None:
     check_header(name, value)
     if not value.isascii() and max(value) > "\xff":
-        raise ValueError(f"HTTP headers and cookies are Latin-1 text, unlike {value!r}; percent-encode it")
+        raise ValueError(f"HTTP headers and cookies must be Latin-1 text: {value!r}; percent-encode it")
 
 
 def _payload_1(values: Values, cookies: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How requests to the Runtime API travel: the contract that every transport keeps."""
+"""The contract that every transport keeps: it carries requests to the Runtime API."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
-#: Each transport's module, by its name in ``HANDLER_TRANSPORT``.
+#: The modules of the transports, by their names in `HANDLER_TRANSPORT`.
 _MODULES = {"socket": "runtime.transport.kept_alive", "requests": "runtime.transport.by_requests"}
 
 
 class Disconnected(Exception):
-    """The connection could not be made, or ended before the reply did.
+    """The connection could not be opened, or ended before the reply was complete.
 
-    ``stale`` says that it had served before: the server may have closed it while nothing was going on.
+    Attributes:
+        stale: whether the connection had served before; the server may have closed it while it was idle.
     """
 
     def __init__(self, reason: str, stale: bool = False) -> None:
@@ -28,7 +29,7 @@ class Disconnected(Exception):
 
 
 class Reply:
-    """What the server answered."""
+    """The server's reply."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -39,13 +40,13 @@ class Reply:
 
 
 class Address:
-    """Where the Runtime API is: ``host:port``, with or without a scheme, a path and IPv6 brackets.
+    """The address of the Runtime API.
 
     Attributes:
         host: a name or an address, without brackets.
-        port: 80 where none is given.
-        authority: host and port as the Host header has them.
-        prefix: the path that stands before every other, without a slash at its end.
+        port: the port, by default 80.
+        authority: host and port as in the Host header.
+        prefix: the path in front of every other path, without a slash at its end.
     """
 
     __slots__ = ("authority", "host", "port", "prefix")
@@ -58,12 +59,12 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The address that a text gives. Raises SettingError."""
+        """Parse `host:port`, with or without a scheme, a path and IPv6 brackets. Raises SettingError."""
         scheme, mark, rest = text.partition("://")
         if mark and scheme.lower() != "http":
-            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; the Runtime API is spoken over plain http")
+            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; the Runtime API uses plain http")
         if not (text.isascii() and text.isprintable()):
-            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; an address is written in ASCII")
+            raise SettingError(f"AWS_LAMBDA_RUNTIME_API is {text!r}; an address must be printable ASCII")
         authority, slash, path = (rest if mark else text).partition("/")
         host, port = authority, ""
         if host.startswith("["):
@@ -73,7 +74,7 @@ class Address:
             host, _, port = host.rpartition(":")
         if not host or not (port or "80").isdecimal() or not 0 < int(port or 80) < 65536:
             raise SettingError(
-                f"AWS_LAMBDA_RUNTIME_API is {text!r}; it is host:port, as in 127.0.0.1:9001, the port at most 65535"
+                f"AWS_LAMBDA_RUNTIME_API is {text!r}; it must be host:port, like 127.0.0.1:9001, the port at most 65535"
             )
         return cls(host, int(port or 80), authority, (slash + path).rstrip("/"))
 
@@ -84,32 +85,32 @@ class Address:
 
 
 class Transport:
-    """Carries requests to one server, one after another; every path goes behind the address's prefix.
+    """Carries requests to one server, one after another; the address's prefix is put in front of every path.
 
-    Each call raises Disconnected if there is no whole reply. Nothing is ever sent twice.
+    Each call raises Disconnected if there is no complete reply. Nothing is ever sent twice.
     """
 
     def get(self, path: str) -> Reply:
-        """Send a GET, unless ``post(…, then=path)`` has sent it, and wait for the reply as long as it takes."""
+        """Send a GET, unless `post(…, then=path)` has sent it already, and wait for the reply as long as it takes."""
         raise NotImplementedError
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
-        """Send a body. ``then`` is a path to GET next: it may go in the same write, and get() returns its reply."""
+        """Send a body. `then` is the path of the next GET, which may go in the same write; get() returns its reply."""
         raise NotImplementedError
 
     def stream(
         self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
     ) -> Reply:
-        """Send a body chunk by chunk, each as soon as it is there, then the trailers; the connection ends with it."""
+        """Send a body chunk by chunk, each as soon as it is ready, then the trailers, and close the connection."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         raise NotImplementedError
 
 
 def as_text(value: bytes) -> str:
-    """A header's value: the platform writes UTF-8; HTTP's own rule is Latin-1."""
+    """Decode a header's value: the platform writes UTF-8; HTTP's own rule is Latin-1."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -117,24 +118,25 @@ def as_text(value: bytes) -> str:
 
 
 def chunk(data: bytes) -> bytes:
-    """A piece of a body as HTTP's chunked coding has it (RFC 9112, section 7.1)."""
+    """A piece of a body in HTTP's chunked coding (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def last_chunk(trailers: Mapping[str, str]) -> bytes:
-    """What ends a chunked body."""
+    """The end of a chunked body: the last chunk and the trailers."""
     return ("0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in trailers.items()) + "\r\n").encode("ascii")
 
 
 def transport_class(name: str) -> Callable[[Address, str], Transport]:
-    """The class of that name; it takes an address and a user agent, and connects when it is first used.
+    """The transport of that name: a class that takes an address and a user agent, and connects on first use.
 
-    Raises SettingError if what it needs is not installed.
+    Raises:
+        SettingError: a library that the transport needs is not installed.
     """
     try:
         found: Callable[[Address, str], Transport] = import_module(_MODULES[name]).TRANSPORT
     except ImportError as error:
         raise SettingError(
-            f"HANDLER_TRANSPORT is {name!r}, which cannot be imported: {error}; socket needs no library"
+            f"HANDLER_TRANSPORT is {name!r}, which cannot be imported: {error}; the socket transport needs no library"
         ) from error
     return found

@@ -1,4 +1,4 @@
-"""The other transport: a requests session, for what its users know to configure and to trace."""
+"""The other transport: a requests session, for users who already know how to configure and trace requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ByRequests(Transport):
     def stream(
         self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
     ) -> Reply:
-        # requests has no trailers, so a streamed answer goes out on a connection of the library below it.
+        # requests cannot send trailers, so a streamed answer goes through http.client.
         connection = HTTPConnection(self._address.host, self._address.port, timeout=None)
         framing = {"Transfer-Encoding": "chunked", "Trailer": ", ".join(TRAILERS), "Connection": "close"}
         try:
@@ -65,7 +65,9 @@ class ByRequests(Transport):
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise Disconnected(f"the Runtime API at {self._address.url} cannot be used: {error}", served) from error
+            raise Disconnected(
+                f"the request to the Runtime API at {self._address.url} failed: {error}", served
+            ) from error
         if _cut_off(reply):
             raise Disconnected(f"the connection to the Runtime API at {self._address.url} was lost", served)
         self._served = True
@@ -73,12 +75,12 @@ class ByRequests(Transport):
 
 
 def _headers(fields: Iterable[tuple[str, str]]) -> Headers:
-    """The headers, which http.client reads as Latin-1, as text."""
+    """The headers, decoded again, because http.client reads them as Latin-1."""
     return Headers((name, as_text(value.encode("latin-1"))) for name, value in fields)
 
 
 def _cut_off(reply: requests.Response) -> bool:
-    """Whether the connection ended among the headers, which http.client takes for their end and an empty body."""
+    """Whether the connection ended within the headers, which http.client treats as a reply without a body."""
     framed = {"content-length", "transfer-encoding"} & {name.lower() for name in reply.headers}
     announced = reply.headers.get("Connection", "").lower() == "close" or reply.raw.version == 10
     return not (framed or announced or reply.content or reply.status_code == 204)

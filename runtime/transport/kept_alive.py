@@ -1,12 +1,12 @@
-"""The default transport: one socket, kept alive, on which an answer and the next poll may travel together."""
+"""The default transport: one kept-alive socket, on which an answer and the next poll may travel together."""
 
 from __future__ import annotations
 
-# Not socket: it costs several milliseconds of a cold start for what is not used here.
+# Not socket: it costs several milliseconds of a cold start, and nothing else in it is used here.
 import _socket as socket
 import sys
 
-# As it is now: user code may replace it.
+# A reference from before user code runs, which may replace time.monotonic.
 from time import monotonic
 
 from dispatch.asynchrony import LONGEST_WAIT
@@ -26,27 +26,27 @@ if not TYPE_CHECKING:
     HttpParserError, HttpParserUpgrade = _httptools.HttpParserError, _httptools.HttpParserUpgrade
     HttpResponseParser = _httptools.HttpResponseParser
 
-#: Seconds to wait for a connection. The server is on this machine; AWS's client allows one second.
+#: How long to wait for a connection, in seconds. The server is on this machine; AWS's client allows one second.
 CONNECT_TIMEOUT = 1.0
 
-#: Bytes from which an answer goes alone: its sending takes longer than the round trip that is saved.
+#: From this size an answer is sent alone, in bytes: sending it takes longer than the round trip that would be saved.
 PIPELINED = 1024 * 1024
 
-#: Seconds since the last reply from which it is worth a system call to look whether the connection has been closed.
+#: How long after the last reply it is worth a system call to check whether the connection was closed, in seconds.
 _QUIET = 0.00005
 
-#: Seconds for which the next event is looked for after an answer before the thread goes to sleep. A processor that went
-#: idle takes longer to wake than an event takes here, and waking it costs processor time too, about half of this.
+#: How long to poll for the next event after an answer before the thread sleeps, in seconds. An idle processor takes
+#: longer to wake than an event takes here, and waking it also costs processor time, about half of this.
 _AWAKE = 0.0001
 
-#: Answers between two looks: one at first, twice as many after each look in vain, at most so many. So where events do
-#: not follow at once, looking costs an invocation about a microsecond.
+#: How many answers pass between two looks; starts at 1 and doubles after each fruitless one, up to this. So if events
+#: do not follow at once, looking costs an invocation about a microsecond.
 _MOST_UNWATCHED = 64
 
-#: How long one receiving waits, as the C library's timeval.
+#: How long one receiving call waits, as the C library's timeval.
 _WAIT = b"".join(part.to_bytes(8, sys.byteorder) for part in (0, int(LONGEST_WAIT * 1_000_000)))
 
-#: Bytes that are taken in at once.
+#: How much to receive at once, in bytes.
 _RECEIVE = 256 * 1024
 
 
@@ -59,13 +59,13 @@ class KeptAlive(Transport):
         self._socket: socket.socket | None = None
         self._replies = _Replies()
         self._buffer = memoryview(bytearray(_RECEIVE))
-        # The C library asks the system for each block above 128 KiB, and gives back as much at the heap's end, until a
-        # larger one has been freed (mallopt(3), M_MMAP_THRESHOLD): 40 page faults for an event of 120 KB.
+        # The C library requests each block above 128 KiB from the system, and returns as much at the end of the heap,
+        # until a larger block has been freed (mallopt(3), M_MMAP_THRESHOLD): 40 page faults for an event of 120 KB.
         bytes(PIPELINED)
         self._last_used = 0.0
         self._asked: str | None = None
-        self._awake_until = 0.0  # 0 while nothing is looked for
-        self._unwatched = 1  # answers from one look to the next
+        self._awake_until = 0.0  # 0 while not looking
+        self._unwatched = 1  # answers between two looks
         self._watch_in = 0  # answers until the next look
 
     def get(self, path: str) -> Reply:
@@ -82,7 +82,7 @@ class KeptAlive(Transport):
         if len(body) >= PIPELINED:
             self._send(head)
             self._write(body)
-        # Not before the server has shown that it keeps a connection: one that closes it would lose the question.
+        # Only after the server has kept a connection open: if it closed this one, the next poll would be lost.
         elif then and self._replies.kept_alive:
             self._send(b"".join((head, body, self._question(then))))
             self._asked = then
@@ -101,7 +101,7 @@ class KeptAlive(Transport):
             self._send(self._head(path, headers, framing))
             for data in chunks:
                 self._write(chunk(data))
-                if self._replies.whole:  # it was refused
+                if self._replies.whole:  # the server has refused the answer
                     break
             else:
                 self._write(last_chunk(trailers()))
@@ -115,7 +115,7 @@ class KeptAlive(Transport):
             try:
                 connection.close()
             except OSError:
-                return  # user code had closed it
+                return  # user code has closed it
 
     def _question(self, path: str) -> bytes:
         return f"GET {self._address.prefix}{path}{self._common}\r\n".encode("latin-1")
@@ -125,14 +125,14 @@ class KeptAlive(Transport):
         return f"POST {self._address.prefix}{path}{self._common}{fields}{framing}".encode()
 
     def _send(self, data: bytes) -> None:
-        """Start a request on a connection that is there, as far as one can tell."""
+        """Start a request on a connection that is open, as far as can be checked."""
         if self._socket is not None and monotonic() - self._last_used > _QUIET and _hung_up(self._socket):
             self.close()
         sent = 0
         if self._socket is not None:
             try:
                 sent = self._socket.send(data)
-            except OSError:  # it takes nothing any more: nothing was sent
+            except OSError:  # the connection is broken; nothing was sent
                 self.close()
         if self._socket is None:
             self._connect()
@@ -143,23 +143,23 @@ class KeptAlive(Transport):
         try:
             self._socket = _connected(self._address)
         except OSError as error:
-            raise Disconnected(f"no connection to the Runtime API at {self._address.authority}: {error}") from error
+            raise Disconnected(f"cannot connect to the Runtime API at {self._address.authority}: {error}") from error
         self._replies = _Replies()
 
     def _write(self, data: bytes) -> None:
         assert self._socket is not None  # noqa: S101 - _send has connected
         try:
             self._socket.sendall(data)
-        except OSError:  # the server may have refused it before it was all there
+        except OSError:  # the server may have refused it before it was complete
             self._await_reply()
 
     def _receive(self) -> Reply:
-        """The next whole reply."""
+        """The next complete reply."""
         replies = self._replies
         self._await_reply()
         self._last_used = monotonic()
         reply = replies.whole.pop(0)
-        # Of two that came together the first says nothing of the connection.
+        # If two replies came together, the first one does not show whether the connection is kept.
         if not replies.whole and not replies.kept_alive:
             self.close()
         return reply
@@ -173,18 +173,18 @@ class KeptAlive(Transport):
                 if size:
                     replies.feed(self._buffer[:size])
                 elif not replies.end():
-                    self._lost(EOFError("it was closed before the reply was whole"))
-            except BlockingIOError:  # nothing came for a while
+                    self._lost(EOFError("it was closed before the reply was complete"))
+            except BlockingIOError:  # nothing has come for a while
                 continue
             except (OSError, HttpParserError, HttpParserUpgrade) as error:
-                if isinstance(error.__context__, SystemExit):  # a signal came while the parser called back
+                if isinstance(error.__context__, SystemExit):  # a signal came during a callback of the parser
                     raise error.__context__ from None
                 if not replies.whole:
                     self._lost(error)
-                replies.kept_alive = False  # a whole reply counts, whatever nonsense stands behind it
+                replies.kept_alive = False  # a complete reply counts, whatever comes after it
 
     def _arrived(self, connection: socket.socket) -> int:
-        """Take in what comes soon after an answer, without going to sleep; 0 if nothing does."""
+        """Receive without sleeping for a short time after an answer; 0 if nothing arrives."""
         while monotonic() < self._awake_until:
             try:
                 return connection.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
@@ -202,8 +202,8 @@ class KeptAlive(Transport):
 
 
 def _connected(address: Address) -> socket.socket:
-    """A connection to the first of the server's addresses that takes one."""
-    # As bytes: a host that is a string costs the import of the codec for international names.
+    """A connection to the first of the server's addresses that accepts one."""
+    # As bytes: for a string, Python would import the codec for international names.
     host = address.host.encode("ascii")
     problem: OSError | None = None
     for family, kind, protocol, _, where in socket.getaddrinfo(host, address.port, 0, socket.SOCK_STREAM):
@@ -219,11 +219,11 @@ def _connected(address: Address) -> socket.socket:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WAIT)
             return connection
-    raise problem or OSError("it has no address")
+    raise problem or OSError("the host has no address")
 
 
 def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other side has closed the connection, or is about to: it says something without having been asked."""
+    """Whether the server has closed the connection, or is about to, because it sends data without a request."""
     try:
         connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -234,12 +234,12 @@ def _hung_up(connection: socket.socket) -> bool:
 
 
 class _Replies:
-    """Collects replies from bytes; one object a connection.
+    """Parses replies from bytes; one object per connection.
 
     Attributes:
-        whole: the replies that are complete and were not taken.
-        kept_alive: whether the server keeps the connection after the last one.
-        served: whether there ever was one.
+        whole: the complete replies that have not been taken yet.
+        kept_alive: whether the server keeps the connection after the last reply.
+        served: whether there has been a reply.
     """
 
     def __init__(self) -> None:
@@ -254,7 +254,7 @@ class _Replies:
         self._in_body = False
 
     def end(self) -> bool:
-        """The connection was closed; whether that was the end of a body whose length was not told."""
+        """Whether the end of the connection completes a reply, because its body has no declared length."""
         if not self._in_body or "content-length" in self._headers or "transfer-encoding" in self._headers:
             return False
         self.on_message_complete()
@@ -262,7 +262,7 @@ class _Replies:
         return True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_body:  # a trailer, which is not to be taken for a header (RFC 9110, section 6.5.1)
+        if self._in_body:  # a trailer, which must not be merged into the headers (RFC 9110, section 6.5.1)
             return
         known = self._names.get(name)
         if known is None:
