@@ -1,4 +1,4 @@
-"""An async handler, which may do several things at once."""
+"""An async handler that does several things at once."""
 
 import asyncio
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# One image for every engine: Lambda sets AWS_LAMBDA_RUNTIME_API; elsewhere AWS's emulator or `dispatch serve` is in front.
+# One image for every engine. Lambda sets AWS_LAMBDA_RUNTIME_API; without it, start AWS's emulator or `dispatch serve`.
 if [ -n "$AWS_LAMBDA_RUNTIME_API" ]; then
     exec python -P -m runtime "$@"
 fi

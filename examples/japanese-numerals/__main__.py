@@ -1,4 +1,4 @@
-"""The same as a script, for the archive."""
+"""Integers to Japanese numerals, as a script for the archive."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Integers to Japanese numerals, with a library that is brought along in the same folder."""
+"""Integers to Japanese numerals, with a library in the same folder."""
 
 from num2words import num2words
 

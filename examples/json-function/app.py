@@ -1,4 +1,4 @@
-"""A function that gets parsed JSON and returns what is sent as JSON."""
+"""A function that receives parsed JSON and returns a value that is sent as JSON."""
 
 from collections import Counter
 from datetime import date

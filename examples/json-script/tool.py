@@ -1,4 +1,4 @@
-"""A script whose main() gets the handler string and the parsed event."""
+"""A script whose `main()` receives the handler string and the parsed event."""
 
 
 def main(handler, event):

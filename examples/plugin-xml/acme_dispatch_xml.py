@@ -1,4 +1,4 @@
-"""Handlers that take and return ElementTree elements: ``handler(root) -> root``."""
+"""A convention for handlers that receive and return ElementTree elements: `handler(root) -> root`."""
 
 from xml.etree import ElementTree
 

@@ -1,4 +1,4 @@
-"""A script whose main() reads the event from standard input and prints the answer."""
+"""A script whose `main()` reads the event from standard input and prints the answer."""
 
 import sys
 

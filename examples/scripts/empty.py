@@ -1,1 +1,1 @@
-"""A script that answers nothing."""
+"""A script whose answer is empty."""

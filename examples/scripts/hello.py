@@ -1,3 +1,3 @@
-"""A script that answers the same to every event."""
+"""A script that returns the same answer for every event."""
 
 print("Hello, world!")

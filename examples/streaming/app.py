@@ -1,4 +1,4 @@
-"""A generator whose items are sent as they are made."""
+"""A generator; each item is sent as soon as it is made."""
 
 
 def countdown(event, headers):

@@ -1,4 +1,4 @@
-"""A function that gets the event as text, and the headers that came with it."""
+"""A function that receives the event as text, and the event's headers."""
 
 
 def shout(event, headers):

@@ -1,4 +1,4 @@
-"""A script: the event on standard input, the answer on standard output."""
+"""A script: reads the event from standard input and prints the answer to standard output."""
 
 import json
 import sys

@@ -1,8 +1,8 @@
-"""A function that deals in JSON."""
+"""A function that receives parsed JSON and returns a value that is sent as JSON."""
 
 from decimal import Decimal
 
 
 def total(event, _headers):
-    """The sum of the lines, exactly."""
+    """Return the exact sum of the lines."""
     return {"total": sum((Decimal(line["price"]) * line["count"] for line in event["lines"]), Decimal(0))}

@@ -1,4 +1,4 @@
-"""A handler for the convention that the plugin adds."""
+"""A handler for the plugin's convention."""
 
 
 def greet(root):

@@ -10,7 +10,7 @@ const PLATFORM = /^(START|END|REPORT|INIT_REPORT) /;
 
 async function load() {
   const answer = await fetch("/_dispatch/state");
-  if (!answer.ok) return note(`the platform answered with status ${answer.status}`);
+  if (!answer.ok) return note(`the platform returned status ${answer.status}`);
   const found = await answer.json();
   state.functions = found.functions;
   state.queued = found.queued;
@@ -138,7 +138,7 @@ function functionButton(one) {
 function environmentItem(one) {
   return make(
     "li",
-    { title: `${one.id}, since ${clock(one.created)}` },
+    { title: `${one.id}, started at ${clock(one.created)}` },
     make("span", { class: `dot ${one.phase}` }),
     make("code", {}, one.id.slice(-8)),
     make("span", { class: "quiet" }, one.phase),
@@ -169,7 +169,7 @@ function validate() {
     mark.textContent = "";
     mark.className = "quiet";
   } catch {
-    mark.textContent = "not JSON: sent as it is";
+    mark.textContent = "not JSON; sent unchanged";
     mark.className = "quiet bad";
   }
 }
@@ -192,7 +192,7 @@ function showResult() {
 function shownAnswer(details) {
   if (details.error && !details.size) return readable(details.error);
   const whole = details.status === "running" || details.streamed ? details.answer : pretty(details.answer);
-  const cut = details.cut ? "\n… the rest is not kept" : "";
+  const cut = details.cut ? "\n… the rest was not kept" : "";
   return whole + cut + (details.error ? `\n\n${readable(details.error)}` : "");
 }
 
@@ -233,7 +233,7 @@ function row(one) {
     make("td", { class: "number" }, milliseconds(one.duration)),
     make("td", { class: "number" }, milliseconds(one.init)),
     make("td", { class: "number" }, one.memory ? `${one.memory} MB` : ""),
-    make("td", {}, make("button", { onclick: again, title: "Repeat: invoke once more with the same event (r)", "aria-label": "Repeat" }, "↻")),
+    make("td", {}, make("button", { onclick: again, title: "Repeat: invoke again with the same event (r)", "aria-label": "Repeat" }, "↻")),
   );
 }
 

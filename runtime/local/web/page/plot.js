@@ -10,7 +10,7 @@ export function draw(plot, invocations, shown, pick) {
   const { width, height } = plot.getBoundingClientRect();
   plot.replaceChildren();
   if (!done.length || !width) {
-    if (width) plot.append(svg("text", { x: 16, y: 28 }, "Durations appear here once a function is invoked."));
+    if (width) plot.append(svg("text", { x: 16, y: 28 }, "Durations appear here after the first invocation."));
     return;
   }
   plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
