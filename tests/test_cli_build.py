@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import write
-from package_support import make_wheel, make_zip
 from pytest_mock import MockerFixture
+from support.files import write
+from support.package import make_wheel, make_zip
 
 from runtime.cli.build import command
 from runtime.package import interpreter, pythons, wheels

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import write
-from package_support import make_zip
+from support.files import write
+from support.package import make_zip
 
 from dispatch.errors import MalformedHandlerName
 from dispatch.locate import locate

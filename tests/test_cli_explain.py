@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write
+from support.files import write
 
 FILES = {
     "app.py": "def one(event, headers): ...\ndef two(event, headers): ...\n",

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 import yaml
-from local_support import ServerProcess, client, save
-from peers.process import await_true
-from peers.wire import PATIENCE, reserved_port
+from support.local import ServerProcess, client, save
+from support.process import await_true
+from support.wire import PATIENCE, reserved_port
 
 from runtime.cli.serve import command as serve
 from runtime.local.process import GRACE

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_support import ServerProcess, client, save
+from support.local import ServerProcess, client, save
 
 SOURCE = """
 import os

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import Ask, Serve
-from peers.api import ARN
+from support.api import ARN
+from support.runtime import Ask, Serve
 
 FACTS = """
 import dispatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Serve
+from support.runtime import Ask, Serve
 
 KEYS = {"errorMessage", "errorType", "requestId", "stackTrace"}
 DEEP = """

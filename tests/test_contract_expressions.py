@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Ask, Fail, Serve
+from support.runtime import Ask, Fail, Serve
 
 FREE = [
     ("event", "ab"),

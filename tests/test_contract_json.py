@@ -6,8 +6,8 @@ import json
 import math
 
 import pytest
-from conftest import Ask, Serve
-from peers.api import ARN
+from support.api import ARN
+from support.runtime import Ask, Serve
 
 ECHO = "def handler(event, context):\n    return event\n"
 MANAGED = {
@@ -52,8 +52,7 @@ def test_events_that_are_no_json(serve: Serve, convention: str, body: bytes) -> 
     runtime = serve("def handler(event, context):\n    print('CALLED')\n", "app.handler", convention)
     assert "Runtime.UnmarshalError" == runtime.invoke(body).report["errorType"]
     assert b"null" == runtime.invoke(b"1").body
-    runtime.child.signal()
-    assert (0, 1) == (runtime.child.wait(), runtime.child.log.count("CALLED"))
+    assert 1 == runtime.end().count("CALLED")
 
 
 @pytest.mark.parametrize("convention", ["json", "lambda"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Serve
-from peers.api import FakeRuntimeApi, event, refusal
-from peers.wire import Reply, reserved_port
+from support.api import FakeRuntimeApi, event, refusal
+from support.runtime import Serve
+from support.wire import Reply, reserved_port
 
 ECHO = "def handler(event, headers):\n    return event\n"
 TRANSPORTS = pytest.mark.parametrize("transport", ["socket", "requests"])

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ask, Fail, Serve, write
+from support.files import write
+from support.runtime import Ask, Fail, Serve
 
 import dispatch
 from dispatch import HTTPResponse

@@ -6,7 +6,8 @@ import itertools
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Files, write
+from support.files import Files, write
+from support.runtime import Ask
 from test_contract_strings import archive
 
 NAMES = ("dispatch", "conventions", "runtime")

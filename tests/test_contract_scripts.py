@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Serve
+from support.runtime import Ask, Serve
 
 PRINTS_ALL = "import sys; print(sys.stdin.read(), end='|')"
 

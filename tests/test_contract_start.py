@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Fail, Serve, write
-from peers.process import COMMAND, Child, Runtime
+from support.files import write
+from support.process import Child
+from support.runtime import COMMAND, Ask, Fail, Runtime, Serve
 
 FOLDER = "import os, sys\ndef handler(event, headers):\n    return f'{os.getcwd()}|{sys.path[0]}'\n"
 
@@ -231,7 +232,7 @@ def _available() -> set[str]:
 def test_needs_nothing_of_aws(tmp_path: Path) -> None:
     """A bare environment is enough: no HOME, no PATH, no locale."""
     root = write(tmp_path / "task", FILES)
-    with Runtime("app.handler", root, env={"PATH": "", "HOME": "", "LD_LIBRARY_PATH": ""}) as runtime:
+    with Runtime(COMMAND, root, {"HANDLER": "app.handler", "PATH": "", "HOME": "", "LD_LIBRARY_PATH": ""}) as runtime:
         assert b"x" == runtime.invoke(b"x").body
 
 

@@ -9,8 +9,8 @@ import zipfile
 from typing import Any
 
 import pytest
-from conftest import Ask, Serve
-from peers.api import event
+from support.api import event
+from support.runtime import Ask, Serve
 
 STREAMED = {
     "standard": "def handler(event, headers):\n    yield 'one'\n    {pause}\n    yield b'two'\n",
@@ -254,7 +254,7 @@ def test_caller_that_hangs_up(serve: Serve) -> None:
         finally:
             print("generator closed")
     """
-    from peers.wire import Reply
+    from support.wire import Reply
 
     runtime = serve(source)
     runtime.api.answer_posts(Reply(drop="at once"))

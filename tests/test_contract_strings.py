@@ -10,7 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Fail, Files, Serve, write
+from support.files import Files, write
+from support.runtime import Ask, Fail, Serve
 
 ECHO = "def handler(event, headers):\n    return f'{__name__} {event}'\n"
 TREE: Files = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Ask, Serve
+from support.runtime import Ask, Serve
 
 TEXT = "Grüße"
 LOCALES = [

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from conftest import write
-from differential_support import BOTH, LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side, asking
-from peers.api import FakeRuntimeApi, event, refusal
-from peers.process import Child
-from peers.wire import PATIENCE
+from support.api import event, refusal
+from support.differential import BOTH, LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side, asking
+from support.files import write
+from support.runtime import start
 
 PAGE = Path(__file__).parents[1] / "docs" / "differences.md"
 PLAIN = LAMBDA
@@ -45,9 +44,7 @@ def pair(tmp_path: Path) -> Any:
             source: str | None = None, env: Mapping[str, str] = AWS, handler: str = "app.handler", **files: str
         ) -> tuple[Side, Side]:
             root = SAMPLES if source is None else write(tmp_path / "task", {"app.py": source, **files})
-            theirs, ours = (
-                stack.enter_context(Side(name, handler, root, env, tmp_path / f"{name}.log")) for name in BOTH
-            )
+            theirs, ours = (stack.enter_context(Side(name, handler, root, env)) for name in BOTH)
             return theirs, ours
 
         yield start
@@ -255,16 +252,13 @@ def test_standard_stream_of_the_log(tmp_path: Path) -> None:
         tmp_path, {"app.py": "import logging\ndef handler(event, context):\n    logging.warning('TOLD')\n    1 / 0\n"}
     )
     used = []
-    for command in BOTH.values():
-        with FakeRuntimeApi() as api:
-            env = {**PLAIN, "AWS_LAMBDA_RUNTIME_API": api.address, "HANDLER_CONVENTION": "lambda"}
-            child = Child([*command, "app.handler"], env, root)
-            api.hand_out(event(b"{}"))
-            child.wait_log("TOLD")
-            child.wait_log("ZeroDivisionError")
-            child.kill()
-            told = [name for name, text in child.output.items() for word in (b"TOLD", b"ZeroDivision") if word in text]
-            used.append(told)
+    for name in BOTH:
+        with start(name, "app.handler", root, PLAIN) as runtime:
+            runtime.api.hand_out(event(b"{}"))
+            runtime.child.wait_log("TOLD")
+            runtime.child.wait_log("ZeroDivisionError")
+            output = runtime.child.output
+        used.append([name for name, text in output.items() for word in (b"TOLD", b"ZeroDivision") if word in text])
     assert [["stdout", "stdout"], ["stderr", "stderr"]] == used
 
 
@@ -328,7 +322,7 @@ def test_refused_answer(pair: Pair) -> None:
         side.api.answer_posts(refusal(400, "InvalidRequestID"))
     assert [1, None] == [outcome.status for outcome in both((theirs, ours), EVENT)]
     assert b'{"a": 1}' == answered(ours.run(Case("another", b'{"a": 1}')))
-    assert b"InvalidRequestID" in ours.output.read_bytes()
+    assert "InvalidRequestID" in ours.child.log
 
 
 @row("poll-retried")
@@ -337,7 +331,7 @@ def test_poll_that_fails(pair: Pair) -> None:
     theirs, ours = pair(ECHO)
     for side in (theirs, ours):
         side.api.hand_out(refusal(403))
-    assert 1 == theirs.process.wait(PATIENCE)
+    assert 1 == theirs.child.wait()
     assert b'{"a": 1}' == answered(ours.run(EVENT))
 
 
@@ -348,9 +342,9 @@ def test_sigterm(pair: Pair) -> None:
     sides = pair(source)
     both(sides, EVENT)
     for side in sides:
-        side.process.send_signal(signal.SIGTERM)
-    assert [-signal.SIGTERM, 0] == [side.process.wait(PATIENCE) for side in sides]
-    assert [b"", b"cleaned up\n"] == [side.output.read_bytes() for side in sides]
+        side.child.signal(signal.SIGTERM)
+    assert [-signal.SIGTERM, 0] == [side.child.wait() for side in sides]
+    assert ["", "cleaned up\n"] == [side.child.log for side in sides]
 
 
 @row("streams")

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import write
-from differential_support import BOTH, LAMBDA, Outcome, Post, Side, in_ascii
+from support.differential import BOTH, LAMBDA, Outcome, Post, Side, in_ascii
+from support.files import write
 
 #: AWS's client says before each init error that updates of AWS's managed runtime may be to blame.
 WARNING = "LAMBDA_WARNING: Unhandled exception."
@@ -57,7 +57,7 @@ def started(folder: Path, handler: str, env: Mapping[str, str]) -> Mapping[str, 
     root = write(folder / "task", FILES)
     found = {}
     for name in BOTH:
-        with Side(name, handler, root, env, folder / f"{name}.log") as side:
+        with Side(name, handler, root, env) as side:
             found[name] = side.start()
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from local_support import Client, Got, client
+from support.local import Client, Got, client
 
 from runtime.local.functions import Function
 from runtime.local.sync import LocalRuntimeApi, runtime_api, serving

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers.wire import PATIENCE
+from support.wire import PATIENCE
 
 from runtime.local.exchange import Event
 from runtime.local.functions import AsyncSettings, Function

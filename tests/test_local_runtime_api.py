@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
-from local_support import Client, client
-from peers.wire import PATIENCE
+from support.local import Client, client
+from support.wire import PATIENCE
 
 from runtime.local.exchange import AHEAD, ANSWER_LIMIT, Answer, Event
 from runtime.local.runtime_api import RuntimeApi

@@ -15,8 +15,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from local_support import ServerProcess, client, write_program
-from peers.process import await_true
+from support.local import ServerProcess, client, write_program
+from support.process import await_true
 
 FUNCTIONS = '''
 import os, time

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from local_support import Client, ServerProcess, client
-from peers.wire import PATIENCE
+from support.local import Client, ServerProcess, client
+from support.wire import PATIENCE
 
 from runtime.local.prelude import BadPrelude, Splitter
 from runtime.local.url_event import BadAnswer, HttpRequest, make_event, read_answer

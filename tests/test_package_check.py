@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httptools
 import pytest
-from package_support import make_zip
+from support.package import make_zip
 
 from runtime.package import check as checks
 from runtime.package import elf

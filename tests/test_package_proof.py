@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write
-from package_support import NoRoot, debootstrap, emulated, lay_out, make_root, make_zip
-from peers.rie import CACHE, NoEmulator, binary, rie
+from support.files import write
+from support.package import NoRoot, debootstrap, emulated, lay_out, make_root, make_zip
+from support.rie import CACHE, NoEmulator, binary, rie
 
 from runtime.package import archive, elf, function
 from runtime.package.target import here

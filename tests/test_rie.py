@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import write
-from peers import rie
+from support import rie
+from support.files import write
 
 APP = """
 import os
