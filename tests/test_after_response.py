@@ -119,7 +119,8 @@ def test_too_late(serve: Serve) -> None:
     runtime = serve(source)
     runtime.invoke(b"", {"Lambda-Runtime-Deadline-Ms": "1"})
     runtime.api.wait_for("GET", "next", 2)
-    assert (True, False) == ("left out: bill\n" in runtime.child.log, "BILLED" in runtime.child.log)
+    assert "left out: bill\n" in runtime.child.log
+    assert "BILLED" not in runtime.child.log
 
 
 @pytest.mark.parametrize("kind", ["generator", "async generator", "script", "lambda", "json"])

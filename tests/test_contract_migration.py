@@ -173,7 +173,8 @@ MAIN = {"__main__.py": "def main(event, headers):\n    return f'{__name__} {even
 def test_main_that_is_not_there(fail: Fail) -> None:
     """`__main__` is a module of the function's, never the runtime's own."""
     failed = fail({"app.py": ""}, "__main__.main")
-    assert ("Runtime.ImportModuleError", True) == (failed.type, "it has: app.py" in failed.report["errorMessage"])
+    assert "Runtime.ImportModuleError" == failed.type
+    assert "it has: app.py" in failed.report["errorMessage"]
 
 
 def test_main_that_is_there(ask: Ask) -> None:

@@ -118,7 +118,8 @@ def test_failure_among_our_names(ask: Ask) -> None:
         "app.py": "import runtime\ndef handler(event, headers):\n    runtime.fail()\n",
     }
     trace = "".join(ask(task).report["stackTrace"])
-    assert (True, True) == ("runtime.py" in trace, "app.py" in trace)
+    assert "runtime.py" in trace
+    assert "app.py" in trace
 
 
 def test_ours_is_there_where_the_task_root_has_none(ask: Ask) -> None:

@@ -95,7 +95,8 @@ def test_non_ascii(pair: Pair, source: str, theirs: bytes, ours: str) -> None:
 def test_exit(pair: Pair, name: str, status: int, message: str) -> None:
     """sys.exit() in a handler kills AWS's environment; here it fails the invocation."""
     theirs, ours = both(pair(), asking("exit", do="fail", name=name))
-    assert (True, status) == (died(theirs), theirs.status)
+    assert status == theirs.status
+    assert died(theirs)
     assert ("Runtime.ExitError", message) == failed(ours)
 
 
@@ -106,7 +107,8 @@ def test_exit(pair: Pair, name: str, status: int, message: str) -> None:
 def test_base_exceptions(pair: Pair, name: str, report: tuple[str, str]) -> None:
     """An exception that is no Exception kills AWS's environment; here it is reported."""
     theirs, ours = both(pair(), asking("base", do="fail", name=name))
-    assert (True, report) == (died(theirs), failed(ours))
+    assert report == failed(ours)
+    assert died(theirs)
 
 
 @row("unprintable")
@@ -114,21 +116,24 @@ def test_unprintable(pair: Pair) -> None:
     """An exception whose str() fails kills AWS's environment; here it is reported."""
     theirs, ours = both(pair(), asking("unprintable", do="fail", name="unprintable"))
     expected = ("Unprintable", "<Unprintable, whose text cannot be had: str() raised RuntimeError>")
-    assert (True, expected) == (died(theirs), failed(ours))
+    assert expected == failed(ours)
+    assert died(theirs)
 
 
 @row("lone-surrogates")
 def test_lone_surrogate_in_a_message(pair: Pair) -> None:
     """A lone surrogate in an exception's message kills AWS's environment; here it is reported, escaped."""
     theirs, ours = both(pair(), asking("surrogate", do="fail", name="lone_surrogate"))
-    assert (True, ("ValueError", "lone \ud800")) == (died(theirs), failed(ours))
+    assert ("ValueError", "lone \ud800") == failed(ours)
+    assert died(theirs)
 
 
 @row("lone-surrogates")
 def test_lone_surrogate_in_an_answer(pair: Pair) -> None:
     """A lone surrogate in an answer kills AWS's managed environment; here the answer is sent escaped."""
     theirs, ours = both(pair(), asking("surrogate", do="value", source="['\\ud800', 'ü']"))
-    assert (True, rb'["\ud800", "\u00fc"]') == (died(theirs), answered(ours))
+    assert rb'["\ud800", "\u00fc"]' == answered(ours)
+    assert died(theirs)
 
 
 @row("lone-surrogates")
@@ -153,7 +158,8 @@ def test_content_type(pair: Pair, content_type: str) -> None:
 def test_no_content_type(pair: Pair) -> None:
     """Without a content type AWS's client crashes; here the event is JSON."""
     theirs, ours = both(pair(ECHO), Case("no content type", b'{"a": 1}', {"Content-Type": None}))
-    assert (True, b'{"a": 1}') == (died(theirs), answered(ours))
+    assert b'{"a": 1}' == answered(ours)
+    assert died(theirs)
 
 
 ASYNC = {
@@ -187,7 +193,8 @@ def test_frames_of_the_runtime(pair: Pair) -> None:
     """A handler that takes too few arguments: AWS's trace shows AWS's frame, ours shows none of the runtime's."""
     theirs, ours = both(pair("def handler(event):\n    return event\n"), EVENT)
     assert failed(theirs) == failed(ours)
-    assert (True, []) == ("awslambdaric" in theirs.posts[0].value["stackTrace"][0], ours.posts[0].value["stackTrace"])
+    assert [] == ours.posts[0].value["stackTrace"]
+    assert "awslambdaric" in theirs.posts[0].value["stackTrace"][0]
 
 
 @row("frames")
@@ -196,7 +203,8 @@ def test_frames_of_a_users_bootstrap(pair: Pair) -> None:
     source = "def handler(event, context):\n    return 1 / 0\n"
     theirs, ours = both(pair(source, handler="bootstrap.handler", **{"bootstrap.py": source}), EVENT)
     counts = [len(outcome.posts[0].value["stackTrace"]) for outcome in (theirs, ours)]
-    assert ([2, 1], True) == (counts, "bootstrap.py" in ours.posts[0].value["stackTrace"][0])
+    assert [2, 1] == counts
+    assert "bootstrap.py" in ours.posts[0].value["stackTrace"][0]
 
 
 @row("frames")
@@ -205,7 +213,8 @@ def test_context_headers_of_another_shape(pair: Pair) -> None:
     case = asking("list", {"Lambda-Runtime-Client-Context": "[]"}, do="attributes")
     theirs, ours = both(pair(), case)
     assert failed(theirs) == failed(ours)
-    assert (True, []) == (bool(theirs.posts[0].value["stackTrace"]), ours.posts[0].value["stackTrace"])
+    assert [] == ours.posts[0].value["stackTrace"]
+    assert theirs.posts[0].value["stackTrace"]
 
 
 @row("recursion")
@@ -215,7 +224,8 @@ def test_recursion(pair: Pair) -> None:
     assert failed(theirs) == failed(ours)
     traces = [outcome.posts[0].value["stackTrace"] for outcome in (theirs, ours)]
     times = [int(re.search(r"repeated (\d+) more times", trace[-1])[1]) for trace in traces]
-    assert (traces[0][:-1], True) == (traces[1][:-1], abs(times[0] - times[1]) < 20)
+    assert traces[0][:-1] == traces[1][:-1]
+    assert abs(times[0] - times[1]) < 20
 
 
 @row("traceback-line-end")
@@ -267,7 +277,8 @@ def test_standard_stream_of_the_log(tmp_path: Path) -> None:
 def test_init_error_without_a_warning(pair: Pair) -> None:
     """AWS's client blames updates of AWS's runtime before each init error; here the error alone is logged."""
     theirs, ours = (side.start() for side in pair("import missing_module\n"))
-    assert (True, "[ERROR]") == (theirs.log.startswith("[WARNING]"), ours.log.split()[0])
+    assert "[ERROR]" == ours.log.split()[0]
+    assert theirs.log.startswith("[WARNING]")
     assert [None, "application/json"] == [outcome.posts[0].headers["Content-Type"] for outcome in (theirs, ours)]
 
 
@@ -311,7 +322,8 @@ def test_answer_that_is_too_large(pair: Pair) -> None:
     theirs.api.answer_posts(refusal(413, "RequestEntityTooLarge"))
     assert 1 == theirs.run(EVENT).status
     kind, message = failed(ours.run(EVENT))
-    assert ("Function.ResponseSizeTooLarge", True) == (kind, "6291658 bytes" in message)
+    assert "Function.ResponseSizeTooLarge" == kind
+    assert "6291658 bytes" in message
 
 
 @row("refused")
@@ -360,10 +372,8 @@ def test_user_agent(pair: Pair) -> None:
     sides = pair(ECHO)
     both(sides, EVENT)
     agents = [side.api.finished("GET", "next")[0].header("User-Agent") or "" for side in sides]
-    assert [True, True] == [
-        agents[0].endswith("aws-lambda-python/" + agents[0].rpartition("/")[2]),
-        "dispatch/" in agents[1],
-    ]
+    assert agents[0].endswith("aws-lambda-python/" + agents[0].rpartition("/")[2])
+    assert "dispatch/" in agents[1]
     assert sys.version.split()[0] in agents[1]
 
 

@@ -97,7 +97,8 @@ def test_web_applications(serve: Serve, handler: str) -> None:
     assert [200, 200, 200, 200, 200, 404, 405] == statuses
     hello = json.loads(got["a path"]["body"])
     assert ("Jürgen", {"a": "1", "b": "ü"}) == (hello["hello"], hello["query"])
-    assert ("größer", True) == (got["a body"]["body"], "a=b" in str(got["a body"]))
+    assert "größer" == got["a body"]["body"]
+    assert "a=b" in str(got["a body"])
     assert ("AP8=", True) == (got["bytes"]["body"], got["bytes"]["isBase64Encoded"])
     assert "one two" == got["a stream"]["body"]
     assert {"id": case("the context", None).request_id} == json.loads(got["the context"]["body"])
@@ -240,4 +241,5 @@ def test_under_the_emulator(handler: str) -> None:
     with rie.rie(handler, SAMPLES, {**ENV, "HANDLER_CONVENTION": "lambda"}) as emulator:
         for _ in range(2):
             response = json.loads(emulator.invoke(json.dumps(event).encode()))
-            assert (200, True) == (response["statusCode"], expected in json.loads(response["body"]).values())
+            assert 200 == response["statusCode"]
+            assert expected in json.loads(response["body"]).values()

@@ -202,7 +202,7 @@ def test_a_response_that_fails_half_way_breaks_off(server: ServerProcess) -> Non
             assert 502 == one.call("GET", "/lambda-url/buffered/").status
     finally:
         (server.root / "fail").unlink()
-    assert not any("Traceback" in line and "ASGI" in line for line in server.lines)
+    assert [] == [line for line in server.lines if "Traceback" in line and "ASGI" in line]
 
 
 def test_a_buffered_url_has_the_prelude_taken_off(server: ServerProcess, http_client: Client) -> None:

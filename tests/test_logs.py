@@ -34,7 +34,7 @@ def test_every_convention(serve: Serve, kind: str, settings: Mapping[str, str]) 
     else:
         lines = [line.split("\t") for line in log.splitlines()]
         assert [("[ERROR]", "first", "said"), ("[ERROR]", "second", "said")] == [(a, c, d) for a, _, c, d in lines]
-    assert not any(b"said" in answer.body for answer in answers)
+    assert [] == [answer.body for answer in answers if b"said" in answer.body]
 
 
 def test_nothing_is_imported(serve: Serve) -> None:
@@ -328,15 +328,15 @@ DICTIONARY = {
     "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own"}},
     "root": {"handlers": ["own"]},
 }
-#: What user code does, and whether the record is then written its way, and ours.
+#: What user code does, and how often the record is then written its way, and ours.
 HANDLERS = {
-    "basicConfig": ("logging.basicConfig(level='INFO', format='OWN %(message)s')", (False, True)),
-    "forced": ("logging.basicConfig(level='INFO', format='OWN %(message)s', force=True)", (True, False)),
-    "cleared": ("root.handlers.clear()\nlogging.basicConfig(format='OWN %(message)s')", (True, False)),
-    "formatter": ("for each in root.handlers: each.setFormatter(own)", (True, False)),
-    "second": ("more = logging.StreamHandler()\nmore.setFormatter(own)\nroot.addHandler(more)", (True, True)),
-    "dictConfig": (f"import logging.config\nlogging.config.dictConfig({DICTIONARY})", (True, False)),
-    "shut down": ("logging.shutdown()", (False, True)),
+    "basicConfig": ("logging.basicConfig(level='INFO', format='OWN %(message)s')", (0, 1)),
+    "forced": ("logging.basicConfig(level='INFO', format='OWN %(message)s', force=True)", (1, 0)),
+    "cleared": ("root.handlers.clear()\nlogging.basicConfig(format='OWN %(message)s')", (1, 0)),
+    "formatter": ("for each in root.handlers: each.setFormatter(own)", (1, 0)),
+    "second": ("more = logging.StreamHandler()\nmore.setFormatter(own)\nroot.addHandler(more)", (1, 1)),
+    "dictConfig": (f"import logging.config\nlogging.config.dictConfig({DICTIONARY})", (1, 0)),
+    "shut down": ("logging.shutdown()", (0, 1)),
 }
 
 
@@ -348,7 +348,7 @@ def test_handlers_of_the_users_own(serve: Serve, way: str) -> None:
     runtime = serve(source + "def handler(event, headers):\n    logging.error('said')\n", env=JSON)
     told(runtime, "one")
     log = runtime.end()
-    assert expected == ("OWN said" in log, "said" in [record["message"] for record in records(log)])
+    assert expected == (log.count("OWN said"), [record["message"] for record in records(log)].count("said"))
 
 
 def test_error_reports_with_handlers_of_the_users_own(serve: Serve) -> None:

@@ -244,6 +244,6 @@ def test_framed_init_error(tmp_path: Path) -> None:
             with Runtime(pipe.command(COMMAND), tmp_path, env) as runtime:
                 assert 1 == runtime.failed().status
             (frame,) = pipe.frames()
-            told.append((f"{frame.kind:x}", frame.text.count("\n"), "no 'missing'" in frame.text))
+            told.append((f"{frame.kind:x}", frame.text.count("\n"), frame.text.count("no 'missing'")))
             assert not settings or json.loads(frame.text)["errorType"] == "Runtime.HandlerNotFound"
-    assert [("a55a0017", 0, True), ("a55a0016", 0, True)] == told
+    assert [("a55a0017", 0, 1), ("a55a0016", 0, 1)] == told

@@ -222,6 +222,7 @@ def test_elf_of_a_library() -> None:
     origin = httptools.parser.parser.__file__
     binary = elf.read(Path(origin))
     assert binary is not None
-    assert ("x86_64" in origin, "glibc") == (binary.machine == "x86_64", binary.libc)
+    assert binary.machine in origin
+    assert "glibc" == binary.libc
     assert "libc.so.6" in binary.needs
     assert 0 < binary.glibc <= 34

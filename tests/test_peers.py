@@ -37,11 +37,9 @@ def test_ric_on_the_local_platform(tmp_path: Path) -> None:
     root = write(tmp_path, {"app.py": APP})
     with serving(Function(handler="app.handler", root=root, command=[*AWS_COMMAND, "app.handler"])) as platform:
         first = json.loads(platform.invoke(b'{"a": 1}', client_context='{"custom": {"k": "v"}}').body)
-        assert ({"a": 1}, True, True) == (
-            first["event"],
-            first["arn"].startswith("arn:aws:lambda:"),
-            "'k': 'v'" in first["client"],
-        )
+        assert {"a": 1} == first["event"]
+        assert first["arn"].startswith("arn:aws:lambda:")
+        assert "'k': 'v'" in first["client"]
         large = "x" * 500_000
         assert large == json.loads(platform.invoke(json.dumps(large)).body)["event"]
         bad = platform.invoke(b"nonsense")
