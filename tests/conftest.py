@@ -1,40 +1,24 @@
-"""Fixtures that every test file shares: task roots written on the spot, and a runtime that serves them."""
+"""Fixtures that every test file shares: a scripted Runtime API, and a runtime that serves files written on the spot."""
 
 from __future__ import annotations
 
 import signal
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from peers.api import FakeRuntimeApi
-from peers.process import Answer, Failed, Runtime
-
-SAMPLES = Path(__file__).parent / "samples"
+from support.api import FakeRuntimeApi
+from support.files import Files, write
+from support.runtime import COMMAND, Answer, Ask, Fail, Failed, Runtime, Serve
 
 # Last, for the benchmarks alone: whatever is installed comes before the checkout.
 sys.path.append(str(Path(__file__).parents[1]))
 
 # A shell has what it starts in the background ignore SIGINT, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-Files = Mapping[str, str | bytes]
-Serve = Callable[..., Runtime]
-Ask = Callable[..., Answer]
-Fail = Callable[..., Failed]
-
-
-def write(folder: Path, files: Files) -> Path:
-    """Write the files, their indentation taken off, into the folder; the folder."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
-    return folder
 
 
 @pytest.fixture
@@ -46,14 +30,28 @@ def api() -> Iterator[FakeRuntimeApi]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start a runtime on files or one `app.py`'s text: `serve(files, handler, convention=…, env={…})`."""
+    """Start a runtime on files or one `app.py`'s text: `serve(files, handler, convention, env={…})`.
+
+    A setting that is empty is left out. `wrapper` is a command before the runtime's own, `arguments` are what follows it.
+    """
     with ExitStack() as stack:
 
-        def start(files: Files | str, handler: str = "app.handler", convention: str = "", **options: Any) -> Runtime:
+        def start(
+            files: Files | str,
+            handler: str = "app.handler",
+            convention: str = "",
+            *,
+            root: Path | None = None,
+            env: Mapping[str, str] | None = None,
+            wrapper: Sequence[str] = (),
+            arguments: Sequence[str] = (),
+            **options: Any,
+        ) -> Runtime:
             sources = {"app.py": files} if isinstance(files, str) else files
-            root = options.pop("root", None) or write(tmp_path / "task", sources or {"placeholder": b""})
-            env = {"HANDLER_CONVENTION": convention, **options.pop("env", {})}
-            return stack.enter_context(Runtime(handler, root, env=env, **options))
+            task = root or write(tmp_path / "task", sources or {"placeholder": b""})
+            settings = {"HANDLER": handler, "HANDLER_CONVENTION": convention, **(env or {})}
+            given = {name: value for name, value in settings.items() if value != ""}
+            return stack.enter_context(Runtime([*wrapper, *COMMAND, *arguments], task, given, **options))
 
         yield start
 
@@ -63,9 +61,14 @@ def ask(serve: Serve) -> Ask:
     """Start a runtime, send one event, get the answer."""
 
     def once(
-        files: Files | str, event: bytes = b"", handler: str = "app.handler", convention: str = "", **options: Any
+        files: Files | str,
+        event: bytes = b"",
+        handler: str = "app.handler",
+        convention: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        **options: Any,
     ) -> Answer:
-        headers = options.pop("headers", None)
         return serve(files, handler, convention, **options).invoke(event, headers)
 
     return once

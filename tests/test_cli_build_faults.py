@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import write
-from package_support import make_zip
+from support.files import write
+from support.package import make_zip
 
 from dispatch.errors import MalformedHandlerName
 from dispatch.locate import locate
@@ -121,7 +121,8 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, run: Run, file: str) -
     message = error(run(*arguments, "--json"))
     assert message.startswith(f"cannot write {tmp_path / file}: ")
     shown = run(*arguments)
-    assert (shown.exit_code, shown.output.startswith(f"Error: cannot write {tmp_path / file}: ")) == (1, True)
+    assert shown.exit_code == 1
+    assert shown.output.startswith(f"Error: cannot write {tmp_path / file}: ")
     assert list(contents(tmp_path)) == ["app.py"]
 
 
@@ -147,7 +148,8 @@ def test_wrong_arguments_in_json(tmp_path: Path, run: Run, arguments: str, named
     write(tmp_path, {"app.py": APP})
     write(tmp_path / "src", {"app.py": APP})
     result = run(*arguments.split(), "--json")
-    assert (2, True) == (result.exit_code, named in error(result))
+    assert 2 == result.exit_code
+    assert named in error(result)
     assert run(*arguments.split()).stdout == ""
 
 

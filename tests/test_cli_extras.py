@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import write
+from support.files import write
 
 BUILD = ("elftools", "packaging", "pip")
 AWS = ("boto3", "botocore", "s3transfer")

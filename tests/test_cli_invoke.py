@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_support import ServerProcess
-from peers.process import await_true
-from peers.wire import reserved_port
+from support.local import ServerProcess
+from support.process import await_true
+from support.wire import reserved_port
 
 from runtime.local import samples
 

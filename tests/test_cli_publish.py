@@ -13,8 +13,8 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 from moto.server import ThreadedMotoServer
-from package_support import make_zip
 from pytest_mock import MockerFixture
+from support.package import make_zip
 
 from runtime.cli.publish import command
 from runtime.package import publish

@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from local_support import write_bootstrap, write_handler, write_program
-from peers.wire import PATIENCE
+from support.local import write_bootstrap, write_handler, write_program
+from support.wire import PATIENCE
 
 DISPATCH = (sys.executable, "-m", "runtime.cli")
 

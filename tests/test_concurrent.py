@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 from typing import Any
 
 import pytest
-from conftest import Serve
-from lifecycle_support import JSON, records, text_after_end
-from peers.api import event, refusal
-from peers.process import Runtime
-from peers.wire import Reply
+from support.api import event, refusal
+from support.logs import JSON, records
+from support.runtime import Runtime, Serve
+from support.wire import Reply
 
 THREE = {"HANDLER_CONCURRENCY": "async", "HANDLER_WORKERS": "3"}
 #: Handlers that meet: none goes on before the third has come, which one after another they never would.
@@ -57,7 +55,7 @@ def test_at_the_same_time(serve: Serve) -> None:
         process = runtime.child.process.pid
         expected = f"{letter} trace-{name} trace-{name} {name} {name} {name} {process} False"
         assert expected == runtime.answer(name).body.decode()
-    told = sorted((record["requestId"], record["message"]) for record in records(text_after_end(runtime)))
+    told = sorted((record["requestId"], record["message"]) for record in records(runtime.end()))
     assert sorted((n, m) for n, x in zip(names, "ABC", strict=True) for m in (x, "part", "part")) == told
 
 
@@ -139,8 +137,7 @@ def test_termination(serve: Serve, state: str) -> None:
     if state == "busy":
         all_at_once(runtime, b"", b"")
         runtime.child.wait_log("BUSY")
-    runtime.child.signal(signal.SIGTERM)
-    assert (0, 1) == (runtime.child.wait(), runtime.child.log.count("SHUTDOWN SIGTERM"))
+    assert 1 == runtime.end().count("SHUTDOWN SIGTERM")
 
 
 def test_runtime_api_that_goes_away(serve: Serve) -> None:
@@ -149,7 +146,8 @@ def test_runtime_api_that_goes_away(serve: Serve) -> None:
     assert b"one" == runtime.invoke(b"one").body
     runtime.api.wait_for("GET", "next", 3)
     runtime.api.stop()
-    assert (1, True) == (runtime.child.wait(), "no event after 3 tries" in runtime.child.log)
+    assert 1 == runtime.child.wait()
+    assert "no event after 3 tries" in runtime.child.log
 
 
 def test_runtime_api_that_is_broken(serve: Serve) -> None:
@@ -157,7 +155,8 @@ def test_runtime_api_that_is_broken(serve: Serve) -> None:
     runtime = serve("async def handler(event, headers):\n    return event\n", env=THREE)
     runtime.api.wait_for("GET", "next", 3)
     runtime.api.hand_out(Reply(500, body=b"broken"))
-    assert (1, True) == (runtime.child.wait(), "with status 500 broken" in runtime.child.log)
+    assert 1 == runtime.child.wait()
+    assert "with status 500 broken" in runtime.child.log
 
 
 def test_refused_answer(serve: Serve) -> None:

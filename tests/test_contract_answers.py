@@ -6,9 +6,9 @@ import base64
 from typing import Any
 
 import pytest
-from conftest import Serve
-from peers.api import event, refusal
-from peers.wire import Reply
+from support.api import event, refusal
+from support.runtime import Serve
+from support.wire import Reply
 
 #: Each with what it answers to x.
 SOURCES = {

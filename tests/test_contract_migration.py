@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ask, Fail, Serve, write
+from support.files import write
+from support.runtime import Ask, Fail, Serve
 
 import dispatch
 from dispatch import HTTPResponse
@@ -172,7 +173,8 @@ MAIN = {"__main__.py": "def main(event, headers):\n    return f'{__name__} {even
 def test_main_that_is_not_there(fail: Fail) -> None:
     """`__main__` is a module of the function's, never the runtime's own."""
     failed = fail({"app.py": ""}, "__main__.main")
-    assert ("Runtime.ImportModuleError", True) == (failed.type, "it has: app.py" in failed.report["errorMessage"])
+    assert "Runtime.ImportModuleError" == failed.type
+    assert "it has: app.py" in failed.report["errorMessage"]
 
 
 def test_main_that_is_there(ask: Ask) -> None:

@@ -6,7 +6,8 @@ import itertools
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Files, write
+from support.files import Files, write
+from support.runtime import Ask
 from test_contract_strings import archive
 
 NAMES = ("dispatch", "conventions", "runtime")
@@ -117,7 +118,8 @@ def test_failure_among_our_names(ask: Ask) -> None:
         "app.py": "import runtime\ndef handler(event, headers):\n    runtime.fail()\n",
     }
     trace = "".join(ask(task).report["stackTrace"])
-    assert (True, True) == ("runtime.py" in trace, "app.py" in trace)
+    assert "runtime.py" in trace
+    assert "app.py" in trace
 
 
 def test_ours_is_there_where_the_task_root_has_none(ask: Ask) -> None:

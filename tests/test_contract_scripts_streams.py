@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Ask, Serve
+from support.runtime import Ask, Serve
 from test_contract_scripts import SPOILERS
 
 SPOILERS_OF_STDERR = {

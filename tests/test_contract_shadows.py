@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Serve
+from support.runtime import Serve
 
 import dispatch
 from conventions import codec

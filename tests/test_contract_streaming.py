@@ -9,8 +9,8 @@ import zipfile
 from typing import Any
 
 import pytest
-from conftest import Ask, Serve
-from peers.api import event
+from support.api import event
+from support.runtime import Ask, Serve
 
 STREAMED = {
     "standard": "def handler(event, headers):\n    yield 'one'\n    {pause}\n    yield b'two'\n",
@@ -58,7 +58,7 @@ def test_streamed_answer_travels_alone(serve: Serve) -> None:
     """The next poll does not travel with a streamed answer, and events after it are served."""
     runtime = serve("def handler(event, headers):\n    yield event\n    yield event\n")
     assert [b"aa", b"bb"] == [runtime.invoke(body).body for body in (b"a", b"b")]
-    assert [False] == list({r.pipelined for r in runtime.api.finished("GET", "next")})
+    assert [] == [poll.number for poll in runtime.api.finished("GET", "next") if poll.pipelined]
 
 
 FAILS_LATE = {
@@ -80,8 +80,9 @@ def test_failure_after_the_first_chunk(serve: Serve, kind: str, transport: str) 
     trailers = answer.request.trailers
     report = json.loads(base64.b64decode(trailers[TRAILERS[1]]))
     assert ("response", b"one", "KeyError") == (answer.kind, answer.body, trailers[TRAILERS[0]])
-    assert ("KeyError", True) == (report["errorType"], "läte" in report["errorMessage"])
-    assert ("app.py" in "".join(report["stackTrace"])) is True
+    assert "KeyError" == report["errorType"]
+    assert "läte" in report["errorMessage"]
+    assert "app.py" in "".join(report["stackTrace"])
     runtime.child.wait_log("KeyError")
     runtime.invoke(b"1")
     assert [] == runtime.api.finished("POST", "/error")
@@ -95,7 +96,7 @@ def test_exits_after_the_first_chunk(serve: Serve, kind: str, error: str) -> Non
     source = "import asyncio\n" + FAILS_LATE[kind].replace("KeyError('läte')", error)
     answers = [serve(source, "app.handler", convention).invoke(b"1") for _ in range(2)]
     assert [b"one"] * 2 == [answer.body for answer in answers]
-    assert [True] * 2 == [bool(answer.request.trailers[TRAILERS[0]]) for answer in answers]
+    assert "" not in [answer.request.trailers[TRAILERS[0]] for answer in answers]
 
 
 FAILS_EARLY = {
@@ -254,7 +255,7 @@ def test_caller_that_hangs_up(serve: Serve) -> None:
         finally:
             print("generator closed")
     """
-    from peers.wire import Reply
+    from support.wire import Reply
 
     runtime = serve(source)
     runtime.api.answer_posts(Reply(drop="at once"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 
 import pytest
-from conftest import Serve
-from lifecycle_support import JSON, records
-from peers.api import event
-from peers.wire import Reply
+from support.api import event
+from support.logs import JSON, records
+from support.runtime import Serve
+from support.wire import Reply
 
 ECHO = "def handler(event, headers):\n    return event\n"
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from differential_support import BOTH, LAMBDA, MANAGED, RENAMED, SAMPLES, Case, Outcome, Side, asking, in_ascii
+from support.differential import BOTH, LAMBDA, MANAGED, RENAMED, SAMPLES, Case, Outcome, Side, asking, in_ascii
 
 VALUES = [
     *("None", "True", "False", "0", "-1", "2**53 + 1", "10**40", "-10**40", "1.5", "-0.0", "1e16", "1e-7", "0.1 + 0.2"),
@@ -162,13 +161,13 @@ SIDES: Mapping[str, Mapping[str, str]] = {**{name: {} for name in BOTH}, "lambda
 Outcomes = Mapping[str, Mapping[str, Outcome]]
 
 
-def served(folder: Path, env: Mapping[str, str], cases: list[Case]) -> Outcomes:
+def served(env: Mapping[str, str], cases: list[Case]) -> Outcomes:
     """What became of every case, by its name and the runtime's."""
     found: dict[str, dict[str, Outcome]] = {case.name: {} for case in cases}
     with ExitStack() as stack:
         for name, more in SIDES.items():
             which = name if name in BOTH else "dispatch"
-            side = stack.enter_context(Side(which, "app.handler", SAMPLES, {**env, **more}, folder / f"{name}.log"))
+            side = stack.enter_context(Side(which, "app.handler", SAMPLES, {**env, **more}))
             for case in cases:
                 found[case.name][name] = side.run(case)
                 assert not side.ended(), f"{name} ended at {case.name}: {found[case.name][name].log}"
@@ -176,24 +175,21 @@ def served(folder: Path, env: Mapping[str, str], cases: list[Case]) -> Outcomes:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+def plain() -> Outcomes:
     """All cases, in the environment of a container image."""
-    return served(tmp_path_factory.mktemp("plain"), LAMBDA, CASES)
+    return served(LAMBDA, CASES)
 
 
 @pytest.fixture(scope="module")
-def managed(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+def managed() -> Outcomes:
     """All cases, in the environment of the managed runtime."""
-    return served(tmp_path_factory.mktemp("managed"), {**LAMBDA, **MANAGED}, CASES + UNICODE_CASES)
+    return served({**LAMBDA, **MANAGED}, CASES + UNICODE_CASES)
 
 
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcomes]:
+def logs() -> Mapping[str, Outcomes]:
     """The cases that log, with each setting."""
-    return {
-        name: served(tmp_path_factory.mktemp("logs"), {**LAMBDA, **MANAGED, **env}, LOGGED)
-        for name, env in LOG_SETTINGS.items()
-    }
+    return {name: served({**LAMBDA, **MANAGED, **env}, LOGGED) for name, env in LOG_SETTINGS.items()}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Serve
-from peers.api import FakeRuntimeApi, event
-from peers.wire import PATIENCE
+from support.api import FakeRuntimeApi, event
+from support.runtime import Serve
+from support.wire import PATIENCE
 
 from dispatch.protocol import NEXT
 from runtime.transport import Address, kept_alive

@@ -12,7 +12,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
-from http_support import changed, delivered
+from support.http_events import changed, delivered
 
 from dispatch import http
 from runtime.local import samples

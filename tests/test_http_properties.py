@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 import pytest
-from http_support import delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.http_events import delivered
 
 from dispatch import http
 

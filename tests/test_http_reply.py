@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from conftest import Ask
-from http_support import EVENTS, changed, delivered
+from support.http_events import EVENTS, changed, delivered
+from support.runtime import Ask
 
 from dispatch import HTTPResponse, http
 

@@ -11,7 +11,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
-from http_support import EVENTS, changed
+from support.http_events import EVENTS, changed
 
 from dispatch import http
 from dispatch.errors import UnmarshalError

@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import write
-from peers import rie
-from peers.process import Child
-from peers.wire import PATIENCE
+from support import rie
+from support.files import write
+from support.process import Child
+from support.wire import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_support import ServerProcess, client
+from support.local import ServerProcess, client
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "local-platform.md"
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_support import AWS_RUNTIME, aws_function, client, write_handler, write_program
-from peers.process import await_true
-from peers.wire import PATIENCE
+from support.local import aws_function, client, write_handler, write_program
+from support.process import await_true
+from support.runtime import AWS_COMMAND
+from support.wire import PATIENCE
 
 from runtime.local.environments.environment import LocalEnvironment
 from runtime.local.environments.log_lines import LogLine
@@ -181,7 +182,7 @@ def test_a_program_that_is_not_there_is_an_init_error(tmp_path: Path) -> None:
 def test_slow_loading_is_tried_again_on_the_events_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that takes longer to load than Lambda allows is started once more, on the event's time."""
     monkeypatch.setattr("runtime.local.environments.environment.INIT_LIMIT", 1.0)
-    source = f"#!/bin/sh\n[ -e tried ] || {{ : >tried; exec sleep 600; }}\nexec {shlex.join(AWS_RUNTIME)} app.handler\n"
+    source = f"#!/bin/sh\n[ -e tried ] || {{ : >tried; exec sleep 600; }}\nexec {shlex.join(AWS_COMMAND)} app.handler\n"
     program = write_program(tmp_path / "bootstrap", source)
     with serving(replace(aws_function(tmp_path), command=[str(program)])) as local:
         result = ask(local)

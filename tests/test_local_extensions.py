@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from local_support import Client, Got, LocalRuntimeApi, client, runtime_api
+from support.local import Client, Got, LocalRuntimeApi, client, runtime_api
 
 from runtime.testing import Function, serving
 

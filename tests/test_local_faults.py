@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from local_support import ServerProcess, client, save
-from peers.process import await_true
-from peers.wire import PATIENCE
+from support.local import ServerProcess, client, save
+from support.process import await_true
+from support.wire import PATIENCE
 
 from runtime.local.asynchronous import queue_file
 from runtime.local.function import FunctionConfig

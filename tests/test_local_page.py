@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_support import ServerProcess, client, save
-from peers.wire import PATIENCE
+from support.local import ServerProcess, client, save
+from support.wire import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")

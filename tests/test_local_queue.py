@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers.wire import PATIENCE
+from support.wire import PATIENCE
 
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform

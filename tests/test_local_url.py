@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from local_support import Client, ServerProcess, client
-from peers.wire import PATIENCE
+from support.local import Client, ServerProcess, client
+from support.wire import PATIENCE
 
 from dispatch import http as http_events
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
@@ -214,7 +214,7 @@ def test_a_response_that_fails_half_way_breaks_off(server: ServerProcess) -> Non
             assert 502 == one.call("GET", "/lambda-url/buffered/").status
     finally:
         (server.root / "fail").unlink()
-    assert not any("Traceback" in line and "ASGI" in line for line in server.lines)
+    assert [] == [line for line in server.lines if "Traceback" in line and "ASGI" in line]
 
 
 def test_a_buffered_url_has_the_prelude_taken_off(server: ServerProcess, http_client: Client) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Serve
-from lifecycle_support import JSON, records, text_after_end
-from peers.process import Runtime
+from support.logs import JSON, records
+from support.runtime import Runtime, Serve
 
 CONVENTIONS = {
     "standard": ("app.handler", "import logging\ndef handler(event, headers):\n    logging.error('said')\n"),
@@ -28,14 +27,14 @@ def test_every_convention(serve: Serve, kind: str, settings: Mapping[str, str]) 
     handler, source = CONVENTIONS[kind]
     runtime = serve({"app.py": source}, handler, kind.split(maxsplit=1)[0], env=settings)
     answers = [runtime.invoke(b"{}", {"Lambda-Runtime-Aws-Request-Id": name}) for name in ("first", "second")]
-    log = text_after_end(runtime)
+    log = runtime.end()
     if settings == JSON:
         told = [(record["message"], record["requestId"], record["level"]) for record in records(log)]
         assert [("said", "first", "ERROR"), ("said", "second", "ERROR")] == told
     else:
         lines = [line.split("\t") for line in log.splitlines()]
         assert [("[ERROR]", "first", "said"), ("[ERROR]", "second", "said")] == [(a, c, d) for a, _, c, d in lines]
-    assert not any(b"said" in answer.body for answer in answers)
+    assert [] == [answer.body for answer in answers if b"said" in answer.body]
 
 
 def test_nothing_is_imported(serve: Serve) -> None:
@@ -61,7 +60,7 @@ def test_whoever_imports_logging_first(serve: Serve, import_: str) -> None:
     }.get(import_, {})
     runtime = serve({"app.py": source, "own.py": "import logging\n"}, env={**JSON, **env})
     runtime.invoke(b"", {"Lambda-Runtime-Aws-Request-Id": "one"})
-    assert [("said", "one")] == [(r["message"], r["requestId"]) for r in records(text_after_end(runtime))]
+    assert [("said", "one")] == [(r["message"], r["requestId"]) for r in records(runtime.end())]
 
 
 def test_logging_of_the_users_own(serve: Serve) -> None:
@@ -93,7 +92,7 @@ def test_logging_out_of_an_archive(serve: Serve, tmp_path: Path) -> None:
     """
     runtime = serve(source, env=JSON)
     assert b"1 neighbour 1" == runtime.invoke().body
-    assert ["said"] == [record["message"] for record in records(text_after_end(runtime))]
+    assert ["said"] == [record["message"] for record in records(runtime.end())]
 
 
 ELSEWHERE = """
@@ -163,7 +162,7 @@ def test_request_id_elsewhere(serve: Serve) -> None:
     """A record has the request id of the event also in threads, tasks and forked processes."""
     runtime = serve(ELSEWHERE, env=JSON)
     told(runtime, *PLACES)
-    found = [(record["message"], record["requestId"]) for record in records(text_after_end(runtime))]
+    found = [(record["message"], record["requestId"]) for record in records(runtime.end())]
     assert [("said", place) for place in PLACES] == found
 
 
@@ -187,7 +186,7 @@ def test_request_id_of_work_that_goes_on(serve: Serve) -> None:
     runtime = serve(source, env=JSON)
     for name in ("first", "second"):
         runtime.invoke(name.encode(), {"Lambda-Runtime-Aws-Request-Id": name})
-    told = {record["message"]: record["requestId"] for record in records(text_after_end(runtime))}
+    told = {record["message"]: record["requestId"] for record in records(runtime.end())}
     assert {"with": "first", "without": "second"} == told
 
 
@@ -205,7 +204,7 @@ def test_async_handler(serve: Serve) -> None:
     runtime = serve(source, env=JSON)
     for name in ("one", "two"):
         runtime.invoke(b"", {"Lambda-Runtime-Aws-Request-Id": name})
-    told = [(record["message"], record["requestId"]) for record in records(text_after_end(runtime))]
+    told = [(record["message"], record["requestId"]) for record in records(runtime.end())]
     assert [("a", "one"), ("b", "one"), ("a", "two"), ("b", "two")] == sorted(told[:2]) + sorted(told[2:])
 
 
@@ -269,7 +268,7 @@ def test_values_that_json_has_nothing_for(serve: Serve) -> None:
     """A value that cannot be written neither breaks the handler nor loses the record; its neighbours stay as they are."""
     runtime = serve(STRANGE, env=JSON)
     told(runtime, *VALUES, "error-without-text", "no-error", *MESSAGES)
-    found = {record["requestId"]: record for record in records(text_after_end(runtime))}
+    found = {record["requestId"]: record for record in records(runtime.end())}
     assert {*VALUES, "error-without-text", "no-error", *MESSAGES} == found.keys()
     assert [[1, 2]] * len(found) == [record["other"] for record in found.values()]
     assert {"said"} == {found[name]["message"] for name in (*VALUES, "error-without-text", "no-error")}
@@ -283,7 +282,7 @@ def test_text_of_values_that_have_none(serve: Serve) -> None:
     """A text record has no place for extras, so nothing can be wrong with them."""
     runtime = serve(STRANGE)
     told(runtime, *VALUES, "error-without-text", "circular-message")
-    log = text_after_end(runtime)
+    log = runtime.end()
     assert len(VALUES) + 1 == log.count("\tsaid\n")
     assert "{'name': 'circle', 'self': {...}}\n" in log
     assert "StrangeError: <exception str() failed>\n" in log
@@ -303,7 +302,7 @@ def test_messages_without_text(serve: Serve) -> None:
     """
     runtime = serve(source, env=JSON)
     told(runtime, "one")
-    log = text_after_end(runtime)
+    log = runtime.end()
     assert 2 == log.count("--- Logging error ---")
     assert ["after"] == [record["message"] for record in records(log)]
 
@@ -313,7 +312,7 @@ def test_error_report_without_text(serve: Serve, settings: Mapping[str, str]) ->
     """An invocation error whose str() fails is one record all the same."""
     runtime = serve(STRANGE, env=settings)
     assert "error" == runtime.invoke(b"raised", {"Lambda-Runtime-Aws-Request-Id": "one"}).kind
-    log = text_after_end(runtime)
+    log = runtime.end()
     if settings:
         assert [("ERROR", "StrangeError", "one")] == [
             (r["level"], r["errorType"], r["requestId"]) for r in records(log)
@@ -329,15 +328,15 @@ DICTIONARY = {
     "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own"}},
     "root": {"handlers": ["own"]},
 }
-#: What user code does, and whether the record is then written its way, and ours.
+#: What user code does, and how often the record is then written its way, and ours.
 HANDLERS = {
-    "basicConfig": ("logging.basicConfig(level='INFO', format='OWN %(message)s')", (False, True)),
-    "forced": ("logging.basicConfig(level='INFO', format='OWN %(message)s', force=True)", (True, False)),
-    "cleared": ("root.handlers.clear()\nlogging.basicConfig(format='OWN %(message)s')", (True, False)),
-    "formatter": ("for each in root.handlers: each.setFormatter(own)", (True, False)),
-    "second": ("more = logging.StreamHandler()\nmore.setFormatter(own)\nroot.addHandler(more)", (True, True)),
-    "dictConfig": (f"import logging.config\nlogging.config.dictConfig({DICTIONARY})", (True, False)),
-    "shut down": ("logging.shutdown()", (False, True)),
+    "basicConfig": ("logging.basicConfig(level='INFO', format='OWN %(message)s')", (0, 1)),
+    "forced": ("logging.basicConfig(level='INFO', format='OWN %(message)s', force=True)", (1, 0)),
+    "cleared": ("root.handlers.clear()\nlogging.basicConfig(format='OWN %(message)s')", (1, 0)),
+    "formatter": ("for each in root.handlers: each.setFormatter(own)", (1, 0)),
+    "second": ("more = logging.StreamHandler()\nmore.setFormatter(own)\nroot.addHandler(more)", (1, 1)),
+    "dictConfig": (f"import logging.config\nlogging.config.dictConfig({DICTIONARY})", (1, 0)),
+    "shut down": ("logging.shutdown()", (0, 1)),
 }
 
 
@@ -348,8 +347,8 @@ def test_handlers_of_the_users_own(serve: Serve, way: str) -> None:
     source = f"import logging\nroot, own = logging.getLogger(), logging.Formatter({FORMAT!r})\n{code}\n"
     runtime = serve(source + "def handler(event, headers):\n    logging.error('said')\n", env=JSON)
     told(runtime, "one")
-    log = text_after_end(runtime)
-    assert expected == ("OWN said" in log, "said" in [record["message"] for record in records(log)])
+    log = runtime.end()
+    assert expected == (log.count("OWN said"), [record["message"] for record in records(log)].count("said"))
 
 
 def test_error_reports_with_handlers_of_the_users_own(serve: Serve) -> None:
@@ -357,4 +356,4 @@ def test_error_reports_with_handlers_of_the_users_own(serve: Serve) -> None:
     source = "import logging\nlogging.disable()\nlogging.getLogger().handlers.clear()\n"
     runtime = serve(source + "def handler(event, headers):\n    return {}['x']\n", env=JSON)
     runtime.invoke()
-    assert ["KeyError"] == [record["errorType"] for record in records(text_after_end(runtime))]
+    assert ["KeyError"] == [record["errorType"] for record in records(runtime.end())]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import write
-from lifecycle_support import AWS, BOTH, OURS, Frame, LogPipe, Started, records, start
-from peers.process import COMMAND
+from support.files import write
+from support.logs import Frame, LogPipe, records
+from support.runtime import AWS, BOTH, COMMAND, OURS, Runtime, start
 
 APP = """
     import asyncio, datetime, decimal, logging, traceback, uuid
@@ -103,13 +102,13 @@ SETTINGS: dict[str, Mapping[str, str]] = {
 }
 
 
-def told(runtime: Started, cases: Sequence[str]) -> None:
+def told(runtime: Runtime, cases: Sequence[str]) -> None:
     """Have each case logged, the last by a tenant, then end the runtime."""
     for number, case in enumerate(cases):
         headers = {"Lambda-Runtime-Aws-Request-Id": f"request-{number}"} | ({TENANT: "Ada & Co"} if number % 2 else {})
         runtime.invoke(json.dumps(case).encode(), headers)
     runtime.api.wait_for("GET", "next", len(cases))
-    runtime.child.signal(signal.SIGTERM)
+    runtime.child.signal()
     runtime.child.wait()
 
 
@@ -149,10 +148,10 @@ def test_context_log(tmp_path: Path, setting: str) -> None:
 
 def framed(which: str, root: Path, settings: Mapping[str, str], cases: Sequence[str]) -> list[tuple[str, str]]:
     """The type and the text of each frame, while nothing is on the standard streams."""
-    own = {"HANDLER_CONVENTION": "lambda", "HANDLER": "app.handler", "_HANDLER": "app.handler"}
+    own = {"HANDLER_CONVENTION": "lambda", "_HANDLER": "app.handler"}
     with LogPipe(root / which) as pipe:
-        python = COMMAND if which == OURS else (COMMAND[0], "-m", "awslambdaric", "app.handler")
-        with Started(pipe.command(python), root, {**own, **MANAGED, **settings, **pipe.env}) as runtime:
+        command = pipe.command([*BOTH[which], "app.handler"])
+        with Runtime(command, root, {**own, **MANAGED, **settings, **pipe.env}) as runtime:
             told(runtime, cases)
             assert "" == runtime.child.log
             return [(f"{frame.kind:08x}", timeless(frame.text)) for frame in pipe.frames()]
@@ -163,7 +162,7 @@ def test_time_of_a_frame(tmp_path: Path) -> None:
     write(tmp_path, {"app.py": APP})
     with LogPipe(tmp_path / "log") as pipe:
         env = {"HANDLER": "app.handler", "HANDLER_CONVENTION": "lambda", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
-        with Started(pipe.command(COMMAND), tmp_path, {**env, **pipe.env}) as runtime:
+        with Runtime(pipe.command(COMMAND), tmp_path, {**env, **pipe.env}) as runtime:
             told(runtime, ["messages"] * len(CASES))
             frame: Frame = pipe.frames()[-1]
     from datetime import UTC, datetime

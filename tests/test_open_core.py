@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ask, Fail, Files, Serve
+from support.files import Files
+from support.runtime import Ask, Fail, Serve
 
 from dispatch.asynchrony import plain
 

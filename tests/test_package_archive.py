@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import write
-from package_support import make_zip
+from support.files import write
+from support.package import make_zip
 
 from runtime.package import archive
 from runtime.package.archive import LeavesFolder, Sizes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httptools
 import pytest
-from package_support import make_zip
+from support.package import make_zip
 
 from runtime.package import check as checks
 from runtime.package import elf
@@ -226,6 +226,7 @@ def test_elf_of_a_library() -> None:
     origin = httptools.parser.parser.__file__
     binary = elf.Binary.read(Path(origin))
     assert binary is not None
-    assert ("x86_64" in origin, "glibc") == (binary.machine == "x86_64", binary.libc)
+    assert binary.machine in origin
+    assert "glibc" == binary.libc
     assert "libc.so.6" in binary.needs
     assert 0 < binary.glibc <= 34

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from peers.api import FakeRuntimeApi, event
-from peers.process import Child
+from support.api import FakeRuntimeApi, event
+from support.process import Child
 
 from runtime.cli.serve import command as serve
 

@@ -9,9 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Serve, write
-from package_support import make_wheel
 from pytest_mock import MockerFixture
+from support.files import write
+from support.package import make_wheel
+from support.runtime import Serve
 
 from runtime.package import archive, function, own_runtime
 from runtime.package.errors import PackageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import write
+from support.files import write
 
 from runtime.package import handlers
 from runtime.package.errors import PackageError

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from package_support import make_sdist, make_wheel
+from support.package import make_sdist, make_wheel
 
 from runtime.package import wheels
 from runtime.package.errors import PackageError

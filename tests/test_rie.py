@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import write
-from peers import rie
+from support import rie
+from support.files import write
 
 APP = """
 import os
@@ -71,7 +71,8 @@ def test_oversize_answer(tmp_path: Path) -> None:
     """An oversize answer is an error with its size, and the next event is served."""
     with rie.rie("app.large", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "lambda"}) as emulator:
         report = json.loads(emulator.invoke(b"7000000"))
-        assert ("Function.ResponseSizeTooLarge", True) == (report["errorType"], "7000002" in report["errorMessage"])
+        assert "Function.ResponseSizeTooLarge" == report["errorType"]
+        assert "7000002" in report["errorMessage"]
         assert b'"xx"' == emulator.invoke(b"2")
 
 
@@ -85,4 +86,5 @@ def test_init_error(tmp_path: Path) -> None:
     """An init error reaches the caller of the first invocation."""
     with rie.rie("app.handlr", write(tmp_path, {"app.py": APP}), {"HANDLER_CONVENTION": "json"}) as emulator:
         report = json.loads(emulator.invoke(b"1"))
-        assert ("Runtime.HandlerNotFound", True) == (report["errorType"], "handler" in report["errorMessage"])
+        assert "Runtime.HandlerNotFound" == report["errorType"]
+        assert "handler" in report["errorMessage"]

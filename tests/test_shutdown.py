@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Serve, write
-from lifecycle_support import Scripted
-from peers import rie
-from peers.api import event
-from peers.process import Runtime
-from peers.wire import Reply
+from support import rie
+from support.api import Scripted, event
+from support.files import write
+from support.runtime import Runtime, Serve
+from support.wire import Reply
 
 HANDLER = "def handler(event, headers):\n    return event\n"
 AT_EXIT = f"import atexit, threading\natexit.register(print, 'AT EXIT')\n{HANDLER}"
@@ -24,11 +23,8 @@ REGISTERED = Reply(200, [("Lambda-Extension-Identifier", "the-identifier")], b'{
 
 
 def ended(runtime: Runtime) -> list[str]:
-    """The lines of the log once SIGTERM has ended it with status 0; it comes when the main thread is blocked."""
-    runtime.child.wait_blocked()
-    runtime.child.signal(signal.SIGTERM)
-    assert 0 == runtime.child.wait()
-    return runtime.child.log.splitlines()
+    """The lines of the log once SIGTERM has ended it."""
+    return runtime.end().splitlines()
 
 
 @pytest.mark.parametrize("events", [0, 1])
@@ -241,10 +237,8 @@ def test_refused_extension(serve: Serve, platform: Scripted, answer: Reply) -> N
     """Where it cannot be registered, that is an init error that says so."""
     platform.script["/extension/register"] = answer
     failed = serve(HANDLER, env=EXTENSION, api=platform).failed()
-    assert (1, True) == (
-        failed.status,
-        "HANDLER_SHUTDOWN=extension: the extension cannot be registered: status" in failed.log,
-    )
+    assert 1 == failed.status
+    assert "HANDLER_SHUTDOWN=extension: the extension cannot be registered: status" in failed.log
 
 
 def test_only_where_it_is_asked_for(serve: Serve, platform: Scripted) -> None:

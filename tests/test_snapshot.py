@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Serve, write
-from lifecycle_support import AWS, BOTH, OURS, Scripted, Started, start
-from peers.api import refusal
-from peers.process import Runtime
-from peers.wire import Reply
+from support.api import Scripted, refusal
+from support.files import write
+from support.runtime import AWS, BOTH, OURS, Runtime, Serve, start
+from support.wire import Reply
 
 SNAP = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
 HOOKS = """
@@ -64,7 +62,7 @@ FAILING = {
 }
 
 
-def told(runtime: Started) -> tuple[int, list[tuple[str, str | None, Any]]]:
+def told(runtime: Runtime) -> tuple[int, list[tuple[str, str | None, Any]]]:
     """How the runtime ended, and what it posted: where, with what type, and the report without the frames' marks."""
     status = runtime.child.wait()
     posts = runtime.api.finished("POST")
@@ -198,5 +196,5 @@ def test_termination_while_frozen(serve: Serve) -> None:
     api.script["restore/next"] = Reply(gate=threading.Event())
     runtime: Runtime = serve(HOOKS, env=SNAP, api=api)
     api.wait(lambda: api.ending("restore/next"), "restore/next")
-    runtime.child.signal(signal.SIGTERM)
-    assert (0, []) == (runtime.child.wait(), runtime.api.finished("POST"))
+    runtime.end()
+    assert [] == runtime.api.finished("POST")

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import SAMPLES
-from peers import rie
-from peers.process import Runtime
+from support import rie
+from support.runtime import COMMAND, Runtime
 
 import dispatch
 from dispatch import error_reports
 from dispatch.load import load
 
-ROOT = SAMPLES / "table"
+ROOT = Path(__file__).parent / "samples" / "table"
 CLIENT = "Lambda-Runtime-Client-Context"
 
 
@@ -178,8 +177,8 @@ def environment(setting: Setting, **more: str) -> dict[str, str]:
 @contextmanager
 def scripted(setting: Setting, transport: str = "socket") -> Iterator[Invoke]:
     """The runtime as a subprocess over the scripted Runtime API."""
-    env = environment(setting, HANDLER_TRANSPORT=transport)
-    with Runtime(setting.handler, ROOT, env=env) as runtime:
+    env = environment(setting, HANDLER=setting.handler, HANDLER_TRANSPORT=transport)
+    with Runtime(COMMAND, ROOT, env) as runtime:
 
         def invoke(body: bytes, headers: Mapping[str, str]) -> Outcome:
             answer = runtime.invoke(body, dict(headers))

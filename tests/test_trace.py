@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Serve
+from support.runtime import Serve
 
 APP = """
 import os, subprocess

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from peers.wire import PATIENCE
+from support.wire import PATIENCE
 
 from dispatch.protocol import NEXT
 from runtime.transport import Address, Disconnected, by_requests, kept_alive

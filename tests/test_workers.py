@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Serve
-from lifecycle_support import JSON, records
-from peers.api import OK, event, refusal
-from peers.process import Runtime, await_true, children
+from support.api import OK, event, refusal
+from support.logs import JSON, records
+from support.process import await_true, children
+from support.runtime import Runtime, Serve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
 
@@ -70,9 +70,7 @@ def test_termination(serve: Serve) -> None:
     """SIGTERM is passed on; every worker ends in order, and the runtime with status 0."""
     runtime = serve({"app.py": PID, "own.py": HOOKS}, env={**TWO, "HANDLER_PLUGINS": "own"})
     workers = ready(runtime)
-    runtime.child.signal(signal.SIGTERM)
-    assert 0 == runtime.child.wait()
-    assert sorted(workers) == sorted(map(int, re.findall(r"SHUTDOWN SIGTERM (\d+)", runtime.child.log)))
+    assert sorted(workers) == sorted(map(int, re.findall(r"SHUTDOWN SIGTERM (\d+)", runtime.end())))
 
 
 def test_interruption(serve: Serve) -> None:
@@ -110,8 +108,7 @@ def test_worker_that_dies(serve: Serve, number: signal.Signals) -> None:
     assert ["0.1", "0.2", "0.4"] == re.findall(
         r"died with status -?\d+; another starts in ([\d.]+) s", runtime.child.log
     )
-    runtime.child.signal(signal.SIGTERM)
-    assert 0 == runtime.child.wait()
+    runtime.end()
 
 
 def test_handler_that_exits_the_process(serve: Serve) -> None:
@@ -233,11 +230,10 @@ def test_log_socket(serve: Serve, tmp_path: Path, log_server: LogServer) -> None
     runtime = serve(source, env=env)
     ready(runtime)
     process = runtime.invoke().body.decode()
-    runtime.child.signal(signal.SIGTERM)
-    assert 0 == runtime.child.wait()
+    log = runtime.end()
     with log_server.heard:
         assert log_server.heard.wait_for(lambda: log_server.ended == 4, 20)
-    assert "" == runtime.child.log
+    assert "" == log
     logs = sorted(log.decode() for log in log_server.logs)
     assert ["", "", f"printed {process}\nchild {process}\n"] == [logs[0], logs[1], logs[2]]
     assert [f"logged {process}"] == [record["message"] for record in records(logs[3])]
@@ -256,4 +252,5 @@ def test_log_socket_that_is_not_there(serve: Serve, tmp_path: Path) -> None:
 def test_number_that_is_none(serve: Serve, value: str) -> None:
     """A number of workers that is none is an init error."""
     failed = serve(PID, env={"HANDLER_WORKERS": value}).failed()
-    assert (1, True) == (failed.status, f"HANDLER_WORKERS is '{value}'" in failed.log)
+    assert 1 == failed.status
+    assert f"HANDLER_WORKERS is '{value}'" in failed.log

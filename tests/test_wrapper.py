@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Serve
-from local_support import write_program
-from peers.process import COMMAND
+from support.local import write_program
+from support.runtime import COMMAND, Serve
 
 from runtime.settings import WRAPPED, wrapped
 

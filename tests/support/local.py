@@ -7,9 +7,7 @@ import http.client
 import json
 import os
 import shlex
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -18,18 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from peers.process import await_true
-from peers.wire import PATIENCE
-
 from runtime.local.function import ON_DEMAND, SNAP_START, FunctionConfig
 from runtime.local.invocation import Event, InvocationReport
 from runtime.local.runtime_api.server import RuntimeApiServer
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.testing import Function, Result
 from runtime.testing.platform import loop_in_thread
-
-#: AWS's own runtime client as a runtime.
-AWS_RUNTIME = (sys.executable, "-m", "awslambdaric")
+from support.process import Child, await_true
+from support.runtime import AWS_COMMAND
+from support.wire import PATIENCE
 
 HANDLER = '''
 import json, os, sys, threading, time
@@ -92,12 +87,12 @@ def write_program(path: Path, source: str) -> Path:
 
 def write_bootstrap(root: Path) -> Path:
     """AWS's runtime client as a `bootstrap`."""
-    return write_program(root / "bootstrap", f'#!/bin/sh\nexec {shlex.join(AWS_RUNTIME)} "$_HANDLER"\n')
+    return write_program(root / "bootstrap", f'#!/bin/sh\nexec {shlex.join(AWS_COMMAND)} "$_HANDLER"\n')
 
 
 def aws_function(root: Path, timeout: float = 30, **settings: Any) -> Function:
     """A function served by AWS's runtime client."""
-    command = (*AWS_RUNTIME, "app.handler")
+    command = (*AWS_COMMAND, "app.handler")
     return Function(handler="app.handler", root=write_handler(root), command=command, timeout=timeout, **settings)
 
 
@@ -195,28 +190,14 @@ class ServerProcess:
 
     def __init__(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.root = root
-        self.lines: list[str] = []
         command = [sys.executable, "-m", "runtime.cli", "serve", "--port", "0", *arguments]
         state = {"XDG_STATE_HOME": str(root.parent / f"{root.name}-state")}
-        self.process = subprocess.Popen(
-            command,
-            cwd=root,
-            env={**os.environ, **state, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip("\n"))
+        self.child = Child(command, {**os.environ, **state, **(environment or {})}, root)
+        self.process = self.child.process
 
     def __enter__(self) -> Self:
-        assert self.process.stdout is not None
-        first = self.process.stdout.readline()
+        await_true(lambda: b"\n" in self.child.output["stdout"] or self.process.poll() is not None, "a first line")
+        first = self.child.output["stdout"].decode().partition("\n")[0]
         if not first.startswith("Serving on "):
             self.wait()
             raise AssertionError(f"it did not start: {self.lines}")
@@ -226,24 +207,22 @@ class ServerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.process.terminate()
+        self.child.signal()
         try:
             self.wait()
         finally:
-            self.process.kill()
-            self._reader.join(PATIENCE)
-            self.process.stdout.close()
-            self.process.stderr.close()
+            self.child.kill()
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has written on standard error so far."""
+        return self.child.output["stderr"].decode().splitlines()
 
     def wait(self) -> int:
-        """The exit status, once the process and its standard error have ended."""
-        status = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        return status
+        """The exit status, once the process and its output have ended."""
+        return self.child.wait()
 
     def line(self, words: str, count: int = 1) -> str:
         """Wait for the line with these words, the n-th of them; the line."""
-        await_true(lambda: len([line for line in self.lines if words in line]) >= count)
+        await_true(lambda: len([line for line in self.lines if words in line]) >= count, f"a line with {words!r}")
         return [line for line in self.lines if words in line][count - 1]

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
-from peers.api import FakeRuntimeApi, event
-from peers.process import COMMAND, INHERITED, tell_of_the_end
-from peers.wire import PATIENCE, Request
+from support.api import event
+from support.runtime import BOTH, Runtime
+from support.wire import Request
 
-SAMPLES = Path(__file__).parent / "samples_lambda"
-
-THEIRS = (sys.executable, "-m", "awslambdaric")
-BOTH = {"awslambdaric": THEIRS, "dispatch": COMMAND}
+SAMPLES = Path(__file__).parents[1] / "samples_lambda"
 
 #: What Lambda sets for every function; and what it sets for a managed runtime besides.
 LAMBDA = {
@@ -106,41 +98,17 @@ class Outcome:
     """The exit status of a process that ended by itself."""
 
 
-class Side:
-    """One of the two runtimes, running."""
+class Side(Runtime):
+    """One of the two runtimes, running; both of its streams are one log."""
 
-    def __init__(self, name: str, handler: str, root: Path, env: Mapping[str, str], output: Path) -> None:
-        self.api = FakeRuntimeApi()
-        kept = {key: os.environ[key] for key in INHERITED if key in os.environ}
-        fixed = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "_HANDLER": handler}
-        self.output = output
+    def __init__(self, name: str, handler: str, root: Path, env: Mapping[str, str]) -> None:
+        settings = {"_HANDLER": handler, "HANDLER_CONVENTION": "lambda", **env}
+        super().__init__((*BOTH[name], handler), root, settings, merged=True)
         self.handed = 0
-        # A file, so that what was written before a post is in it when the post is here. Both streams into one.
-        self.file: IO[bytes] = output.open("wb")
-        self.process = subprocess.Popen(
-            [*BOTH[name], handler],
-            env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **fixed, "HANDLER_CONVENTION": "lambda", **env},
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=self.file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        tell_of_the_end(self.process, self.api)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.file.close()
-        self.api.stop()
 
     def run(self, case: Case) -> Outcome:
         """One event, to its answer or to the end of the process."""
-        start = self.output.stat().st_size
+        start = len(self.child.log)
         fixed = {"Lambda-Runtime-Deadline-Ms": str(DEADLINE)}
         self.api.hand_out(event(case.body, case.request_id, {**fixed, **case.headers}))
         self.handed += 1
@@ -150,19 +118,14 @@ class Side:
         self.api.wait(lambda: (answers() and len(polls()) > self.handed) or self.ended(), f"the end of {case.name}")
         return self._outcome(answers(), start)
 
-    def ended(self) -> bool:
-        """Whether the process has ended."""
-        return self.process.poll() is not None
-
     def start(self) -> Outcome:
         """How a start that has to fail ended."""
-        self.process.wait(PATIENCE)
+        self.child.wait()
         return self._outcome(self.api.finished("POST"), 0)
 
     def _outcome(self, requests: Sequence[Request], start: int) -> Outcome:
-        log = self.output.read_bytes()[start:].decode("utf-8", "replace")
-        shown = _without_addresses(_TIME.sub("<time>", log))
-        return Outcome([Post.of(request) for request in requests], shown, self.process.poll())
+        shown = _without_addresses(_TIME.sub("<time>", self.child.log[start:]))
+        return Outcome([Post.of(request) for request in requests], shown, self.child.process.poll())
 
 
 def _without_addresses(text: str) -> str:

@@ -18,8 +18,9 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from peers.process import COMMAND, Child, await_true, children
-from peers.wire import PATIENCE, reserved_port
+from support.process import Child, await_true, children
+from support.runtime import COMMAND
+from support.wire import PATIENCE, reserved_port
 
 WHEEL = "aws-sam-cli==1.170.0"
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}

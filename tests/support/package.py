@@ -14,10 +14,9 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from peers.process import Child
-from peers.rie import Emulator, addresses, binary, ready
-
 from runtime.package import archive
+from support.process import Child
+from support.rie import Emulator, addresses, binary, ready
 
 # A build backend that is part of the source distribution itself, so that building needs no index.
 BACKEND = """

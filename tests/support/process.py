@@ -1,55 +1,29 @@
-"""The runtime as a subprocess: started clean, watched by its own words, ended for certain."""
+"""A subprocess: started clean, watched by its own words, ended for certain."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any
 
-from peers.api import FakeRuntimeApi, event
-from peers.wire import PATIENCE, Request
+from support.wire import PATIENCE
 
 #: What a child keeps of the tests' own environment: neither a handler nor a proxy nor a plugin may slip through.
 INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
-COMMAND = (sys.executable, "-P", "-m", "runtime")
-
-
-class Answer(NamedTuple):
-    """What the runtime posted for one invocation."""
-
-    kind: str
-    body: bytes
-    request: Request
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The error report; a failure if the invocation did not fail."""
-        assert self.kind == "error", f"an error was due, but the answer is {self.body[:200]!r}"
-        report: dict[str, Any] = json.loads(self.body)
-        return report
-
-
-class Failed(NamedTuple):
-    """How an environment that could not start ended."""
-
-    type: str | None
-    report: dict[str, Any]
-    status: int
-    log: str
 
 
 class Child:
-    """A process in a group of its own, whose output is collected as it comes."""
+    """A process in a group of its own, whose output is collected as it comes; `merged` puts both streams into one."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: Path | str | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], cwd: Path | str | None = None, *, merged: bool = False
+    ) -> None:
         kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.process = subprocess.Popen(
             command,
@@ -57,11 +31,11 @@ class Child:
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             start_new_session=True,
         )
         self.heard = threading.Condition()
-        self._output = {"stdout": b"", "stderr": b""}
+        self._output = {"stdout": b""} if merged else {"stdout": b"", "stderr": b""}
         self.pumps = [threading.Thread(target=self._pump, args=(name,), daemon=True) for name in self._output]
         for pump in self.pumps:
             pump.start()
@@ -93,8 +67,7 @@ class Child:
     @property
     def log(self) -> str:
         """Both streams, standard output first: where the log goes is the format's business, not every test's."""
-        output = self.output
-        return (output["stdout"] + output["stderr"]).decode(errors="replace")
+        return b"".join(self.output.values()).decode(errors="replace")
 
     def wait_log(self, text: str) -> None:
         """Wait until the child has said this."""
@@ -130,17 +103,6 @@ class Child:
             getattr(self.process, name).close()
 
 
-def tell_of_the_end(process: subprocess.Popen[bytes], api: FakeRuntimeApi) -> None:
-    """Let whoever waits for a request hear it when the process ends and none will come any more."""
-
-    def tell() -> None:
-        process.wait()
-        with api.changed:
-            api.changed.notify_all()
-
-    threading.Thread(target=tell, daemon=True).start()
-
-
 def children(process: int) -> list[int]:
     """The processes that this one started, by Linux's list of them for each of its threads."""
     lists = Path(f"/proc/{process}/task").glob("*/children")
@@ -155,53 +117,3 @@ def await_true(condition: Callable[[], Any], what: str = "it") -> Any:
             return value
         pause.wait(0.01)
     raise AssertionError(f"{what} has not come within {PATIENCE} s")
-
-
-class Runtime:
-    """Our runtime over a scripted Runtime API: `invoke` gives it an event and waits for what it posts."""
-
-    def __init__(
-        self,
-        handler: str,
-        root: Path,
-        *,
-        api: FakeRuntimeApi | None = None,
-        cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,
-        arguments: Sequence[str] = (),
-        wrapper: Sequence[str] = (),
-    ) -> None:
-        self.api = api or FakeRuntimeApi()
-        settings = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(root), "HANDLER": handler}
-        wanted = {**settings, **(env or {})}
-        self.child = Child([*wrapper, *COMMAND, *arguments], {k: v for k, v in wanted.items() if v != ""}, cwd or root)
-        tell_of_the_end(self.child.process, self.api)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.child.kill()
-        self.api.stop()
-
-    def answer(self, request_id: str) -> Answer:
-        """What was posted for this invocation, once it came in full."""
-        complete = self.api.answers_to(request_id)
-        self.api.wait(lambda: complete() or self.child.process.poll() is not None, f"an answer to {request_id}")
-        assert complete(), f"no answer to {request_id}; the runtime ended with {self.child.wait()}:\n{self.child.log}"
-        request = complete()[0]
-        return Answer(request.route.rpartition("/")[2], request.body, request)
-
-    def invoke(self, body: bytes = b"", headers: dict[str, str] | None = None, **reply: Any) -> Answer:
-        """One event, and the answer to it."""
-        handed = event(body, headers=headers, **reply)
-        self.api.hand_out(handed)
-        return self.answer(dict(handed.headers)["Lambda-Runtime-Aws-Request-Id"])
-
-    def failed(self) -> Failed:
-        """How the start failed: posted to `/init/error`, then ended."""
-        status = self.child.wait()
-        posts = self.api.finished("POST", "init/error")
-        assert len(posts) == 1, f"{len(posts)} posts to /init/error; status {status}; log:\n{self.child.log}"
-        kind = posts[0].header("Lambda-Runtime-Function-Error-Type")
-        return Failed(kind, json.loads(posts[0].body), status, self.child.log)

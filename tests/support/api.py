@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
-from peers.wire import PATIENCE, Reply, Request, Wire
+from support.wire import PATIENCE, Reply, Request, Wire
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:sample"
 OK = Reply(202, [("Content-Type", "application/json")], b'{"status":"OK"}\n')
@@ -198,3 +198,48 @@ class FakeRuntimeApi:
 
     def _passes(self, reply: Reply) -> bool:
         return reply.gate is None or reply.gate.wait(PATIENCE)
+
+
+class Scripted(FakeRuntimeApi):
+    """A Runtime API that also plays the rest of the platform: `script[path's end]` is answered as told, at once."""
+
+    def __init__(self) -> None:
+        self.script: dict[str, Reply] = {}
+        self._current = threading.local()
+        super().__init__()
+
+    def _head(self, wire: Wire, connection: int, pipelined: bool) -> Request:
+        request = super()._head(wire, connection, pipelined)
+        self._current.request = request
+        scripted = self._scripted()
+        if scripted is not None and request.method == "POST":
+            self.posts.appendleft(scripted)
+        return request
+
+    def _scripted(self) -> Reply | None:
+        path = self._current.request.path
+        return next((reply for end, reply in self.script.items() if path.endswith(end)), None)
+
+    def _next_event(self, wire: Wire) -> Reply:
+        return self._scripted() or super()._next_event(wire)
+
+    def _passes(self, reply: Reply) -> bool:
+        scripted = self._scripted()
+        if scripted is not None and self._current.request.route == "restore/next":
+            vars(reply).update(vars(scripted))  # a reply made for this request alone
+        return super()._passes(reply)
+
+    def stop(self) -> None:
+        """Let go of what is held back, then stop."""
+        for reply in self.script.values():
+            if reply.gate is not None:
+                reply.gate.set()
+        super().stop()
+
+    def paths(self) -> list[str]:
+        """The paths of all requests, in the order in which they began."""
+        return [request.path for request in self.requests]
+
+    def ending(self, end: str) -> list[Request]:
+        """The requests whose path ends so."""
+        return [request for request in self.requests if request.complete and request.path.endswith(end)]
