@@ -528,5 +528,5 @@ def test_the_token_can_be_given(tmp_path: Path, host: str) -> None:
                 assert 200 == answer.status
                 assert b"PATH" in answer.body
                 assert b"a-secret" not in answer.body
-        server.line("the token that was given")
+        server.line("callers need the token that you passed")
         assert [] == [line for line in server.lines if "a-secret" in line]
