@@ -15,7 +15,7 @@ from typing import IO, Any
 from support.wire import PATIENCE
 
 #: What a child keeps of the tests' own environment: neither a handler nor a proxy nor a plugin may slip through.
-INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
+INHERITED = ("COVERAGE_PROCESS_CONFIG", "PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 
 
 class Child:
