@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 
+from dispatch.discovery import AUTO
 from dispatch.errors import MalformedHandlerName, SettingError
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ class Settings:
         """Read the environment and remove the variables that only the runtime may see. Raises DispatchError."""
         self = cls()
         self.handler = handler_string(environ, handler)
-        self.convention = environ.get("HANDLER_CONVENTION") or "auto"
+        self.convention = environ.get("HANDLER_CONVENTION") or AUTO
         self.plugins = environ.get("HANDLER_PLUGINS", "")
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"

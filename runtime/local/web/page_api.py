@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from dispatch import protocol
+from dispatch.discovery import AUTO
 from dispatch.locate import locate
 from runtime.local import addresses, samples
 from runtime.local.asynchronous.queue import Queue
@@ -24,6 +25,7 @@ from runtime.local.invocation import Event, RunningInvocation
 from runtime.local.web.errors import ApiError
 from runtime.local.web.history import History
 from runtime.local.web.request import read_body
+from runtime.settings import handler_string
 
 FOLDER: Final = Path(__file__).parent / "page"
 #: Nothing but the page's own files may run in it.
@@ -134,7 +136,7 @@ def convention_of(function: FunctionConfig) -> str:
     if function.command:
         return "bootstrap"
     named = function.environment.get("HANDLER_CONVENTION") or function.convention
-    if named and named != "auto":
+    if named and named != AUTO:
         return named
-    handler = function.environment.get("HANDLER") or function.handler
+    handler = handler_string({**function.environment, "_HANDLER": function.handler})
     return locate(handler, str(function.folder)).convention or "unknown"
