@@ -81,8 +81,8 @@ def clients(region: str | None = None, profile: str | None = None, endpoint: str
         PackageError: boto3 is not installed, or there is no such profile.
     """
     try:
-        import boto3  # type: ignore[import-untyped]
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        import boto3
+        from botocore.exceptions import BotoCoreError
     except ModuleNotFoundError:
         raise PackageError("publishing needs boto3: pip install 'handler-dispatch[aws]'") from None
     made: dict[str, Any] = {}

@@ -204,8 +204,8 @@ def carry_out(plan: Plan, clients: Clients, progress: Callable[[str, int, int], 
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what boto3 raises into errors for the user."""
-    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
