@@ -66,7 +66,7 @@ def ask(serve: Serve) -> Ask:
         handler: str = "app.handler",
         convention: str = "",
         *,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         **options: Any,
     ) -> Answer:
         return serve(files, handler, convention, **options).invoke(event, headers)

@@ -54,7 +54,7 @@ def imported(name: str) -> Iterator[str]:
     for node in ast.walk(trees()[name]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in trees())
-        elif isinstance(node, ast.ImportFrom) and node.module in trees():
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module in trees():
             for alias in node.names:
                 inside = f"{node.module}.{alias.name}"
                 yield inside if inside in trees() else node.module

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.local import ServerProcess, client, save
@@ -43,7 +44,7 @@ def test_what_the_file_says_of_all_functions_is_read_again(root: Path) -> None:
     file = root / "dispatch.toml"
     file.write_text(f'memory = 256\nenv = {{X = "1"}}\n{TABLE}')
 
-    def answer() -> list[object]:
+    def answer() -> Any:
         with client(server.host) as one:
             return one.call("POST", "/2015-03-31/functions/one/invocations", "{}").json
 
@@ -103,7 +104,7 @@ def test_options_that_cannot_be_used(root: Path, option: str, value: str, told: 
 
 def test_functions_of_a_template_that_cannot_be_served(root: Path) -> None:
     """Each is left out with the reason; the rest is served."""
-    left_out = {
+    left_out: dict[str, tuple[dict[str, Any], str]] = {
         "A": ({"Timeout": "abc"}, "its Timeout is not a number: 'abc'"),
         "B": ({"MemorySize": {"Ref": "Size"}}, "its MemorySize is not a number: 'Size'"),
         "C": ({"InlineCode": "def handler(e, c): pass"}, "its code is InlineCode, not in a local folder"),

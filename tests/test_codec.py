@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import simplejson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -102,7 +103,7 @@ def circle(make: type) -> list[Any]:
 
 def nested(depth: int) -> Any:
     """Tuples inside of each other."""
-    value = None
+    value: Any = None
     for number in range(depth):
         value = (number, value)
     return value
@@ -223,7 +224,7 @@ class Endless:
 def test_asdict(dumps: Any, value: Any) -> None:
     """What `_asdict()` gives is written if it is a dictionary, and refused in simplejson's words otherwise, at once."""
     separators = (", ", ": ") if dumps is with_blanks else (",", ":")
-    simple = codec.simplejson.JSONEncoder(separators=separators)
+    simple = simplejson.JSONEncoder(separators=separators)
     assert outcome(lambda: simple.encode([value]).encode()) == outcome(dumps, [value])
 
 
@@ -281,8 +282,8 @@ def test_orjson_is_used(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def unwanted(*_: Any, **__: Any) -> None:
         raise AssertionError("simplejson was asked")
 
-    monkeypatch.setattr(codec.simplejson, "loads", unwanted)
-    monkeypatch.setattr(codec.simplejson.JSONEncoder, "encode", unwanted)
+    monkeypatch.setattr(simplejson, "loads", unwanted)
+    monkeypatch.setattr(simplejson.JSONEncoder, "encode", unwanted)
     value = codec.loads(padded(text))
     assert (text, text.replace(b" ", b"")) == (with_blanks(value), compact(value))
 

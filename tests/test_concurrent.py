@@ -30,7 +30,7 @@ def all_at_once(runtime: Runtime, *bodies: bytes) -> list[str]:
     """Hand out an event for each body, with traces of their own; the request ids."""
     names = ["first", "second", "third"][: len(bodies)]
     headers = [{"Lambda-Runtime-Trace-Id": f"trace-{name}"} for name in names]
-    runtime.api.hand_out(*[event(body, *rest) for body, *rest in zip(bodies, names, headers, strict=True)])
+    runtime.api.hand_out(*[event(*each) for each in zip(bodies, names, headers, strict=True)])
     return names
 
 

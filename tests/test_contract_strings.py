@@ -139,7 +139,7 @@ def test_archive_with_shebang(ask: Ask) -> None:
 def test_archives_that_lack_it(fail: Fail, handler: str, words: list[str]) -> None:
     """What is not in the archive is an init error that names what is."""
     failed = fail({"a.pyz": ARCHIVE, "b.pyz": archive(module=""), "c.pyz": "no zip", "sub/e.pyz": ARCHIVE}, handler)
-    assert failed.type.startswith("Runtime.")
+    assert (failed.type or "").startswith("Runtime.")
     for word in words:
         assert word in failed.report["errorMessage"]
 

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from support.differential import BOTH, LAMBDA, MANAGED, RENAMED, SAMPLES, Case, Outcome, Side, asking, in_ascii
+from support.differential import LAMBDA, MANAGED, RENAMED, SAMPLES, Case, Outcome, Side, asking, in_ascii
+from support.runtime import BOTH
 
 VALUES = [
     *("None", "True", "False", "0", "-1", "2**53 + 1", "10**40", "-10**40", "1.5", "-0.0", "1e16", "1e-7", "0.1 + 0.2"),

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.differential import BOTH, LAMBDA, RENAMED, SAMPLES, Outcome, Post, Side, in_ascii
-from support.files import write
+from support.differential import LAMBDA, RENAMED, SAMPLES, Outcome, Post, Side, in_ascii
+from support.files import Files, write
+from support.runtime import BOTH
 
 #: AWS's client says before each init error that updates of AWS's managed runtime may be to blame.
 WARNING = "LAMBDA_WARNING: Unhandled exception."
 
-FILES = {
+FILES: Files = {
     "app.py": "def handler(event, context):\n    return event\n",
     "needy.py": "import not_installed\n",
     "from_nowhere.py": "from os import no_such_name\n",

@@ -107,7 +107,7 @@ def test_an_invocation_leaves_no_memory(serve: Serve) -> None:
     """After a thousand invocations more, the interpreter holds no more blocks than before."""
     source = "import gc, sys\ndef handler(event, context):\n    gc.collect()\n    return sys.getallocatedblocks()\n"
     runtime = serve(source, convention="lambda")
-    held = []
+    held: list[int] = []
     for _ in range(3):
         runtime.api.hand_out(*(event(EVENT) for _ in range(500)))
         runtime.api.wait_for("POST", "response", 500 * (len(held) + 1) + len(held))

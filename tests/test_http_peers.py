@@ -84,7 +84,7 @@ def apig_environ(event: dict[str, Any]) -> dict[str, Any]:
         start_response("200 OK", [])
         return []
 
-    apig_wsgi.make_lambda_handler(app)(event, None)  # type: ignore[arg-type]
+    apig_wsgi.make_lambda_handler(app)(event, None)
     return seen
 
 
@@ -97,7 +97,7 @@ def apig_answer(
         start_response(f"{status} Status", headers)
         return [body]
 
-    return apig_wsgi.make_lambda_handler(app, binary_support=binary)(event, None)  # type: ignore[arg-type]
+    return apig_wsgi.make_lambda_handler(app, binary_support=binary)(event, None)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_row_valid_environ() -> None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return []
 
-    assert "AssertionError" == raised(apig_wsgi.make_lambda_handler(validator(app)), event, None)  # type: ignore[arg-type]
+    assert "AssertionError" == raised(apig_wsgi.make_lambda_handler(validator(app)), event, None)
     validator(app)(http.Request.from_event(event).environ(), lambda *_: lambda data: None).close()  # type: ignore[attr-defined]
 
 

@@ -108,8 +108,10 @@ def test_malformed_events(kind: str, fields: dict[str, Any], field: str) -> None
 def test_null_is_as_good_as_missing(kind: str) -> None:
     """Objects of headers and of query values, the body and the cookies may all be null."""
     fields = ("headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters", "body")
-    nothing = dict.fromkeys((*fields, "cookies", "isBase64Encoded", "rawQueryString"))
-    request = read(kind, **nothing | ({"multiValueHeaders": {}} if kind == MULTI else {}))
+    nothing: dict[str, Any] = dict.fromkeys((*fields, "cookies", "isBase64Encoded", "rawQueryString"))
+    if kind == MULTI:
+        nothing["multiValueHeaders"] = {}
+    request = read(kind, **nothing)
 
     assert (kind, (), "", [], b"", {}) == (
         request.kind,
@@ -320,14 +322,14 @@ def test_repeated_headers() -> None:
 def test_cookies(kind: str) -> None:
     """Wherever the event has them, they are one header and a mapping, in the order in which they were sent."""
     text = "b=2; a=1; b=3; c=x=y; d="
-    fields: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         REST: {"multiValueHeaders": {"Cookie": [text]}},
         HTTP: {"cookies": text.split("; ")},
         URL: {"cookies": text.split("; "), "headers": {"cookie": text}},
         ALB: {"headers": {"cookie": text}},
         MULTI: {"multiValueHeaders": {"cookie": ["b=2; a=1", "b=3", "c=x=y; d="]}},
-    }[kind]
-    request = read(kind, **fields)
+    }
+    request = read(kind, **kinds[kind])
 
     assert [text] == [value for name, value in request.header_pairs if name.lower() == "cookie"]
     assert {"b": "2", "a": "1", "c": "x=y", "d": ""} == request.cookies
@@ -352,7 +354,8 @@ def test_bodies(kind: str) -> None:
 def test_client_of_api_gateway(address: str) -> None:
     """It is in the request's context."""
     for kind, context in ((REST, {"identity": {"sourceIp": address}}), (HTTP, {}), (URL, {})):
-        request = read(kind, context=context, **({} if context else {"http": {"sourceIp": address}}))
+        more: dict[str, Any] = {} if context else {"http": {"sourceIp": address}}
+        request = read(kind, context=context, **more)
         assert address == request.client == request.environ()["REMOTE_ADDR"]
         assert (address, 0) == request.scope()["client"]
 

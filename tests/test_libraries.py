@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 from support import rie
-from support.differential import BOTH, LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side
+from support.differential import LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side
+from support.runtime import BOTH
 
 ENV = {**LAMBDA, **MANAGED, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1"}
 SAME = {"PYTHONHASHSEED": "0"}  # werkzeug writes the methods of an Allow header in a set's order

@@ -8,9 +8,11 @@ import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httptools
 import pytest
+from support.files import Files
 from support.package import make_zip
 
 from runtime.package import check as checks
@@ -64,7 +66,7 @@ def found(
         ({"python/lib.py": "", "python/lib-1.dist-info/WHEEL": "Tag: cp313-cp313-manylinux_2_17_x86_64"}, {}),
     ],
 )
-def test_nothing_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: dict[str, str]) -> None:
+def test_nothing_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: dict[str, Any]) -> None:
     """What would work is left in peace."""
     assert found(tmp_path, files, **told) == []
 
@@ -121,7 +123,7 @@ def test_nothing_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: d
         ({}, {}, "error layout "),
     ],
 )
-def test_what_is_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: dict[str, str], expected: str) -> None:
+def test_what_is_wrong(tmp_path: Path, files: Mapping[str, str | bytes], told: dict[str, Any], expected: str) -> None:
     """Each thing that would fail is found, and nothing else with it."""
     assert [expected] == found(tmp_path, files, **told)
 
@@ -209,7 +211,7 @@ def test_runtime_and_python_that_differ(tmp_path: Path) -> None:
 
 def test_python311_has_an_older_glibc(tmp_path: Path) -> None:
     """What Amazon Linux 2023 has may be missing under the runtime python3.11."""
-    files = {**APP, "fast.so": needs_glibc(b"GLIBC_2.30\0")}
+    files: Files = {**APP, "fast.so": needs_glibc(b"GLIBC_2.30\0")}
     assert found(tmp_path, files, runtime="python3.13", python="3.13") == []
     assert found(tmp_path, files, runtime="python3.11", python="3.11") == ["error libc fast.so"]
 

@@ -30,7 +30,7 @@ SCRIPTS = Path(sys.executable).parent
 
 def lint(template: Path) -> subprocess.CompletedProcess[str]:
     """What cfn-lint says of a template."""
-    command = [SCRIPTS / "cfn-lint", "--format", "parseable", template]
+    command: list[str | Path] = [SCRIPTS / "cfn-lint", "--format", "parseable", template]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -170,7 +170,7 @@ def test_the_kubernetes_manifest_is_valid() -> None:
     program = shutil.which("kubernetes-validate", path=f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         pytest.skip("kubernetes-validate is not installed")
-    command = [program, "--strict", DEPLOY / "kubernetes.yaml"]
+    command: list[str | Path] = [program, "--strict", DEPLOY / "kubernetes.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

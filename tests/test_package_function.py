@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
-from support.files import write
+from support.files import Files, write
 from support.package import make_wheel
 from support.runtime import Serve
 
@@ -60,7 +60,7 @@ def test_a_script_with_what_it_says_it_needs(tmp_path: Path, serve: Serve) -> No
 
 def test_a_folder(tmp_path: Path, serve: Serve) -> None:
     """A folder's packages, data and requirements.txt; not its hidden files, caches, virtual environment, the output."""
-    files = {
+    files: Files = {
         "app.py": "import one\nfrom lib.more import f\nhandler = lambda event, headers: f() + one.version",
         "lib/__init__.py": "",
         "lib/more.py": "def f(): return open('data.txt').read()",

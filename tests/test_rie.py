@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import rie
 from support.files import write
+from support.runtime import COMMAND
 
 APP = """
 import os
@@ -56,7 +57,7 @@ def test_many_events(tmp_path: Path, transport: str) -> None:
 def test_as_the_issue_says(tmp_path: Path) -> None:
     """`HANDLER_CONVENTION=json python -P -m runtime app.handler` serves under the emulator."""
     root = write(tmp_path, {"app.py": "def handler(event, headers):\n    return {'hello': event['name']}\n"})
-    command = [*rie.COMMAND, "app.handler"]
+    command = [*COMMAND, "app.handler"]
     with rie.rie("", root, {"HANDLER_CONVENTION": "json"}, command) as emulator:
         assert {"hello": "Ada"} == json.loads(emulator.invoke(b'{"name": "Ada"}'))
 

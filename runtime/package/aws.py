@@ -80,8 +80,8 @@ def clients(region: str | None = None, profile: str | None = None, endpoint: str
     Raises:
         PackageError: boto3 finds no such profile.
     """
-    import boto3  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+    import boto3
+    from botocore.exceptions import BotoCoreError
 
     made: dict[str, Any] = {}
     try:

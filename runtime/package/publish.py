@@ -208,8 +208,8 @@ def digest(file: Path) -> str:
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn exceptions of boto3 into errors for the user."""
-    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from support.wire import PATIENCE, Reply, Request, Wire
@@ -24,7 +24,7 @@ def refusal(status: int, kind: str = "InvalidStateTransition") -> Reply:
     return Reply(status, [("Content-Type", "application/json")], body)
 
 
-def event(body: bytes, request_id: str = "", headers: dict[str, str] | None = None, **reply: Any) -> Reply:
+def event(body: bytes, request_id: str = "", headers: Mapping[str, str | None] | None = None, **reply: Any) -> Reply:
     """An event as `/next` hands it out; a header of None is left out."""
     fields: dict[str, str | None] = {
         "Lambda-Runtime-Aws-Request-Id": request_id or str(uuid.uuid4()),

@@ -114,9 +114,11 @@ class Side(Runtime):
         self.handed += 1
         answers = self.api.answers_to(case.request_id)
         # Everything that belongs to this event is over when the next one is asked for.
-        polls = lambda: self.api.finished("GET", "invocation/next")  # noqa: E731 - a name for a look
-        self.api.wait(lambda: (answers() and len(polls()) > self.handed) or self.ended(), f"the end of {case.name}")
+        self.api.wait(lambda: (answers() and self._polls() > self.handed) or self.ended(), f"the end of {case.name}")
         return self._outcome(answers(), start)
+
+    def _polls(self) -> int:
+        return len(self.api.finished("GET", "invocation/next"))
 
     def start(self) -> Outcome:
         """How a start that has to fail ended."""

@@ -81,7 +81,7 @@ class Runtime:
         request = complete()[0]
         return Answer(request.route.rpartition("/")[2], request.body, request)
 
-    def invoke(self, body: bytes = b"", headers: dict[str, str] | None = None, **reply: Any) -> Answer:
+    def invoke(self, body: bytes = b"", headers: Mapping[str, str | None] | None = None, **reply: Any) -> Answer:
         """One event, and the answer to it."""
         handed = event(body, headers=headers, **reply)
         self.api.hand_out(handed)
