@@ -11,7 +11,7 @@ import os
 # Not json: a task root may have its own json.py. Imported early: the failure may be that no more files can be opened.
 from _json import encode_basestring, encode_basestring_ascii
 
-from dispatch.errors import DispatchError, ExitError
+from dispatch.errors import DispatchError, ExitError, Terminated
 from dispatch.protocol import ERROR_TYPE, XRAY_CAUSE
 from dispatch.shadowing import LIBRARY, OUR_PACKAGES
 
@@ -63,16 +63,23 @@ def report(error: BaseException, request_id: str = "") -> ErrorReport:
 
 def completed(fields: Mapping[str, Any], error: BaseException, request_id: str) -> ErrorReport:
     """The report with these fields, and the usual values for those that are missing."""
-    kind = fields.get("errorType") or error_type(error)
-    fields = {
-        "errorMessage": message(error) if "errorMessage" not in fields else fields["errorMessage"],
-        "errorType": kind,
-        "requestId": request_id,
-        "stackTrace": _trace(error) if "stackTrace" not in fields else fields["stackTrace"],
-        **fields,
+    fields = _with_usual(fields, error, request_id)
+    cause = xray_cause(fields["errorMessage"], fields["errorType"], user_frames(error))
+    return ErrorReport(fields, {ERROR_TYPE: in_header(fields["errorType"]), XRAY_CAUSE: cause})
+
+
+def _with_usual(fields: Mapping[str, Any], error: BaseException, request_id: str) -> dict[str, Any]:
+    """The fields with their proper types, the usual values where they are missing, and any others as they are."""
+    words, trace = fields.get("errorMessage"), fields.get("stackTrace")
+    if trace is None:
+        trace = _trace(error)
+    usual = {
+        "errorMessage": message(error) if words is None else str(words),
+        "errorType": str(fields.get("errorType") or error_type(error)),
+        "requestId": str(fields.get("requestId") or request_id),
+        "stackTrace": [trace] if isinstance(trace, str) else [*map(str, trace)],
     }
-    cause = xray_cause(message(error), error_type(error), user_frames(error))
-    return ErrorReport(fields, {ERROR_TYPE: in_header(str(kind)), XRAY_CAUSE: cause})
+    return {**usual, **{key: value for key, value in fields.items() if key not in usual}}
 
 
 def worded(report_of: Any, error: BaseException, request_id: str = "") -> ErrorReport:
@@ -85,9 +92,14 @@ def worded(report_of: Any, error: BaseException, request_id: str = "") -> ErrorR
     """
     try:
         made = report_of(error, request_id)
-        return made if isinstance(made, ErrorReport) else completed(dict(made), error, request_id)
-    except Exception:  # noqa: BLE001 - the original error matters, not one in reporting it
+        if not isinstance(made, ErrorReport):
+            return completed(dict(made), error, request_id)
+        made.update(_with_usual(made, error, request_id))
+    except Terminated:
+        raise
+    except BaseException:  # noqa: BLE001 - the original error matters, not one in reporting it
         return report(error, request_id)
+    return made
 
 
 def error_type(error: BaseException) -> str:
@@ -108,9 +120,9 @@ def to_json(report: Mapping[str, Any], limit: int | None = None) -> bytes:
 
 
 def _joined(report: Mapping[str, Any], quoted: Callable[[str], str], limit: int | None = None) -> str:
-    head = ", ".join(f'"{key}": {quoted(str(report[key]))}' for key in _KEYS[:3])
+    head = ", ".join(f'"{key}": {quoted(report[key])}' for key in _KEYS[:3])
     more = "".join(f", {quoted(str(key))}: {_value(report[key], quoted)}" for key in report if key not in _KEYS)
-    trace = [quoted(str(entry)) for entry in report["stackTrace"]]
+    trace = [quoted(entry) for entry in report["stackTrace"]]
     if limit is not None:
         if len(head) + len(more) > limit:
             more = ""
@@ -118,7 +130,7 @@ def _joined(report: Mapping[str, Any], quoted: Callable[[str], str], limit: int 
             del trace[0]
         if len(head) > limit:
             # A character takes up to twelve bytes in ASCII.
-            shortened = {**report, "errorMessage": str(report["errorMessage"])[: limit // 12], "stackTrace": []}
+            shortened = {**report, "errorMessage": report["errorMessage"][: limit // 12], "stackTrace": []}
             return _joined({key: shortened[key] for key in _KEYS}, quoted)
     return f'{{{head}, "stackTrace": [{", ".join(trace)}]{more}}}'
 

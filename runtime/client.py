@@ -124,7 +124,7 @@ class RuntimeClient:
         self._transport.close()
 
     def _report(self, path: str, report: ErrorReport, error_type: str | None) -> None:
-        headers = {"Content-Type": JSON, ERROR_TYPE: in_header(error_type or str(report["errorType"]))}
+        headers = {"Content-Type": JSON, ERROR_TYPE: in_header(error_type or report["errorType"])}
         try:
             reply = self._transport.post(path, headers, to_json(report))
         except Disconnected as lost:
@@ -157,7 +157,7 @@ class RuntimeClient:
 def _trailers(report: ErrorReport | None) -> Mapping[str, str]:
     if report is None:
         return {}
-    trailers = {ERROR_TYPE: in_header(str(report["errorType"]))}
+    trailers = {ERROR_TYPE: in_header(report["errorType"])}
     try:
         from binascii import b2a_base64
     except ImportError:  # the process cannot open any more files

@@ -79,7 +79,7 @@ class Log:
         if report["stackTrace"] or report.always_headed:
             lines.append("Traceback (most recent call last):")
         for entry in report["stackTrace"]:
-            lines += [_indented(line) for line in str(entry).splitlines()] or [""]
+            lines += [_indented(line) for line in entry.splitlines()] or [""]
         # Without telemetry frames a line end would end the record.
         self.write("\r".join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
 

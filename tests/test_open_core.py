@@ -148,10 +148,36 @@ def test_own_report(ask: Ask) -> None:
     assert report["requestId"] in answer.request.route
 
 
-@pytest.mark.parametrize("body", ["1 / 0", "return None", "return 5", "raise KeyError(request_id)"])
+ODD = [
+    *(
+        "1 / 0",
+        "return None",
+        "return 5",
+        "raise KeyError(request_id)",
+        "raise SystemExit(3)",
+        "return {'stackTrace': 5}",
+    ),
+    *("return {'stackTrace': None, 'errorType': '', 'errorMessage': None}", "import asyncio; return asyncio.sleep(0)"),
+]
+
+
+@pytest.mark.parametrize("body", ODD)
 def test_report_that_fails(ask: Ask, body: str) -> None:
     """Where a handler's own report fails or is none, the error is reported as usual."""
     assert "KeyError" == words(ask, body).report["errorType"]
+
+
+def test_report_of_other_types(serve: Serve) -> None:
+    """What is not text becomes text, and the environment lives on."""
+    body = "return {'errorMessage': error, 'errorType': KeyError, 'stackTrace': [1, None], 'own': {1, 2}, 3: b'x'}"
+    files = {
+        "app.py": "def handler(event): raise KeyError(event)\n",
+        "own.py": OWN_WORDS.format(body=body, more=""),
+    }
+    runtime = serve(files, "app.handler", "worded", env={"HANDLER_PLUGINS": "own"})
+    reports = [runtime.invoke(b"hey").report for _ in range(2)]
+    assert ["'hey'", "'hey'"] == [report["errorMessage"] for report in reports]
+    assert (["1", "None"], "<class 'KeyError'>") == (reports[0]["stackTrace"], reports[0]["errorType"])
 
 
 def test_own_report_of_a_stream(ask: Ask) -> None:
