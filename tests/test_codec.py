@@ -206,7 +206,7 @@ class Gives:
 
 
 class Endless:
-    """An object whose `_asdict()` gives another like it, as a mock's does; not for ever, which would take all memory."""
+    """An object whose `_asdict()` gives another like it, as a mock's does; without an end, this would take all memory."""
 
     made = 0
 

@@ -117,7 +117,7 @@ event + str(len(calls))
 
 @pytest.mark.parametrize("source", [CONNECTED, LOOPED], ids=["global", "loop variable"])
 def test_setup_whose_names_are_used_again(serve: Serve, source: str) -> None:
-    """Setup stays setup where the event's part binds a name anew, or reads one that a function of the setup bound."""
+    """Setup stays setup where the event's part binds a name again, or reads one that a function of the setup bound."""
     runtime = serve({}, source)
     assert [b"x1", b"y1"] == [runtime.invoke(body).body for body in (b"x", b"y")]
 

@@ -187,7 +187,7 @@ def turns(api: FakeRuntimeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     transport.get(NEXT)
 
     def turn(soon: bool, awake: bool) -> int:
-        """One turn, in which the event is there already, or comes when it was looked for in vain, if it is."""
+        """One turn, in which the event is there already, or comes only after a fruitless look for it."""
         clock.asked, clock.step = 0, 0 if soon else 0.00003
         if soon:
             api.hand_out(event(b""))
@@ -213,7 +213,7 @@ def test_awake_while_events_are_waiting(turns: Callable[[bool, bool], int]) -> N
 
 
 def test_asleep_while_events_are_rare(turns: Callable[[bool, bool], int]) -> None:
-    """Each look in vain doubles the number of answers until the next one, up to 64; one that finds its event starts anew."""
+    """Each fruitless look doubles the number of answers until the next one, up to 64; one that finds its event starts over."""
     looks = [0, 2, 6, 14, 30, 62, 126, 190]
     asked = [turns(False, number in looks) for number in range(254)]
     assert looks == [number for number, count in enumerate(asked) if count != ASLEEP]

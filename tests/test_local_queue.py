@@ -201,7 +201,7 @@ def test_a_url_is_a_destination(tmp_path: Path, status: str, said: int) -> None:
 
 
 def test_an_event_for_a_function_that_is_gone_is_dropped(tmp_path: Path) -> None:
-    """It is said, and it does not stay in the queue for ever."""
+    """It is said, and it does not stay in the queue."""
 
     async def work() -> None:
         async with working(tmp_path) as setting:

@@ -1,4 +1,4 @@
-'''HTTP events of every kind as one `Request`, and answers in the format of whoever sent the event.
+'''HTTP events of every kind as one `Request`, and answers in the format that the event's sender expects.
 
 A convention for HTTP, as a plugin:
 

@@ -1,4 +1,4 @@
-"""Answers to HTTP events: in the format that whoever sent the event reads, all at once or streamed."""
+"""Answers to HTTP events in the format that the sender of the event reads, complete or streamed."""
 
 from __future__ import annotations
 
