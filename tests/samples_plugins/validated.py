@@ -1,12 +1,10 @@
-"""`func(event: SomeDataclass)`: the event is converted to what the first parameter is annotated with."""
-
 import json
 import typing
 
 from dispatch import UnmarshalError, respond
 
 
-def validated(function):
+def validated(function):  # function(event: SomeDataclass)
     kind, *_ = typing.get_type_hints(function).values()
 
     def handle(invocation):
@@ -14,7 +12,6 @@ def validated(function):
             return respond(function(kind(**json.loads(invocation.body))), str, "text/plain")
         except TypeError as error:
             raise UnmarshalError(str(error)) from error
-
     return handle
 
 
