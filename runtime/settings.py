@@ -1,10 +1,11 @@
-"""Reads the environment, and is the only module that does; all others are passed what they need."""
+"""Reads the runtime's own settings from the environment; `dispatch.variables` has those of the conventions."""
 
 from __future__ import annotations
 
 import codecs
 import os
 
+from dispatch import variables
 from dispatch.discovery import AUTO
 from dispatch.errors import MalformedHandlerName, SettingError
 
@@ -64,9 +65,10 @@ class Settings:
         self.plugins = environ.get("HANDLER_PLUGINS", "")
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-        self.transport = _one_of("HANDLER_TRANSPORT", environ.get("HANDLER_TRANSPORT") or "socket", TRANSPORTS)
-        self.concurrency = _one_of("HANDLER_CONCURRENCY", environ.get("HANDLER_CONCURRENCY", ""), CONCURRENCY)
-        self.shutdown = _one_of("HANDLER_SHUTDOWN", environ.get("HANDLER_SHUTDOWN", ""), SHUTDOWN)
+        self.transport = variables.one_of("HANDLER_TRANSPORT", TRANSPORTS, environ)
+        self.concurrency = variables.one_of("HANDLER_CONCURRENCY", CONCURRENCY, environ)
+        self.shutdown = variables.one_of("HANDLER_SHUTDOWN", SHUTDOWN, environ)
+        variables.check(environ)
         self.workers = _workers(environ)
         self.encoding = _encoding(environ.get("HANDLER_ENCODING") or "utf-8")
         self.root = _root(environ.get("LAMBDA_TASK_ROOT", ""))
@@ -117,12 +119,6 @@ def log_settings(environ: Mapping[str, str]) -> tuple[bool, str, int | None]:
 def _utf8(text: str) -> str:
     """Text of the environment, decoded as UTF-8 whatever the locale is."""
     return os.fsencode(text).decode("utf-8", "surrogateescape")
-
-
-def _one_of(variable: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise SettingError(f"{variable} is {value!r}; allowed: {', '.join(filter(None, allowed))}")
-    return value
 
 
 def _workers(environ: Mapping[str, str]) -> int:

@@ -180,7 +180,7 @@ def test_nothing_is_installed_by_name() -> None:
     """No page installs this project from an index, which has none of that name."""
     pages = [
         page
-        for pattern in ("*.md", "docs/*.md", "examples/**/*.md", "examples/**/Docker*")
+        for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "examples/**/Docker*")
         for page in ROOT.glob(pattern)
     ]
     by_name = re.compile(r"""\binstall\b[^`\n]*['" ]handler-dispatch\b""")

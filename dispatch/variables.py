@@ -1,0 +1,59 @@
+"""Reads the environment variables that set how conventions work.
+
+A convention reads its variables once, when it is applied to the user's object, so that a wrong value is an init error.
+Every function takes the environment to read, by default the process's own, and raises SettingError.
+"""
+
+from __future__ import annotations
+
+import os
+
+from dispatch.errors import SettingError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BUFFERED, RESPONSE_STREAM = INVOKE_MODES = ("BUFFERED", "RESPONSE_STREAM")
+SWITCH = ("", "0", "1")
+
+
+def one_of(variable: str, allowed: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> str:
+    """The variable's value; the first of the allowed ones if it is not set or empty."""
+    value = environ.get(variable) or allowed[0]
+    if value not in allowed:
+        raise SettingError(f"{variable} is {value!r}; allowed: {', '.join(filter(None, allowed))}")
+    return value
+
+
+def streams(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether conventions that can answer either way stream (`HANDLER_INVOKE_MODE`)."""
+    return one_of("HANDLER_INVOKE_MODE", INVOKE_MODES, environ) == RESPONSE_STREAM
+
+
+def takes_http_body(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether conventions of text and bytes get the body of an HTTP event as their event (`HANDLER_HTTP_BODY`)."""
+    return one_of("HANDLER_HTTP_BODY", SWITCH, environ) == "1"
+
+
+def base_path(environ: Mapping[str, str] = os.environ) -> str:
+    """What is removed from the front of the path before a web application sees it (`HANDLER_BASE_PATH`)."""
+    return _path("HANDLER_BASE_PATH", "", environ)
+
+
+def events_path(environ: Mapping[str, str] = os.environ) -> str:
+    """The path of a web application to which events that are not HTTP are posted (`HANDLER_EVENTS_PATH`)."""
+    return _path("HANDLER_EVENTS_PATH", "/events", environ)
+
+
+def check(environ: Mapping[str, str]) -> None:
+    """Check all of them, whether or not the convention in use reads them."""
+    for read in (streams, takes_http_body, base_path, events_path):
+        read(environ)
+
+
+def _path(variable: str, default: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(variable) or default
+    if value and not value.startswith("/"):
+        raise SettingError(f"{variable} is {value!r}; it must start with a slash, like /{value}")
+    return value
