@@ -29,6 +29,8 @@ BUILT_IN = {
     "json": "conventions.json",
     "lambda": "conventions.lambda_",
     "stream": "conventions.stream",
+    "cloudevent": "conventions.cloudevent",
+    "records": "conventions.records",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -223,6 +223,14 @@ def user_frames(error: BaseException, machinery: Iterable[str] = _MACHINERY) -> 
     return [frame for frame in frames if not frame.filename.startswith(_OURS)]
 
 
+def user_traceback(error: BaseException) -> TracebackType | None:
+    """The traceback of an exception from the user's first frame on; None if there is none."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((*_OURS, *_MACHINERY)):
+        trace = trace.tb_next
+    return trace
+
+
 def _extracted(trace: TracebackType | None) -> list[Any]:
     try:
         from traceback import extract_tb

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BUFFERED, RESPONSE_STREAM = INVOKE_MODES = ("BUFFERED", "RESPONSE_STREAM")
 SWITCH = ("", "0", "1")
 
+#: The value of `HANDLER_CONCURRENCY` with which one process handles several invocations.
+ASYNC = "async"
+
 
 def one_of(variable: str, allowed: tuple[str, ...], environ: Mapping[str, str] = os.environ) -> str:
     """The variable's value; the first of the allowed ones if it is not set or empty."""
@@ -46,9 +49,19 @@ def events_path(environ: Mapping[str, str] = os.environ) -> str:
     return _path("HANDLER_EVENTS_PATH", "/events", environ)
 
 
+def records_at_once(environ: Mapping[str, str] = os.environ) -> int | None:
+    """How many records of one event are handled together (`HANDLER_CONCURRENCY`); None if any number is allowed."""
+    value = environ.get("HANDLER_CONCURRENCY", "")
+    if value in {"", ASYNC}:
+        return None
+    if not value.isdecimal() or len(value) > 4 or not int(value):
+        raise SettingError(f"HANDLER_CONCURRENCY is {value!r}; allowed: {ASYNC}, or a whole number from 1 to 9999")
+    return int(value)
+
+
 def check(environ: Mapping[str, str]) -> None:
     """Check all of them, whether or not the convention in use reads them."""
-    for read in (streams, takes_http_body, base_path, events_path):
+    for read in (streams, takes_http_body, base_path, events_path, records_at_once):
         read(environ)
 
 

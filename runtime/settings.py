@@ -18,7 +18,6 @@ TRANSPORTS = ("socket", "requests")
 #: Set once the program of `AWS_LAMBDA_EXEC_WRAPPER` has been started.
 WRAPPED = "DISPATCH_WRAPPED"
 
-CONCURRENCY = ("", "async")
 SHUTDOWN = ("", "extension")
 
 
@@ -66,7 +65,7 @@ class Settings:
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.transport = variables.one_of("HANDLER_TRANSPORT", TRANSPORTS, environ)
-        self.concurrency = variables.one_of("HANDLER_CONCURRENCY", CONCURRENCY, environ)
+        self.concurrency = variables.ASYNC if environ.get("HANDLER_CONCURRENCY") == variables.ASYNC else ""
         self.shutdown = variables.one_of("HANDLER_SHUTDOWN", SHUTDOWN, environ)
         variables.check(environ)
         self.workers = _workers(environ)
