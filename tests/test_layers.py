@@ -26,7 +26,12 @@ OF_A_CONVENTION = {
     "json": {"simplejson", "json", "re"},
     "lambda": {"simplejson", "json", "re"},
     "stream": {"threading"},
+    "cloudevent": {"simplejson", "json", "re", "typing"},  # the SDK needs typing
+    "records": {"simplejson", "json", "re"},
 }
+
+#: The conventions that are built on another one.
+BUILT_ON = {"cloudevent": "json", "records": "json"}
 
 
 def test_hooks_are_documented() -> None:
@@ -68,10 +73,10 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     )
     handler = "app.py" if convention == "script" else "app.main"
     line = _started(tmp_path, handler, convention, HANDLER_PLUGINS="own")
-    modules = {
-        f"conventions.{name.removesuffix('_')}" for name in ("script", "json", "lambda_", "stream", "expression")
-    }
-    expected = {f"conventions.{convention}"} - {"conventions.standard"}
+    others = ("script", "json", "lambda_", "stream", "expression", "cloudevent", "records")
+    modules = {f"conventions.{name.removesuffix('_')}" for name in others}
+    expected = {f"conventions.{name}" for name in (convention, BUILT_ON.get(convention, convention))}
+    expected -= {"conventions.standard"}
     assert expected == modules & {name.removesuffix("_") for name in line.split()}
 
 

@@ -27,6 +27,9 @@ PROJECT = SETTINGS["project"]
 #: Extras that only development uses; those of users leave them a choice of versions.
 TOOLS = ("test", "peers", "lint", "release", "dev")
 
+#: Second pins of some of them, for one of the Pythons.
+OLDER = "older"
+
 #: A Python that makes environments at once: its pip writes a `dispatch` that prints its arguments, or is interrupted.
 QUICK_PYTHON = """\
 #!/bin/sh
@@ -113,12 +116,23 @@ def test_the_pythons() -> None:
     assert f">={pythons[0]}" == PROJECT["requires-python"]
 
 
-@pytest.mark.parametrize("extra", TOOLS)
+@pytest.mark.parametrize("extra", [*TOOLS, OLDER])
 def test_tools_are_pinned(extra: str) -> None:
     """Each tool has one exact version."""
     tools = [one for one in PROJECT["optional-dependencies"][extra] if not one.startswith("handler-dispatch[")]
 
     assert [] == [one for one in tools if not re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", one)]
+
+
+def test_older_peers() -> None:
+    """Each of the older peers is a peer, with an earlier major version, and one of the Pythons is tested with them."""
+    extras = PROJECT["optional-dependencies"]
+    majors = [
+        {name: int(pin.partition(".")[0]) for name, _, pin in (one.partition("==") for one in extras[extra]) if pin}
+        for extra in (OLDER, "peers")
+    ]
+    assert [] == [name for name, major in majors[0].items() if major >= majors[1].get(name, 0)]
+    assert ["py312"] == re.findall(rf"(py\d+): {OLDER}", tox()["testenv"]["extras"])
 
 
 def test_a_tool_has_one_pin() -> None:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from support import rie
+from support.batches import sqs
 from support.runtime import COMMAND, Runtime
 
 import dispatch
@@ -70,6 +72,17 @@ def cases(handler: str, convention: str, *rows: tuple[Any, ...], encoding: str =
 TEXT = "Grüße, 世界 \0 \N{SNAKE}\r\n".encode()
 UTF16 = "Grüße, 世界".encode("utf-16")
 UNDECODABLE = Fails("Runtime.UnmarshalError")
+ONE_BAD = json.dumps(sqs("ok", "bad", "fine")).encode()
+FAILED: dict[str, Any] = {"batchItemFailures": [{"itemIdentifier": "m-bad"}]}
+CLOUD_EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/s",
+    "type": "t",
+    "time": "2026-01-02T03:04:05Z",
+    "data": [1],
+}
+CLOUD = json.dumps(CLOUD_EVENT).encode()
 TABLE = [
     *cases("functions.echo", "auto", (TEXT, TEXT), (b"", b""), (b"\xff", UNDECODABLE), (b"x" * 70_000, b"x" * 70_000)),
     *cases("functions.echo", "standard", ("é".encode("latin-1"),) * 2, (b"\xff\x00",) * 2, encoding="latin-1"),
@@ -131,7 +144,17 @@ TABLE = [
     *cases("streams.context_header", "stream", (b"", b'{"custom": {}}', {CLIENT: '{"custom": {}}'})),
     *cases("streams.waits", "stream", (b"abc", b"cba")),
     *cases("streams.fails", "stream", (b"abc", Fails("OSError"))),
+    *cases("batches.plain", "records", (ONE_BAD, Json(FAILED)), (b"{}", UNDECODABLE), (b"x", UNDECODABLE)),
+    *cases("batches.waits", "records", (ONE_BAD, Json(FAILED)), (b'{"Records": []}', Json({"batchItemFailures": []}))),
+    *cases("batches.generator", "records", (ONE_BAD, Json(FAILED))),
 ]
+if find_spec("cloudevents"):
+    TABLE += [
+        *cases("cloud.answers", "cloudevent", (CLOUD, Json(["t", [1]])), (b"{}", UNDECODABLE), (b"[]", UNDECODABLE)),
+        *cases("cloud.nothing", "cloudevent", (CLOUD, Json(None))),
+        *cases("cloud.echo", "cloudevent", (CLOUD, Json(CLOUD_EVENT))),
+        *cases("cloud.fails", "cloudevent", (CLOUD, Fails("LookupError"))),
+    ]
 
 Outcome = bytes | Fails
 Invoke = Callable[[bytes, Mapping[str, str]], Outcome]
