@@ -77,6 +77,7 @@ class _Run:
         self._failed: set[Record] = set()
         self._blocked: set[str] = set()
         self._skipped: dict[str, list[Record]] = {}
+        self._ended = False
         self._running: dict[Record, None] = {}
         part, most = RESERVE
         self._reserve = min(part * invocation.remaining_time, most)
@@ -102,6 +103,7 @@ class _Run:
                 for _ in value:
                     pass
         except Terminated:
+            self._ended = True
             raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is the failure of this record alone
             self._fail(record, error)
@@ -173,7 +175,9 @@ class _Run:
                 await _exhaust(self._call(record) if value is _TO_CALL else value)
             except Terminated:
                 raise
-            except BaseException as error:  # noqa: BLE001 - as above
+            except BaseException as error:
+                if self._ended:  # the process ends, which cancels everything
+                    raise
                 if record not in self._failed:  # if it is, it was cancelled
                     self._fail(record, error)
             del self._running[record]

@@ -301,6 +301,7 @@ def test_the_end_of_the_time(
     """What is not handled in time is reported, before the deadline where the handler allows it, and the log names it."""
     runtime = serve(LATE, f"app.{handler}", "records")
     can_be_stopped = handler != "uses_time"
+    assert [] == reported(runtime.invoke(encoded(sqs())))  # it has started, which takes its time
     deadline = within(1.5 if can_be_stopped else 0.6)
     assert failures == reported(runtime.invoke(encoded(event), deadline))
     assert not can_be_stopped or time.time() * 1000 < int(deadline["Lambda-Runtime-Deadline-Ms"])
@@ -321,6 +322,7 @@ def test_no_time_at_all(serve: Serve) -> None:
 def test_one_at_a_time_in_the_last_part_of_the_time(serve: Serve) -> None:
     """With a limit, those that wait for their turn are reported, too."""
     runtime = serve(LATE, "app.waits", "records", env={"HANDLER_CONCURRENCY": "1"})
+    assert [] == reported(runtime.invoke(encoded(sqs())))
     assert ["m-slow", "m-b"] == reported(runtime.invoke(encoded(sqs("a", "slow", "b")), within(0.5)))
 
 
@@ -406,6 +408,7 @@ def test_fork(serve: Serve) -> None:
 def test_cancelling_everything(serve: Serve) -> None:
     """If a record cancels every task of the loop, none of the records is lost."""
     runtime = serve(ODD, "app.cancels_all", "records")
+    assert [] == reported(runtime.invoke(encoded(sqs())))
     assert ["m-a", "m-bad", "m-c"] == reported(runtime.invoke(encoded(sqs("a", "bad", "c")), within(0.5)))
 
 
