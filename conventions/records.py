@@ -37,7 +37,6 @@ RESERVE = 0.1, 1.0
 #: The part of the reserve for which coroutines that are cancelled may clean up.
 _CLEANING = 0.5
 
-
 #: Why a record was not handled, for the log.
 AFTER_A_FAILURE = "not handled, to keep the order after a record that failed or was late"
 TOO_LATE = "not started, because the time is nearly up"

@@ -23,7 +23,7 @@ except PackageNotFoundError:
     MAJOR = 0
 needs_sdk = pytest.mark.skipif(not MAJOR, reason="the CloudEvents SDK is not installed on this Python")
 
-#: What the handler of most tests sees of an event, as JSON; times, which are texts in 1.x, as text.
+#: A handler whose answer is its event as JSON, without the time, whose type depends on the SDK's version.
 SEEN = """
     import base64
 
@@ -124,7 +124,7 @@ def test_structured_mode(
 
 @needs_sdk
 def test_structured_without_its_content_type(seeing: Runtime) -> None:
-    """Whoever posts an event as plain JSON means it, too."""
+    """An event that is posted as plain JSON is an event, too."""
     answer = seeing.invoke(posted(http.FUNCTION_URL, JSON, json.dumps({**REQUIRED, "data": 1}).encode()))
     assert [REQUIRED, 1] == of_value(answer, http.FUNCTION_URL)
 
@@ -235,7 +235,7 @@ def test_a_missing_attribute(seeing: Runtime, name: str) -> None:
     ],
 )  # fmt: skip
 def test_malformed_events(seeing: Runtime, event: bytes, words: str) -> None:
-    """What is not a CloudEvent is an error of this event that says what is wrong; the next one is handled."""
+    """An event that is not a CloudEvent is an error that names the fault; the next one is handled."""
     report = seeing.invoke(event).report
     assert ("Runtime.UnmarshalError", True) == (report["errorType"], words in report["errorMessage"]), report
     assert [REQUIRED, None] == of_value(seeing.invoke(structured()))
@@ -328,7 +328,7 @@ def test_answers_elsewhere(answering: Runtime, expression: str, expected: Any, c
 @needs_sdk
 @pytest.mark.parametrize("body", [asking("object()"), posted(http.ALB, STRUCTURED, asking("made({1: object()})"))])
 def test_answers_that_cannot_be_sent(answering: Runtime, body: bytes) -> None:
-    """What JSON cannot express is a MarshalError that names the type, whether or not it is in a CloudEvent."""
+    """A value that JSON cannot express is a MarshalError that names its type, also inside a CloudEvent."""
     report = answering.invoke(body).report
     assert ("Runtime.MarshalError", True) == (report["errorType"], "object" in report["errorMessage"])
 
@@ -363,7 +363,7 @@ def test_an_exception_is_a_function_error(answering: Runtime) -> None:
 
 @needs_sdk
 def test_the_sdk_reads_the_same(tmp_path: Path) -> None:
-    """What the SDK itself reads from the same headers and body, the function gets, also with its class."""
+    """The function gets the object that the SDK itself reads from the same headers and body."""
     write(tmp_path, {"own.py": "SEEN = []\ndef handler(event):\n    SEEN.append(event)\n"})
     function = load("own.handler", str(tmp_path), "cloudevent")
     seen: list[Any] = function.user_object.__globals__["SEEN"]

@@ -1,4 +1,4 @@
-"""The convention records beside Powertools' batch processor, on the same events; docs/conventions/records.md has why."""
+"""The convention records beside Powertools' batch processor, on the same events; docs/conventions/records.md says why."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SPACE: dict[str, Any] = {}
 exec(textwrap.dedent(NAME_OF), SPACE)
 name_of: Callable[[Any], str] = SPACE["name_of"]
 
-#: What becomes of a batch: the names of the records that the function was called with, and the report.
+#: The end of a batch: the names of the records that the function was called with, and the report.
 Outcome = tuple[str, Any]
 
 
 def ours(event: dict[str, Any]) -> Outcome:
-    """What the convention makes of it."""
+    """The outcome here."""
     names: list[str] = []
 
     def handler(record: Any, _headers: Any) -> None:
@@ -46,7 +46,7 @@ def ours(event: dict[str, Any]) -> Outcome:
 
 
 def powertools(processor: BatchProcessor, event: dict[str, Any]) -> Outcome:
-    """What this processor makes of it."""
+    """The outcome with this processor of Powertools."""
     names: list[str] = []
 
     def handler(record: Any) -> None:
@@ -68,7 +68,7 @@ KINESIS = lambda: BatchProcessor(EventType.KinesisDataStreams)  # noqa: E731
 DYNAMODB = lambda: BatchProcessor(EventType.DynamoDBStreams)  # noqa: E731
 KAFKA = lambda: BatchProcessor(EventType.Kafka)  # noqa: E731
 
-#: Where both come to the same end.
+#: Batches with the same outcome.
 ALIKE: dict[str, tuple[Callable[[], BatchProcessor], dict[str, Any], Outcome]] = {
     "queue": (QUEUE, sqs("a", "bad1", "b", "bad2"), ("a bad1 b bad2", ["m-bad1", "m-bad2"])),
     "queue-all-good": (QUEUE, sqs("a", "b"), ("a b", [])),
@@ -84,7 +84,7 @@ ALIKE: dict[str, tuple[Callable[[], BatchProcessor], dict[str, Any], Outcome]] =
     "kafka-last": (KAFKA, kafka({"t-0": ["a", "bad1"], "t-1": ["b"]}), ("a bad1 b", [at("t-0", 16)])),
 }
 
-#: Where they differ: the outcome here, and that of Powertools.
+#: Batches with different outcomes: the one here, and that of Powertools.
 DIFFERENT: dict[str, tuple[Callable[[], BatchProcessor], dict[str, Any], Outcome, Outcome]] = {
     "all-bad": (QUEUE, sqs("bad1", "bad2"), ("bad1 bad2", ["m-bad1", "m-bad2"]), ("bad1 bad2", BatchProcessingError)),
     "empty": (QUEUE, sqs(), ("", []), ("", UnexpectedBatchTypeError)),

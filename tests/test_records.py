@@ -133,7 +133,7 @@ def test_a_record_is_as_in_the_event(seen: Any, event: dict[str, Any]) -> None:
 
 
 class Model:
-    """What must hold for any batch, found by looking at each lane on its own."""
+    """The expected outcome of any batch."""
 
     def __init__(self, lanes: list[str | None], bad: list[bool], from_checkpoint: bool) -> None:
         self.handled: list[int] = []
@@ -298,7 +298,7 @@ LATE = f"""{KINDS}
 def test_the_end_of_the_time(
     serve: Serve, handler: str, event: dict[str, Any], names: str, failures: list[Any]
 ) -> None:
-    """What is not handled in time is reported, before the deadline where the handler allows it, and the log names it."""
+    """Records that are not handled in time are reported and logged, before the deadline if the handler allows it."""
     runtime = serve(LATE, f"app.{handler}", "records")
     can_be_stopped = handler != "uses_time"
     assert [] == reported(runtime.invoke(encoded(sqs())))  # it has started, which takes its time
@@ -451,7 +451,7 @@ def test_an_expression(serve: Serve) -> None:
     ],
 )  # fmt: skip
 def test_init_errors(fail: Fail, env: dict[str, str], handler: str, words: str) -> None:
-    """What cannot be started is an init error that says why."""
+    """A handler or setting that cannot be used is an init error that says why."""
     failed = fail("ODD = 1\ndef f(record, headers): pass\n", handler, "records", env=env)
     assert (1, True) == (failed.status, words in failed.report["errorMessage"]), failed.report
 
