@@ -45,6 +45,8 @@ def test_hooks_are_documented() -> None:
 @pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
 def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
+    if convention == "cloudevent":
+        pytest.importorskip("cloudevents")  # without it, the function is not loaded
     (tmp_path / "app.py").write_text(
         "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
     )
