@@ -47,7 +47,7 @@ _ENVIRONMENT = {
 def lambda_(function: UserFunction) -> Handler:
     """func(event: Any, context: LambdaContext) -> a value that JSON can express, Decimal, or bytes."""
     call = taking_event(function)
-    shared = {attribute: os.environ.get(variable) for attribute, variable in _ENVIRONMENT.items()}
+    shared = shared_attributes()
 
     def handle(invocation: Invocation) -> Response:
         context = LambdaContext(invocation, shared)
@@ -58,6 +58,11 @@ def lambda_(function: UserFunction) -> Handler:
 
     handle.report = report  # type: ignore[attr-defined]
     return handle
+
+
+def shared_attributes() -> dict[str, str | None]:
+    """The attributes that are the same in every context of this execution environment."""
+    return {attribute: os.environ.get(variable) for attribute, variable in _ENVIRONMENT.items()}
 
 
 #: Words the report of an error that is raised while the handler is loaded.

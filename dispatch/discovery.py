@@ -29,6 +29,8 @@ BUILT_IN = {
     "json": "conventions.json",
     "lambda": "conventions.lambda_",
     "stream": "conventions.stream",
+    "asgi": "conventions.asgi",
+    "wsgi": "conventions.wsgi",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

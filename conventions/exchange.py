@@ -1,0 +1,133 @@
+"""One request to an ASGI application: what it receives, what it sends, and what it does after the answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dispatch import after_response, settle
+from dispatch.errors import MarshalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from conventions.web import Answer
+
+    Message = dict[str, Any]
+
+#: From this status on, an application may be about to raise what it has just made a response of, as Starlette does.
+_ERROR = 500
+
+
+class Exchange:
+    """One call of an application.
+
+    The application waits in `send` with the last part of its response until the answer has been sent. So whatever comes
+    after it, such as background tasks, delays no answer.
+    """
+
+    def __init__(self, app: Any, scope: dict[str, Any], body: bytes, *, streams: bool) -> None:
+        self._app = app
+        self._scope = scope
+        self._body: bytes | None = body
+        self._streams = streams
+        self._status: int | None = None
+        self._headers: list[tuple[str, str]] = []
+        self._parts: list[bytes] = []
+        self._complete = False
+        self._failure: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+        #: Set when there is something to look at; when the next part is wanted; when the exchange is over.
+        self._news, self._wanted, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def answer(self) -> Answer:
+        """Call the application; returns its response, whose body is an iterator if it streams.
+
+        Raises:
+            MarshalError: it ended without a response. An exception that it raises is passed on.
+        """
+        settle(self._begin())
+        if self._task and not self._task.done():
+            after_response(self._finish)
+        status = self._status or 0
+        if self._streams:
+            return status, self._headers, self._streamed()
+        return status, self._headers, b"".join(self._parts)
+
+    def _streamed(self) -> Iterator[bytes]:
+        while True:
+            parts, self._parts = self._parts, []
+            yield from parts
+            if self._complete:
+                return
+            settle(self._next())
+
+    # What the runtime awaits
+
+    async def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        await self._next()
+
+    async def _next(self) -> None:
+        """Wait for the next part, or for the whole response if it is not streamed."""
+        self._wanted.set()
+        while not (self._complete or self._failure or (self._streams and self._parts)):
+            self._news.clear()
+            await self._news.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _finish(self) -> None:
+        """Let the application go on until it returns: the answer has been sent, or no one is listening any more."""
+        self._over.set()
+        self._wanted.set()
+        if self._task:
+            await asyncio.wait([self._task])
+        if self._failure is not None:
+            raise self._failure
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self.receive, self.send)
+            if not (self._complete or self._over.is_set()):
+                raise MarshalError("the application ended before its response was complete")  # noqa: TRY301
+        except BaseException as error:  # noqa: BLE001 - SystemExit from a task would end the loop
+            self._failure = error
+        self._news.set()
+
+    # What the application awaits
+
+    async def receive(self) -> Message:
+        """The request's body, then, when the exchange is over, that the client has disconnected."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take a message of the application.
+
+        Raises:
+            RuntimeError: it is not the message that the specification has at this point.
+        """
+        kind = message["type"]
+        expected = "http.response.start" if self._status is None else "http.response.body"
+        if kind != expected or self._complete:
+            because = "the response is complete" if self._complete else f"{expected!r} is due"
+            raise RuntimeError(f"unexpected ASGI message {kind!r}: {because}")
+        if kind == "http.response.start":
+            headers = message.get("headers", ())
+            self._headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+            self._status = message["status"]
+            return
+        self._parts.append(bytes(message.get("body", b"")))
+        self._complete = not message.get("more_body", False)
+        self._news.set()
+        if self._complete:
+            if self._status is not None and self._status < _ERROR:
+                await self._over.wait()
+        elif self._streams and not self._over.is_set():
+            self._wanted.clear()
+            await self._wanted.wait()
