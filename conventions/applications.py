@@ -58,8 +58,7 @@ def check(app: Any, protocol: str) -> None:
     fits = "asgi" if is_async else sizes.get(count, protocol)
     if fits != protocol:
         raise HandlerNotFound(
-            f"not an application for {protocol}, but one for {fits}: {described(app)}; "
-            f"set HANDLER_CONVENTION to {fits}"
+            f"not an application for {protocol}, but one for {fits}: {described(app)}; set HANDLER_CONVENTION to {fits}"
         )
     if count not in {None, len(expected)}:
         hint = "; name the application itself, not the function that makes it" if count == 0 else ""

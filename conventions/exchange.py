@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from dispatch import after_response, settle
+from dispatch import after_response
+from dispatch.asynchrony import Turns
 from dispatch.errors import MarshalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
 
     from conventions.web import Answer
 
-    Message = dict[str, Any]
+    Message: TypeAlias = dict[str, Any]
+    Step: TypeAlias = Callable[[asyncio.AbstractEventLoop], object]
 
 #: From this status on, an application may be about to raise what it has just made a response of, as Starlette does.
 _ERROR = 500
@@ -38,8 +40,10 @@ class Exchange:
         self._complete = False
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
-        #: Set when there is something to look at; when the next part is wanted; when the exchange is over.
-        self._news, self._wanted, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._returned = False
+        self._turns = Turns()
+        #: Set when the next part is wanted, and when the exchange is over.
+        self._wanted, self._over = asyncio.Event(), asyncio.Event()
 
     def answer(self) -> Answer:
         """Call the application; returns its response, whose body is an iterator if it streams.
@@ -47,9 +51,9 @@ class Exchange:
         Raises:
             MarshalError: it ended without a response. An exception that it raises is passed on.
         """
-        settle(self._begin())
-        if self._task and not self._task.done():
-            after_response(self._finish)
+        self._take_turn(self._begin, self._has_news)
+        if not self._returned:
+            after_response(self._take_turn, self._finish, self._has_returned)
         status = self._status or 0
         if self._streams:
             return status, self._headers, self._streamed()
@@ -61,31 +65,31 @@ class Exchange:
             yield from parts
             if self._complete:
                 return
-            settle(self._next())
+            self._take_turn(self._go_on, self._has_news)
 
-    # What the runtime awaits
-
-    async def _begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        await self._next()
-
-    async def _next(self) -> None:
-        """Wait for the next part, or for the whole response if it is not streamed."""
-        self._wanted.set()
-        while not (self._complete or self._failure or (self._streams and self._parts)):
-            self._news.clear()
-            await self._news.wait()
+    def _take_turn(self, step: Step, until: Callable[[], bool]) -> None:
+        self._turns.take(step, until)
         if self._failure is not None:
             raise self._failure
 
-    async def _finish(self) -> None:
-        """Let the application go on until it returns: the answer has been sent, or no one is listening any more."""
+    # On the event loop: what begins a turn, and whether it is over
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = loop.create_task(self._run())
+
+    def _go_on(self, _loop: asyncio.AbstractEventLoop) -> None:
+        self._wanted.set()
+
+    def _finish(self, _loop: asyncio.AbstractEventLoop) -> None:
+        """The answer has been sent, or no one is listening any more."""
         self._over.set()
         self._wanted.set()
-        if self._task:
-            await asyncio.wait([self._task])
-        if self._failure is not None:
-            raise self._failure
+
+    def _has_news(self) -> bool:
+        return self._complete or self._returned or bool(self._streams and self._parts)
+
+    def _has_returned(self) -> bool:
+        return self._returned
 
     async def _run(self) -> None:
         try:
@@ -94,7 +98,8 @@ class Exchange:
                 raise MarshalError("the application ended before its response was complete")  # noqa: TRY301
         except BaseException as error:  # noqa: BLE001 - SystemExit from a task would end the loop
             self._failure = error
-        self._news.set()
+        self._returned = True
+        self._turns.news()
 
     # What the application awaits
 
@@ -124,7 +129,7 @@ class Exchange:
             return
         self._parts.append(bytes(message.get("body", b"")))
         self._complete = not message.get("more_body", False)
-        self._news.set()
+        self._turns.news()
         if self._complete:
             if self._status is not None and self._status < _ERROR:
                 await self._over.wait()

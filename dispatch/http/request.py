@@ -65,8 +65,12 @@ class Request:
         self.method = method
         self.raw_path = raw_path
         self.raw_query = raw_query
-        self.header_pairs = _with_one_cookie_header(headers)
-        self.headers = Headers(self.header_pairs)
+        pairs = tuple(headers)
+        self.headers = Headers(pairs)
+        if len(self.headers) != len(pairs) and "cookie" in self.headers.lowered:
+            pairs = _with_one_cookie_header(pairs)
+            self.headers = Headers(pairs)
+        self.header_pairs = pairs
         self.body = body
         self.client = client
         self.scheme = scheme
@@ -182,9 +186,8 @@ class Request:
         return f"<Request {self.method} {self.raw_path}>"
 
 
-def _with_one_cookie_header(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _with_one_cookie_header(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """HTTP/2 may send several, and only HTTP/1.1's form can be joined (RFC 9113, section 8.2.3)."""
-    pairs = tuple(headers)
     cookies = [value for name, value in pairs if name.lower() == "cookie"]
     if len(cookies) < 2:
         return pairs
