@@ -69,7 +69,8 @@ def _signature(app: Any) -> tuple[int | None, bool]:
     """How many arguments a callable takes, None if that is open; and whether it is `async def`."""
     if isinstance(app, type):
         return None, False
-    function = app if hasattr(app, "__code__") else getattr(app, "__func__", None) or type(app).__call__
+    # A method first, because it also has the code of its function.
+    function = getattr(app, "__func__", None) or (app if hasattr(app, "__code__") else type(app).__call__)
     code = getattr(function, "__code__", None)
     if code is None:
         return None, False

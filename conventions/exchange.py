@@ -7,6 +7,7 @@ import asyncio
 from dispatch import after_response
 from dispatch.asynchrony import Turns
 from dispatch.errors import MarshalError
+from dispatch.response import check_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Exchange:
             because = "the response is complete" if self._complete else f"{expected!r} is due"
             raise RuntimeError(f"unexpected ASGI message {kind!r}: {because}")
         if kind == "http.response.start":
+            check_status(message["status"])
             headers = message.get("headers", ())
             self._headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
             self._status = message["status"]
