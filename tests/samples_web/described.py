@@ -2,7 +2,7 @@
 
 import hashlib
 
-PLATFORM = ("x-forwarded-", "x-amzn-", "via", "connection", "transfer-encoding")
+PLATFORM = ("x-forwarded-", "x-amzn-", "connection", "transfer-encoding", "content-length")
 
 
 def described(method, url, path, query, headers, cookies, body):

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from support.process import Child
+import httpx
+
+from dispatch import http
+from support.process import Child, await_true
 
 SAMPLES = Path(__file__).parents[1] / "samples_web"
 
@@ -55,18 +58,18 @@ class Got(NamedTuple):
 def _asks() -> Iterator[tuple[str, Ask]]:
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         yield f"method-{method}", Ask(method, "/echo")
-    for name in ("text", "binary"):
+    for name in ("text", "binary", "not-modified"):
         yield f"head-{name}", Ask("HEAD", f"/answers/{name}")
     for path in ("a%20b", "caf%C3%A9", "a%2Fb", "a%252Fb", "a+b", "a;b=c", "~u", "a:b@c", "%E4", "a%3Fb", "a%23b", "%7Bx%7D", "x" * 1500):  # fmt: skip
         yield f"path-{path[:9]}", Ask("GET", f"/echo/{path}")
-    for query in ("a=1", "a=1&a=2", "a=", "a", "a=x+y", "a=%2B", "a=caf%C3%A9", "a=%E4", "a=1&b=2&a=3", "a=b=c", "a=%26", "a[]=1&a[]=2", "a=" + "x" * 1500):  # fmt: skip
+    for query in ("a=1", "a=1&a=2", "a=", "a", "a=x+y", "a=%2B", "a=caf%C3%A9", "a=%E4", "a=1&b=2&a=3", "a=b=c", "a=%26", "a[]=1&a[]=2", "b%20c=d%3De", "a=" + "x" * 1500):  # fmt: skip
         yield f"query-{query[:11]}", Ask("GET", f"/echo?{query}")
     headers = {
         "own": [("x-own", "1")], "twice": [("x-own", "1"), ("x-own", "2")], "commas": [("accept", "a/b;q=0.5, c/d")],
         "empty": [("x-own", "")], "authorization": [("authorization", "Basic YTpi")], "case": [("X-OWN", "Value")],
         "range": [("range", "bytes=0-9")], "cookie": [("cookie", "a=1")], "cookies": [("cookie", "a=1; b=2; c=3")],
         "quoted-cookie": [("cookie", 'a="x y"')], "empty-cookie": [("cookie", "a=; b")],
-        "two-cookies": [("cookie", "a=1"), ("cookie", "b=2")],
+        "two-cookies": [("cookie", "a=1"), ("cookie", "b=2")], "language": [("accept-language", "de, en;q=0.5")],
     }  # fmt: skip
     for name, pairs in headers.items():
         yield f"headers-{name}", Ask("GET", "/echo", tuple(pairs))
@@ -120,11 +123,38 @@ asyncio.run(main())
 @contextmanager
 def under_uvicorn(**apps: str) -> Iterator[dict[str, str]]:
     """Serve applications by uvicorn: `name="module:app=asgi3"`; yields their host and port by name."""
-    child = Child([sys.executable, "-c", _REFERENCE, *apps.values()], {"PYTHONPATH": str(SAMPLES)})
+    child = Child(
+        [sys.executable, "-c", _REFERENCE, *apps.values()], {"PYTHONPATH": str(SAMPLES), "PYTHONHASHSEED": "0"}
+    )
     try:
-        child.wait_log("\n")
-        ports = child.log.split("\n", 1)[0].split()
+        await_true(lambda: b"\n" in child.output["stdout"] or child.process.poll() is not None, "the ports")
+        ports = child.output["stdout"].decode().split("\n", 1)[0].split()
         assert len(ports) == len(apps), child.log
         yield {name: f"127.0.0.1:{port}" for name, port in zip(apps, ports, strict=True)}
     finally:
         child.kill()
+
+
+def sent(ask: Ask, host: str, prefix: str = "", to: str = "") -> httpx.Request:
+    """The request as httpx sends it: to `host`, or to another address that is told that it is `host`."""
+    port = int((to or host).rpartition(":")[2])
+    url = httpx.URL(scheme="http", host="127.0.0.1", port=port, raw_path=(prefix + ask.target).encode())
+    headers = [("host", host), ("user-agent", "test"), *ask.headers]
+    return httpx.Request(ask.method, url, headers=headers, content=ask.body or None)
+
+
+def got(client: httpx.Client, request: httpx.Request) -> Got | str:
+    """What the client gets; the name of the exception if the server breaks off."""
+    try:
+        response = client.send(request)
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return Got.of(response.status_code, response.headers.multi_items(), response.content)
+
+
+def event_of(ask: Ask, host: str, kind: str) -> dict[str, Any]:
+    """The event that the same request becomes."""
+    headers = [(name.decode(), value.decode()) for name, value in sent(ask, host).headers.raw]
+    path, _, query = ask.target.partition("?")
+    request = http.Request(ask.method, path, query, headers, ask.body, client="127.0.0.1", scheme="http")
+    return http.event(request, kind)
