@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from conventions import applications
+from conventions.context import LambdaContext, shared_attributes
 from conventions.exchange import Exchange
-from conventions.lambda_ import LambdaContext, shared_attributes
 from conventions.lifespan import Lifespan
 from conventions.web import serving
 from dispatch import current, variables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conventions import applications
-from conventions.lambda_ import LambdaContext, shared_attributes
+from conventions.context import LambdaContext, shared_attributes
 from conventions.web import serving
 from dispatch import current, variables
 from dispatch.errors import MarshalError

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dispatch import hookspecs
+from dispatch.discovery import BUILT_IN
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,6 +27,19 @@ OF_A_CONVENTION = {
     "json": {"simplejson", "json", "re"},
     "lambda": {"simplejson", "json", "re"},
     "stream": {"threading"},
+    "wsgi": {"simplejson", "json", "re"},
+    "asgi": {
+        "simplejson",
+        "json",
+        "re",
+        "asyncio",
+        "inspect",
+        "logging",
+        "subprocess",
+        "threading",
+        "traceback",
+        "typing",
+    },
 }
 
 
@@ -68,10 +82,8 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     )
     handler = "app.py" if convention == "script" else "app.main"
     line = _started(tmp_path, handler, convention, HANDLER_PLUGINS="own")
-    modules = {
-        f"conventions.{name.removesuffix('_')}" for name in ("script", "json", "lambda_", "stream", "expression")
-    }
-    expected = {f"conventions.{convention}"} - {"conventions.standard"}
+    modules = {f"conventions.{name}" for name in BUILT_IN} - {"conventions.standard"}
+    expected = {f"conventions.{convention}"} & modules
     assert expected == modules & {name.removesuffix("_") for name in line.split()}
 
 

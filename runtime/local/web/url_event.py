@@ -73,7 +73,9 @@ def read_answer(body: bytes) -> HttpAnswer:
         return HttpAnswer(headers=[("content-type", protocol.JSON)], body=body)
     answer = read_head(value)
     answer.body = _decoded(value)
-    if answer.body and not any(name.lower() == "content-type" for name, _ in answer.headers):
+    # An answer without a body may have headers that leave the type out, as redirects do.
+    has_none = not any(name.lower() == "content-type" for name, _ in answer.headers)
+    if has_none and (answer.body or value.get("headers") is None):
         answer.headers.append(("content-type", protocol.JSON))
     return answer
 
