@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from dispatch import after_response
-from dispatch.asynchrony import Turns
 from dispatch.errors import MarshalError
 from dispatch.response import check_status
+from dispatch.turns import Turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from conventions.web import Answer
+    from dispatch.turns import Step
 
     Message: TypeAlias = dict[str, Any]
-    Step: TypeAlias = Callable[[asyncio.AbstractEventLoop], object]
 
 #: From this status on, an application may be about to raise what it has just made a response of, as Starlette does.
 _ERROR = 500
@@ -129,12 +129,18 @@ class Exchange:
             self._headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
             self._status = message["status"]
             return
+        if self._over.is_set():
+            await asyncio.sleep(0)  # whoever waits for the disconnect has to find out
+            return
         self._parts.append(bytes(message.get("body", b"")))
         self._complete = not message.get("more_body", False)
+        if self._complete and self._status is not None and self._status >= _ERROR:
+            # In the next round of the loop, when the exception has arrived.
+            asyncio.get_running_loop().call_soon(self._turns.news)
+            return
         self._turns.news()
         if self._complete:
-            if self._status is not None and self._status < _ERROR:
-                await self._over.wait()
-        elif self._streams and not self._over.is_set():
+            await self._over.wait()
+        elif self._streams:
             self._wanted.clear()
             await self._wanted.wait()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from _collections_abc import AsyncIterable, Awaitable
-from _thread import allocate_lock
 from types import FunctionType
 
 from dispatch.response import HTTPResponse
@@ -98,6 +97,11 @@ def share() -> None:
     _loop.share()
 
 
+def event_loop() -> tuple[asyncio.AbstractEventLoop, bool]:
+    """The event loop, and whether it runs in its own thread; if not, it runs only while something is awaited."""
+    return _loop.get()
+
+
 def close() -> None:
     """End the event loop and cancel the tasks that are still on it, waiting only briefly for them."""
     _loop.close()
@@ -121,12 +125,9 @@ class _Loop:
         # Without context= a Runner keeps the context variables of its first call.
         return self._own().run(coroutine, context=copy_context())
 
-    def turn(self, turns: Turns) -> None:
-        """Run until `turns` are over; see there."""
-        if self._shared is not None:
-            turns.wait(self._shared)
-        else:
-            turns.run(self._own().get_loop())
+    def get(self) -> tuple[asyncio.AbstractEventLoop, bool]:
+        """The loop, and whether it is shared, that is, running in another thread."""
+        return (self._shared, True) if self._shared is not None else (self._own().get_loop(), False)
 
     def _own(self) -> asyncio.Runner:
         if self._runner is None:
@@ -274,54 +275,6 @@ class _Pump:
         finally:
             if not self._task.done():
                 loop.run(self._stop())
-
-
-class Turns:
-    """Plain code and tasks on the event loop taking turns: each turn of the loop lasts until a condition is true.
-
-    Several times as quick as `settle`, which makes a task and needs several rounds of the loop for each call.
-    """
-
-    __slots__ = ("_end", "_step", "_until")
-
-    def __init__(self) -> None:
-        self._end: Callable[[], object] | None = None
-
-    def take(self, step: Callable[[asyncio.AbstractEventLoop], object], until: Callable[[], bool]) -> None:
-        """Call `step(loop)` where the loop runs, then let the loop run until the condition is true."""
-        self._step, self._until = step, until
-        try:
-            _loop.turn(self)
-        finally:
-            del self._step, self._until  # no cycle of references to the caller
-
-    def news(self) -> None:
-        """Look at the condition again. Tasks on the loop call this when something has changed."""
-        if self._end is not None and self._until():
-            end, self._end = self._end, None
-            end()
-
-    def run(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the turn in this thread."""
-        self._step(loop)
-        while not self._until():
-            self._end = loop.stop
-            # Another task may stop the loop, too.
-            loop.run_forever()
-
-    def wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the turn on a loop that runs in another thread."""
-        from contextvars import copy_context
-
-        done = allocate_lock()
-        done.acquire()
-        self._end = done.release
-        loop.call_soon_threadsafe(self._begin, loop, context=copy_context())
-        done.acquire()
-
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._step(loop)
-        self.news()
 
 
 _loop = _Loop()

@@ -133,16 +133,26 @@ ROWS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 
+def matching(patterns: str) -> set[str]:
+    """The requests that these patterns name."""
+    return {name for name in REQUESTS for pattern in patterns.split() if name == pattern or fnmatch(name, pattern)}
+
+
 def expected(adapter: str) -> set[str]:
     """The requests that an adapter answers in its own way, by the rows."""
-    patterns = [pattern for row in ROWS.values() for pattern in row.get(adapter, "").split()]
-    return {name for name in REQUESTS if any(name == pattern or fnmatch(name, pattern) for pattern in patterns)}
+    return set().union(*(matching(row.get(adapter, "")) for row in ROWS.values()))
+
+
+def concerned(row: str) -> set[str]:
+    """The requests of a row."""
+    return set().union(*map(matching, ROWS[row].values()))
 
 
 def test_there_are_a_hundred() -> None:
     """Requests, and a row in the page for each kind of difference."""
     assert 100 == len(REQUESTS)
-    assert list(ROWS) == re.findall(r'^\| <a id="([\w-]+)"', PAGE.read_text(), re.MULTILINE)
+    shown = re.findall(r'^\| <a id="([\w-]+)"></a>[^|]*\| (\d+) \|', PAGE.read_text(), re.MULTILINE)
+    assert [(row, str(len(concerned(row)))) for row in ROWS] == shown
 
 
 @pytest.mark.parametrize("app", ["star", "flasky"])
