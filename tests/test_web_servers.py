@@ -425,6 +425,10 @@ def test_mcp_under_mangum() -> None:
             assert 200 == handler(event, None)["statusCode"]  # type: ignore[arg-type]
             with pytest.raises(mangum.exceptions.LifespanFailure):
                 handler(event, None)  # type: ignore[arg-type]
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     finally:
         logging.disable(logging.NOTSET)
         asyncio.set_event_loop(None)
