@@ -132,7 +132,8 @@ class Exchange:
         if self._over.is_set():
             await asyncio.sleep(0)  # whoever waits for the disconnect has to find out
             return
-        self._parts.append(bytes(message.get("body", b"")))
+        body = message.get("body", b"")
+        self._parts.append(body if isinstance(body, bytes) else memoryview(body).tobytes())
         self._complete = not message.get("more_body", False)
         if self._complete and self._status is not None and self._status >= _ERROR:
             # In the next round of the loop, when the exception has arrived.

@@ -404,6 +404,16 @@ FAILING = {
     "no start": (FULL, "RuntimeError", "unexpected ASGI message 'http.response.body': 'http.response.start' is due"),
     "two starts": (f"{START}\n    {START}", "RuntimeError", "'http.response.body' is due"),
     "unknown message": ("await send({'type': 'http.response.push'})", "RuntimeError", "'http.response.push'"),
+    "text as the body": (
+        f"{START}\n    await send({{'type': 'http.response.body', 'body': 'text'}})",
+        "TypeError",
+        "'str'",
+    ),
+    "a number as the body": (
+        f"{START}\n    await send({{'type': 'http.response.body', 'body': 3}})",
+        "TypeError",
+        "'int'",
+    ),
     "no status": (
         "await send({'type': 'http.response.start', 'status': 'OK'})\n    " + FULL,
         "ValueError",

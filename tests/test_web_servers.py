@@ -346,6 +346,8 @@ def test_the_mode_follows_the_url(server: ServerProcess, client: httpx.Client) -
     """A URL that streams makes the conventions stream, unless the function has a variable of its own."""
     with httpx.stream("GET", f"{server.address}/lambda-url/star-streams/stream", timeout=40) as response:
         assert ("chunked", b"0\n1\n2\n") == (response.headers["transfer-encoding"], response.read())
+    head = client.head(f"{server.address}/lambda-url/star-streams/answers/text")
+    assert (200, "7", b"") == (head.status_code, head.headers["content-length"], head.content)
     for function in ("flasky-streams", "django-streams"):
         assert "0\n1\n2\n" == client.get(f"{server.address}/lambda-url/{function}/stream").text
     own = client.get(f"{server.address}/lambda-url/own-mode/stream")
