@@ -47,6 +47,7 @@ BUDGETS = (
     Budget("the same in the json convention with the fast extra", "json", "time", "dispatch-json-fast", 0.35, _RIC),
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
     Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),
+    Budget("time per request of an ASGI application, against mangum", "web", "time", "dispatch-asgi", 0.60, "mangum"),
     Budget("memory growth over 200,000 invocations, KiB", "growth", "growth", _LAMBDA, ARENA_KIB),
 )
 

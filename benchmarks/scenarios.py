@@ -41,6 +41,7 @@ class Scenario:
         pause: the microseconds between a poll and its event; 0 if events are always waiting.
         cold_cache: whether each run starts with an empty file cache.
         answer_bytes: the size of the answer, if it is not the event.
+        field: the only field of event and answer that has to be equal, if not everything has to be.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Scenario:
     pause: int = 0
     cold_cache: bool = False
     answer_bytes: int = 0
+    field: str = ""
 
 
 FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
@@ -208,6 +210,7 @@ def _scenarios() -> tuple[Scenario, ...]:
             measured=3,
             answer_bytes=streamed,
         ),
+        *_web(),
         Scenario(
             "script",
             "a script beside a new process for each event",
@@ -227,6 +230,32 @@ def _scenarios() -> tuple[Scenario, ...]:
             measured=200_000,
             rounds=1,
             placement="together",
+        ),
+    )
+
+
+def _web() -> tuple[Scenario, ...]:
+    adapters = ("mangum", "mangum-off", "dispatch-mangum", "dispatch-asgi", "apig-wsgi", "dispatch-wsgi")
+    return (
+        Scenario(
+            "web",
+            "a web application behind a function URL",
+            adapters,
+            (TIME, MEAN, SLOWEST, ANSWER, CPU, MEMORY),
+            adapters[0],
+            event="request",
+            warmup=500,
+            measured=3000,
+            rounds=7,
+            field="body",
+        ),
+        Scenario(
+            "web-cold",
+            "process start to first poll with a web application",
+            adapters,
+            (FIRST_POLL,),
+            adapters[0],
+            rounds=20,
         ),
     )
 
@@ -260,9 +289,43 @@ def _records(size: int) -> bytes:
     return json.dumps({"Records": records}).encode()
 
 
+def _request() -> bytes:
+    """A POST of JSON to a function URL, with the headers of a browser."""
+    headers = {
+        "accept": "*/*",
+        "accept-encoding": "gzip, deflate, br, zstd",
+        "accept-language": "en-GB,en;q=0.5",
+        "content-length": "17",
+        "content-type": "application/json",
+        "host": "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws",
+        "origin": "https://www.example.com",
+        "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678",
+        "x-forwarded-for": "203.0.113.7",
+        "x-forwarded-port": "443",
+        "x-forwarded-proto": "https",
+    }
+    http = {"method": "POST", "path": "/users/7", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"}
+    context = {"apiId": headers["host"][:32], "domainName": headers["host"], "http": http, "stage": "$default"}
+    event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/users/7",
+        "rawQueryString": "fields=name&fields=age",
+        "cookies": ["session=0123456789abcdef", "theme=dark"],
+        "headers": headers,
+        "queryStringParameters": {"fields": "name,age"},
+        "requestContext": context,
+        "body": '{"name": "Grüß"}',
+        "isBase64Encoded": False,
+    }
+    return json.dumps(event).encode()
+
+
 _EVENTS: Mapping[str, Callable[[], bytes]] = {
     "small": lambda: b'{"message": "small event", "n": 123456789012}',
     "records": lambda: _records(120_000),
     "large": lambda: _records(5_000_000),
     "count": lambda: b"3200",
+    "request": _request,
 }

@@ -85,8 +85,20 @@ def _subjects() -> tuple[Subject, ...]:
         _ours("dispatch-lambda-modules", "thousand.handler", "lambda"),
         Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),
         Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),
+        *_adapters(),
         _ours("dispatch-script", "tool.py", "script"),
         _ours("dispatch-stream", "blocks.handler", "standard"),
+    )
+
+
+def _adapters() -> tuple[Subject, ...]:
+    installed = Installed(("awslambdaric", "mangum", "apig-wsgi"))
+    names = {"mangum": "adapted.asgi", "mangum-off": "adapted.asgi_off", "apig-wsgi": "adapted.wsgi"}
+    return (
+        *(replace(_awslambdaric(name, handler), installed=installed) for name, handler in names.items()),
+        _ours("dispatch-mangum", "adapted.asgi", "lambda", Installed((OURS, "mangum", "apig-wsgi"))),
+        _ours("dispatch-asgi", "webapp.asgi", "asgi"),
+        _ours("dispatch-wsgi", "webapp.wsgi", "wsgi"),
     )
 
 

@@ -97,6 +97,11 @@ def share() -> None:
     _loop.share()
 
 
+def event_loop() -> tuple[asyncio.AbstractEventLoop, bool]:
+    """The event loop, and whether it runs in its own thread; if not, it runs only while something is awaited."""
+    return _loop.get()
+
+
 def close() -> None:
     """End the event loop and cancel the tasks that are still on it, waiting only briefly for them."""
     _loop.close()
@@ -117,13 +122,20 @@ class _Loop:
 
         if self._shared is not None:
             return _awaited_elsewhere(coroutine, self._shared)
+        # Without context= a Runner keeps the context variables of its first call.
+        return self._own().run(coroutine, context=copy_context())
+
+    def get(self) -> tuple[asyncio.AbstractEventLoop, bool]:
+        """The loop, and whether it is shared, that is, running in another thread."""
+        return (self._shared, True) if self._shared is not None else (self._own().get_loop(), False)
+
+    def _own(self) -> asyncio.Runner:
         if self._runner is None:
             import asyncio
 
             self._runner = asyncio.Runner()
             _wake_up(self._runner.get_loop())
-        # Without context= a Runner keeps the context variables of its first call.
-        return self._runner.run(coroutine, context=copy_context())
+        return self._runner
 
     def iterate(self, source: AsyncIterable[Any]) -> Iterator[Any]:
         """The items of an async iterable, which runs only while the next item is awaited.

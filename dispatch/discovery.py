@@ -31,6 +31,8 @@ BUILT_IN = {
     "stream": "conventions.stream",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
+    "asgi": "conventions.asgi",
+    "wsgi": "conventions.wsgi",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -97,6 +97,12 @@ class ExitError(DispatchError):
     error_type = "Runtime.ExitError"
 
 
+class ApplicationError(DispatchError):
+    """The user's application reports a failure of its own, as a status or in words."""
+
+    error_type = "ApplicationError"
+
+
 class BeforeSnapshotError(DispatchError):
     """A hook that runs before the snapshot has failed."""
 

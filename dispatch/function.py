@@ -43,6 +43,18 @@ class Function:
         self.before_invoke = hooks("before_invoke")
         self.after_invoke = hooks("after_invoke")
 
+    def start(self) -> None:
+        """Let the handler start what it needs in this execution environment. Raises what the handler raises."""
+        startup = getattr(self.handler, "startup", None)
+        if startup is not None:
+            startup()
+
+    def stop(self) -> None:
+        """Let the handler stop what it has started."""
+        shutdown = getattr(self.handler, "shutdown", None)
+        if shutdown is not None:
+            shutdown()
+
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call a hook in every plugin that implements it: `startup`, `before_snapshot`, `shutdown`."""
         implemented = self._hooks(hook)

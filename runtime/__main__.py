@@ -86,10 +86,11 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     except RuntimeApiError as error:
         log.warning(str(error))
     # Here, while the timer that SIGTERM has set for user code is still running.
-    try:
-        asynchrony.close()
-    except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
-        log.warning(f"the event loop did not end cleanly: {error_reports.text(error)}")
+    for what, close in (("handler", signals.stop), ("event loop", asynchrony.close)):
+        try:
+            close()
+        except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
+            log.warning(f"the {what} did not end cleanly: {error_reports.text(error)}")
     signals.ignore()
     signals.last_resort(reason)
     client.close()
@@ -109,12 +110,16 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
             function = choice.load()
         if settings.concurrency:
             optional["concurrent"].check(function)
+            asynchrony.share()
+        with signals.guard:
+            function.start()
         if "extension" in optional:
             optional["extension"].register(address)
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
         return _init_error(client, log, error_reports.worded(report_of, error))
+    signals.stop = function.stop
     signals.last_resort = lambda reason: function.notify("shutdown", reason=reason)
     function.notify("startup", function=function)
     signals.check()

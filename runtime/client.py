@@ -76,10 +76,17 @@ class RuntimeClient:
             self._log.warning(f"{problem}; trying again")
             time.sleep(PAUSE * 2 ** (failures - 1))
 
-    def respond(self, invocation: Invocation, content_type: str, body: bytes, poll: bool = False) -> None:
-        """Send a buffered answer; with `poll` the next poll is sent along with it."""
+    def respond(
+        self,
+        invocation: Invocation,
+        content_type: str,
+        body: bytes,
+        poll: bool = False,
+        between: Callable[[], None] | None = None,
+    ) -> None:
+        """Send a buffered answer; with `poll` the next poll is sent along with it, `between` called before the poll."""
         headers = _echoed(invocation, {"Content-Type": content_type})
-        self._post(invocation, "response", headers, body, NEXT if poll else None)
+        self._post(invocation, "response", headers, body, then=NEXT if poll else None, between=between)
 
     def stream(
         self,
@@ -135,10 +142,17 @@ class RuntimeClient:
             self._log.warning(_problem(path, reply))
 
     def _post(
-        self, invocation: Invocation, what: str, headers: Mapping[str, str], body: bytes, then: str | None = None
+        self,
+        invocation: Invocation,
+        what: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        then: str | None = None,
+        between: Callable[[], None] | None = None,
     ) -> None:
         try:
-            reply = self._transport.post(_path(invocation, what), headers, body, then)
+            reply = self._transport.post(_path(invocation, what), headers, body, then, between)
         except Disconnected as lost:
             self._log.warning(f"cannot tell whether the {what} to {invocation.request_id} arrived: {lost}")
             return

@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable
 
-from dispatch import asynchrony
 from dispatch.errors import SettingError
 from runtime.environment import Environment
 from runtime.trace import Trace
@@ -33,7 +32,6 @@ def serve(count: int, environment: Callable[[], Environment], signals: Signals) 
         signals: turns a signal into the end of the process.
     """
     Trace().set(None)
-    asynchrony.share()
     ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def work() -> None:
@@ -51,11 +49,12 @@ def serve(count: int, environment: Callable[[], Environment], signals: Signals) 
 
 
 def check(function: Function) -> None:
-    """Raise SettingError if the handler does not allow several calls at once."""
+    """Raise SettingError if the handler does not allow several calls at once; it may say itself whether it does."""
     user_object = function.user_object
+    stated = getattr(function.handler, "one_at_a_time", None)
     calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - the method itself is inspected
     is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
-    if getattr(function.handler, "one_at_a_time", False) or not is_async:
+    if stated or (stated is None and not is_async):
         raise SettingError(
             f"HANDLER_CONCURRENCY is 'async', but the handler is {user_object!r} in the {function.convention} "
             "convention; use an async def function in a convention other than script, or unset it to have "

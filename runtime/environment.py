@@ -105,9 +105,10 @@ class Environment:
         """Send the answer; if a streamed one failed midway, returns the exception, which has been reported."""
         chunks = response.body
         if isinstance(chunks, bytes):
-            # If nothing has to run in between, the answer and the next poll go out together.
-            poll = not (self.function.after_invoke or invocation.afterwards)
-            self.client.respond(invocation, response.content_type, chunks, poll)
+            # If no hook has to run in between, the answer and the next poll go out together.
+            poll = self.function.after_invoke is None
+            between = (lambda: self._run_afterwards(invocation)) if poll and invocation.afterwards else None
+            self.client.respond(invocation, response.content_type, chunks, poll, between)
             return None
         assert isinstance(chunks, _Chunks)  # noqa: S101 - `answer` has made them
         try:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 GRACE = 0.15
 
 
-def nothing(_reason: str) -> None:
-    """The last resort of a process that has not loaded a function: there is nothing to do."""
+def nothing(*_: str) -> None:
+    """What a process that has not loaded a function does at its end."""
 
 
 class ForkGuard:
@@ -77,12 +77,14 @@ class Signals:
     Attributes:
         guard: a context manager around user code.
         pending: the exception that has to end the process, or None.
+        stop: stops what the handler has started, when the process ends cleanly.
         last_resort: called with the reason, before a process that user code keeps alive is ended anyway.
     """
 
     def __init__(self) -> None:
         self.guard = ForkGuard()
         self.pending: Terminated | None = None
+        self.stop: Callable[[], None] = nothing
         self.last_resort: Callable[[str], None] = nothing
         self._mask: set[int] = set()
 
@@ -103,7 +105,7 @@ class Signals:
     def _let_go(self) -> None:
         """Restore the usual effect of signals in a process that user code has forked."""
         self.guard.in_child = True
-        self.pending, self.last_resort = None, nothing
+        self.pending, self.stop, self.last_resort = None, nothing, nothing
         ours = {
             signal.SIGTERM: signal.SIG_DFL,
             signal.SIGINT: signal.default_int_handler,

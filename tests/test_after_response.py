@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
-from support.api import event
+from support.api import OK, event
 from support.logs import JSON, records
 from support.runtime import AWS_COMMAND, COMMAND, Serve
 
 import dispatch
-from conventions.lambda_ import LambdaContext, lambda_
+from conventions.context import LambdaContext
+from conventions.lambda_ import lambda_
 from dispatch.invocation import Invocation
 from runtime.testing import Function, serving
 
@@ -226,3 +228,34 @@ def test_past_the_deadline_under_the_local_platform(tmp_path: Path, command: tup
         pool = local.platform.pools["function"]
         pool.function = replace(pool.function, timeout=30)  # the next event may take its time on a busy machine
         assert b'"fine"' == local.invoke(b'"fine"').body
+
+
+def test_while_the_reply_is_under_way(serve: Serve) -> None:
+    """On a kept connection, calls run before the reply to the answer has been read, and the poll follows them."""
+    runtime = serve(
+        "import dispatch\ndef handler(event, headers):\n    dispatch.after_response(print, 'AFTER', event)\n"
+    )
+    gate = threading.Event()
+    runtime.invoke(b"one")
+    runtime.api.wait_for("GET", "next", 2)
+    runtime.api.answer_posts(replace(OK, gate=gate))
+    runtime.api.hand_out(event(b"two", "two"))
+    runtime.child.wait_log("AFTER two\n")
+    gate.set()
+    runtime.invoke(b"three")
+    runtime.child.wait_log("AFTER three\n")
+    assert 1 == runtime.api.connections
+
+
+def test_a_connection_that_ends_meanwhile(serve: Serve) -> None:
+    """The poll finds its way all the same, once."""
+    runtime = serve(
+        "import dispatch\ndef handler(event, headers):\n    dispatch.after_response(print, 'AFTER', event)\n"
+    )
+    runtime.invoke(b"one")
+    runtime.api.wait_for("GET", "next", 2)
+    runtime.api.answer_posts(replace(OK, close=True))
+    for body in (b"two", b"three"):
+        runtime.invoke(body)
+    runtime.child.wait_log("AFTER three\n")
+    assert 4 == len(runtime.api.wait_for("GET", "next", 4))

@@ -51,6 +51,14 @@ def test_every_invocation_is_answered(place: Bench, name: str) -> None:
     assert 0 < run["resident_kib"] <= run["peak_kib"]
 
 
+@pytest.mark.parametrize("name", SCENARIOS["web"].subjects)
+def test_web_applications_are_answered(place: Bench, name: str) -> None:
+    """Each adapter returns the request's body, in an answer of its own format."""
+    run = place.run(SUBJECTS[name], replace(SCENARIOS["web"], warmup=5, measured=20, placement="free"))
+
+    assert 20 == run["invocations"]
+
+
 def test_events_can_be_paced(place: Bench) -> None:
     """A pause lies between a poll and its event, and is no part of the time that the answer took."""
     run = place.run(SUBJECTS["c-pipelined"], replace(FEW, pause=5000))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dispatch import hookspecs
+from dispatch.discovery import BUILT_IN
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,6 +29,19 @@ OF_A_CONVENTION = {
     "stream": {"threading"},
     "cloudevent": {"simplejson", "json", "re", "typing"},  # the SDK needs typing
     "records": {"simplejson", "json", "re"},
+    "wsgi": {"simplejson", "json", "re"},
+    "asgi": {
+        "simplejson",
+        "json",
+        "re",
+        "asyncio",
+        "inspect",
+        "logging",
+        "subprocess",
+        "threading",
+        "traceback",
+        "typing",
+    },
 }
 
 #: The conventions that are built on another one.
@@ -75,10 +89,8 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     )
     handler = "app.py" if convention == "script" else "app.main"
     line = _started(tmp_path, handler, convention, HANDLER_PLUGINS="own")
-    others = ("script", "json", "lambda_", "stream", "expression", "cloudevent", "records")
-    modules = {f"conventions.{name.removesuffix('_')}" for name in others}
-    expected = {f"conventions.{name}" for name in (convention, BUILT_ON.get(convention, convention))}
-    expected -= {"conventions.standard"}
+    modules = {f"conventions.{name}" for name in BUILT_IN} - {"conventions.standard"}
+    expected = {f"conventions.{name}" for name in (convention, BUILT_ON.get(convention, convention))} & modules
     assert expected == modules & {name.removesuffix("_") for name in line.split()}
 
 

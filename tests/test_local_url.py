@@ -13,7 +13,7 @@ from support.wire import PATIENCE
 
 from dispatch import http as http_events
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
-from runtime.local.web.url_event import BadAnswer, make_event, read_answer
+from runtime.local.web.url_event import BadAnswer, make_event, read_answer, relocate
 
 FUNCTIONS = '''
 import os, time
@@ -279,6 +279,30 @@ def test_headers_that_come_twice_are_joined() -> None:
     request = http_events.Request("GET", "/", "", [("X-A", "1"), ("x-a", "2")], b"", client="127.0.0.1")
 
     assert {"x-a": "1,2"} == make_event(request, "f", "1")["headers"]
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/a", "/lambda-url/f/a"),
+        ("/", "/lambda-url/f/"),
+        ("a", "a"),
+        ("", ""),
+        ("?a=/b", "?a=/b"),
+        ("//other/a", "//other/a"),
+        ("/lambda-url/f/a", "/lambda-url/f/a"),
+        ("/lambda-url/f", "/lambda-url/f"),
+        ("/lambda-url/fg", "/lambda-url/f/lambda-url/fg"),
+        ("http://localhost:9000/a", "http://localhost:9000/lambda-url/f/a"),
+        ("HTTPS://LOCALHOST:9000", "HTTPS://LOCALHOST:9000/lambda-url/f/"),
+        ("http://localhost:9000/lambda-url/f/a", "http://localhost:9000/lambda-url/f/a"),
+        ("http://localhost/a", "http://localhost/a"),
+        ("ftp://localhost:9000/a", "ftp://localhost:9000/a"),
+    ],
+)
+def test_redirects_lead_to_the_function(location: str, expected: str) -> None:
+    """What leads to this server gets the function's address, once; what leads elsewhere stays."""
+    assert expected == relocate(location, "localhost:9000", "/lambda-url/f")
 
 
 def test_a_body_that_claims_to_be_base64() -> None:

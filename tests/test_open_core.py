@@ -292,3 +292,51 @@ def test_hints() -> None:
     assert typing.get_type_hints(documented) == typing.get_type_hints(plain(documented))
     assert {"event": Path, "return": bytes} == typing.get_type_hints(plain(Called()))
     assert {} == typing.get_type_hints(plain(Path))
+
+
+STARTING = """
+def own(function):
+    def handle(invocation):
+        print("EVENT")
+        return Response(b"done")
+
+    def startup():
+        print("STARTUP")
+        if function is None:
+            raise LookupError("no database")
+
+    def shutdown():
+        print("SHUTDOWN")
+        if invoked():
+            raise LookupError("cannot stop")
+
+    handle.startup, handle.shutdown = startup, shutdown
+    return handle
+
+own.accepts_object = True
+def dispatch_conventions():
+    return {"own": own}
+def dispatch_startup(function):
+    print("HOOK startup")
+def dispatch_shutdown(reason):
+    print("HOOK shutdown")
+"""
+
+
+def test_handlers_start_and_stop(serve: Serve, fail: Fail) -> None:
+    """Before the hooks at the start and at the end, once; a failure is an init error at first, later only logged."""
+    plugin = f"from dispatch import Response\ndef invoked():\n    return True\n{STARTING}"
+    files = {"own.py": plugin, "app.py": "here = 1\nnothing = None\n"}
+    runtime = serve(files, "app.here", "own", env={"HANDLER_PLUGINS": "own"})
+    for _ in range(2):
+        runtime.invoke()
+    runtime.api.wait_for("GET", "next", 3)
+    lines = [line for line in runtime.end().splitlines() if line.isupper() or "HOOK" in line or "cannot" in line]
+    expected = ["STARTUP", "HOOK startup", "EVENT", "EVENT", "SHUTDOWN", "HOOK shutdown"]
+    assert expected == [line for line in lines if "cannot" not in line]
+    assert ["the handler did not end cleanly: cannot stop"] == [
+        line.partition(": ")[2] or line for line in lines if "cannot" in line
+    ]
+
+    failed = fail(files, "app.nothing", "own", env={"HANDLER_PLUGINS": "own"})
+    assert ("LookupError", "no database") == (failed.type, failed.report["errorMessage"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 from support import rie
@@ -19,7 +20,7 @@ from support.batches import sqs
 from support.runtime import COMMAND, Runtime
 
 import dispatch
-from dispatch import error_reports
+from dispatch import error_reports, http
 from dispatch.load import load
 
 ROOT = Path(__file__).parent / "samples" / "table"
@@ -67,6 +68,25 @@ class Case:
 def cases(handler: str, convention: str, *rows: tuple[Any, ...], encoding: str = "utf-8") -> list[Case]:
     """The rows (event, expected, headers) of one handler."""
     return [Case(Setting(handler, convention, encoding), *row) for row in rows]
+
+
+def at(path: str) -> bytes:
+    """An event of a load balancer for this path."""
+    return json.dumps(http.event(http.Request("POST", quote(path), body=b"!"), http.ALB_MULTI_VALUE)).encode()
+
+
+def page(path: str) -> Json:
+    """What both applications answer to it."""
+    headers = {"content-type": ["text/plain"]}
+    return Json(
+        {
+            "statusCode": 200,
+            "multiValueHeaders": headers,
+            "statusDescription": "200 OK",
+            "body": f"{path} !",
+            "isBase64Encoded": False,
+        }
+    )
 
 
 TEXT = "Grüße, 世界 \0 \N{SNAKE}\r\n".encode()
@@ -147,6 +167,10 @@ TABLE = [
     *cases("batches.plain", "records", (ONE_BAD, Json(FAILED)), (b"{}", UNDECODABLE), (b"x", UNDECODABLE)),
     *cases("batches.waits", "records", (ONE_BAD, Json(FAILED)), (b'{"Records": []}', Json({"batchItemFailures": []}))),
     *cases("batches.generator", "records", (ONE_BAD, Json(FAILED))),
+    *cases("web:asgi", "asgi", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}'), (b"{", UNDECODABLE)),
+    *cases("web.asgi", "asgi", (at("/fail"), Fails("LookupError")), (b'"fail"', Fails("ApplicationError"))),
+    *cases("web:wsgi", "wsgi", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}'), (b"{", UNDECODABLE)),
+    *cases("web.wsgi", "wsgi", (at("/fail"), Fails("LookupError")), (b'"fail"', Fails("ApplicationError"))),
 ]
 if find_spec("cloudevents"):
     TABLE += [

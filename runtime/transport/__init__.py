@@ -94,8 +94,23 @@ class Transport:
         """Send a GET, unless `post(…, then=path)` has sent it already, and wait for the reply as long as it takes."""
         raise NotImplementedError
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
-        """Send a body. `then` is the path of the next GET, which may go in the same write; get() returns its reply."""
+    def post(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        then: str | None = None,
+        between: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Send a body.
+
+        Args:
+            path: where to.
+            headers: the headers, besides those of every request.
+            body: the body.
+            then: the path of the next GET, which may be sent before the reply has arrived; get() returns its reply.
+            between: may be called between the two, while the reply is under way.
+        """
         raise NotImplementedError
 
     def stream(

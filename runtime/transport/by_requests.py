@@ -27,7 +27,14 @@ class ByRequests(Transport):
     def get(self, path: str) -> Reply:
         return self._request("GET", path, {}, None)
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
+    def post(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        then: str | None = None,
+        between: Callable[[], None] | None = None,
+    ) -> Reply:
         return self._request("POST", path, headers, body)
 
     def stream(

@@ -77,17 +77,28 @@ class KeptAlive(Transport):
             self._unwatched = 1
         return reply
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes, then: str | None = None) -> Reply:
+    def post(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        then: str | None = None,
+        between: Callable[[], None] | None = None,
+    ) -> Reply:
         head = self._head(path, headers, f"Content-Length: {len(body)}\r\n\r\n")
         if len(body) >= PIPELINED:
             self._send(head)
             self._write(body)
         # Only after the server has kept a connection open: if it closed this one, the next poll would be lost.
-        elif then and self._replies.kept_alive:
+        elif not then or not self._replies.kept_alive:
+            self._send(head + body)
+        elif between is None:
             self._send(b"".join((head, body, self._question(then))))
             self._asked = then
         else:
             self._send(head + body)
+            between()
+            self._ask(then)
         self._watch_in -= 1
         if self._watch_in <= 0:
             self._awake_until = monotonic() + _AWAKE
@@ -116,6 +127,15 @@ class KeptAlive(Transport):
                 connection.close()
             except OSError:
                 return  # user code has closed it
+
+    def _ask(self, path: str) -> None:
+        """Send the next poll before the reply to the answer has been read, if the connection still accepts it."""
+        try:
+            assert self._socket is not None  # noqa: S101 - the answer was sent on it
+            self._socket.sendall(self._question(path))
+        except OSError:  # get() will ask on another connection
+            return
+        self._asked = path
 
     def _question(self, path: str) -> bytes:
         return f"GET {self._address.prefix}{path}{self._common}\r\n".encode("latin-1")

@@ -88,6 +88,7 @@ class LocalEnvironment:
         self._lines: list[str] = []
         self._start_time = StartTime()
         self._process: Process | None = None
+        self._answer = Answer()
         self._new_session()
 
     # -- start and stop
@@ -169,6 +170,11 @@ class LocalEnvironment:
         """Whether it is waiting for an event."""
         return self.phase is Phase.IDLE and self._process is not None and not self._process.exited.done()
 
+    @property
+    def finishing(self) -> bool:
+        """Whether it has answered and will soon wait for an event, if nothing else keeps it."""
+        return self.phase is Phase.BUSY and self._answer.finished
+
     def reserve(self) -> None:
         """Keep it for the event that it is about to be given."""
         if self.phase is Phase.IDLE:
@@ -211,6 +217,7 @@ class LocalEnvironment:
 
     async def _exchange(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
         allowed = allowed if self.has_deadline else UNLIMITED
+        self._answer = answer
         self._session.deliver(event, int((time.time() + allowed) * 1000), answer)
         failure = await self._wait_for_poll(event.request_id, process, time.monotonic() + allowed)
         if failure is None:

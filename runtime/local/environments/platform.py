@@ -98,6 +98,11 @@ class Platform:
             self._watch(invocation, source)
         return invocation
 
+    async def catch_up(self, name: str) -> None:
+        """Wait a moment for the function's environment, if it has answered but not yet asked for its next event."""
+        if name in self.pools:
+            await self.pools[name].catch_up()
+
     def _new_pool(self, function: FunctionConfig) -> EnvironmentPool:
         return EnvironmentPool(function, self._write_log, self.spawn)
 

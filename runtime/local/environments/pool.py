@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from runtime.local.environments.environment import LocalEnvironment
 from runtime.local.environments.log_lines import WriteLog
 from runtime.local.environments.process import GRACE
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Answer, Event, InvocationReport
+
+#: How long an event may wait for an environment that has answered, in seconds.
+MOMENT: Final = 0.05
 
 #: Starts a task that the platform waits for at its end.
 Spawn: TypeAlias = Callable[[Coroutine[object, object, Any]], "asyncio.Task[Any]"]
@@ -29,6 +33,14 @@ class EnvironmentPool:
         self._spawn = spawn
         self._write_log = write_log
         self._closed = False
+
+    async def catch_up(self) -> None:
+        """Wait a moment for an environment that has answered, so that the next event does not start another one."""
+        end = time.monotonic() + MOMENT
+        while not any(one.usable for one in self.environments) and any(one.finishing for one in self.environments):
+            if time.monotonic() > end:
+                return
+            await asyncio.sleep(MOMENT / 50)
 
     def reserve(self) -> LocalEnvironment:
         """Reserve an environment for one event: the idle one that was used last, else a new one.

@@ -9,6 +9,7 @@ from typing import Final
 
 import runtime
 from dispatch.protocol import LATEST
+from dispatch.variables import BUFFERED, RESPONSE_STREAM
 from runtime.local.function import FunctionConfig, default_region, is_reserved
 
 #: Set unless the developer or the function sets them (AWS documentation, defined runtime environment variables).
@@ -40,6 +41,7 @@ def variables(
     inherited = {name: value for name, value in own.items() if not is_reserved(name) and name not in WITHHELD}
     return {
         **DEFAULTS,
+        **_invoke_mode(function),
         **inherited,
         **_credentials(own),
         **reserved(function, api_address, log_stream),
@@ -66,6 +68,13 @@ def reserved(function: FunctionConfig, api_address: str, log_stream: str) -> dic
         "AWS_DEFAULT_REGION": region,
         "TZ": ":UTC",
     }
+
+
+def _invoke_mode(function: FunctionConfig) -> Mapping[str, str]:
+    """Return the variable with which conventions that can answer either way follow the function URL's own setting."""
+    if function.url is None or function.url.streaming is None:
+        return {}
+    return {"HANDLER_INVOKE_MODE": RESPONSE_STREAM if function.url.streaming else BUFFERED}
 
 
 def _credentials(own: Mapping[str, str]) -> Mapping[str, str]:

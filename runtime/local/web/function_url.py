@@ -22,7 +22,7 @@ from runtime.local.web import cors
 from runtime.local.web.errors import ApiError
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 from runtime.local.web.request import read_body
-from runtime.local.web.url_event import BadAnswer, HttpAnswer, make_event, read_answer, read_head
+from runtime.local.web.url_event import BadAnswer, HttpAnswer, make_event, read_answer, read_head, relocate
 
 PREFIX: Final = f"{addresses.FUNCTION_URL}/"
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -94,10 +94,12 @@ class FunctionUrls:
             return Response(b'{"Message":"Request Entity Too Large"}', error.status)
         extra = cors.headers(url.cors, origin)
         try:
-            return await self._answer(invocation, extra, buffered=url.streaming is False)
+            response = await self._answer(invocation, extra, buffered=url.streaming is False)
         except (BadAnswer, BadPrelude, BrokenAnswer) as error:
             self._notify(f"{function.name}: {error}")
-            return _response(HttpAnswer(FAILED[1], extra, FAILED[0]))
+            response = _response(HttpAnswer(FAILED[1], extra, FAILED[0]))
+        _fit(response, request)
+        return response
 
     async def _invoke(self, request: Request, function: FunctionConfig) -> RunningInvocation:
         request_id = str(uuid.uuid4())
@@ -114,6 +116,7 @@ class FunctionUrls:
             http_version=request.scope["http_version"],
         )
         body = json.dumps(make_event(message, function.name, request_id)).encode()
+        await self._platform.catch_up(function.name)
         return self._platform.invoke(function.name, Event(body, request_id), "url")
 
     async def _answer(self, invocation: RunningInvocation, extra: list[tuple[str, str]], *, buffered: bool) -> Response:
@@ -159,6 +162,16 @@ async def _body(first: bytes, chunks: AsyncIterator[bytes], invocation: RunningI
     if error is not None:
         # The head has been sent: only by breaking off can the client learn that the body is incomplete.
         raise BrokenAnswer(f"{error.type}: {error.message}")
+
+
+def _fit(response: Response, request: Request) -> None:
+    """Fit the function's headers to this server: its redirects to its address here, the length to a HEAD request."""
+    headers, host = response.headers, request.headers.get("host", "")
+    if "location" in headers and not host.partition(":")[0].lower().endswith(addresses.FUNCTION_URL_DOMAIN):
+        headers["location"] = relocate(headers["location"], host, PREFIX + request.path_params["name"])
+    if request.method == "HEAD" and protocol.AMZN_REMAPPED_LENGTH in headers:
+        headers["content-length"] = headers[protocol.AMZN_REMAPPED_LENGTH]
+        del headers[protocol.AMZN_REMAPPED_LENGTH]
 
 
 def _response(head: HttpAnswer, rest: AsyncIterator[bytes] | None = None) -> Response:

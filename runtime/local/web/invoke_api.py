@@ -82,6 +82,7 @@ class InvokeApi:
     # -- what they share
 
     async def _event(self, request: Request, name: FunctionName, limit: int) -> Event:
+        await self._platform.catch_up(name.name)
         return await read_event(request, name.qualify(self._platform.arn(name.name)), limit)
 
     def _start(self, name: FunctionName, event: Event, source: str) -> RunningInvocation:

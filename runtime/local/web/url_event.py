@@ -72,9 +72,11 @@ def read_answer(body: bytes) -> HttpAnswer:
     if not isinstance(value, dict) or "statusCode" not in value:
         return HttpAnswer(headers=[("content-type", protocol.JSON)], body=body)
     answer = read_head(value)
-    if not any(name.lower() == "content-type" for name, _ in answer.headers):
-        answer.headers.append(("content-type", protocol.JSON))
     answer.body = _decoded(value)
+    # An answer without a body may have headers that leave the type out, as redirects do.
+    has_none = not any(name.lower() == "content-type" for name, _ in answer.headers)
+    if has_none and (answer.body or value.get("headers") is None):
+        answer.headers.append(("content-type", protocol.JSON))
     return answer
 
 
@@ -95,6 +97,26 @@ def read_head(value: Mapping[str, Any]) -> HttpAnswer:
         )
     pairs = [(_renamed(str(key)), _text(item)) for key, item in headers.items() if key.lower() not in HOP_BY_HOP]
     return HttpAnswer(status, pairs + [("set-cookie", str(cookie)) for cookie in cookies])
+
+
+def relocate(location: str, host: str, prefix: str) -> str:
+    """Put the address of a function before the path of a redirect, for a client that did not use its host name.
+
+    Args:
+        location: what the function sent: a URL, or a part of one.
+        host: the Host header of the request.
+        prefix: the address, a path.
+    """
+    scheme, separator, rest = location.partition("://")
+    origin = ""
+    if separator and scheme.lower() in {"http", "https"}:
+        authority, slash, path = rest.partition("/")
+        if authority.lower() != host.lower():
+            return location
+        origin, location = f"{scheme}://{authority}", slash + path or "/"
+    if not location.startswith("/") or location.startswith(("//", f"{prefix}/")) or location == prefix:
+        return origin + location
+    return origin + prefix + location
 
 
 def _renamed(name: str) -> str:
