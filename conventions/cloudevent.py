@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 
 from conventions import cloudevent_wire as wire
-from conventions.json import encoded, parsed
+from conventions.codec import parsed
+from conventions.json import encoded
 from dispatch.errors import ImportModuleError, MarshalError, UnmarshalError
 from dispatch.http import Request, kind, reply
 from dispatch.protocol import JSON

@@ -11,7 +11,8 @@ import os
 from _collections_abc import AsyncIterable, Awaitable
 
 from conventions import record_sources
-from conventions.json import encoded, parsed
+from conventions.codec import parsed
+from conventions.json import encoded
 from dispatch.asynchrony import settle
 from dispatch.error_reports import text, user_traceback
 from dispatch.errors import HandlerNotFound, Terminated
