@@ -1,0 +1,42 @@
+"""The `process` convention: a program of any language, started for each event."""
+
+from __future__ import annotations
+
+from conventions import child, programs
+from dispatch import variables
+from dispatch.response import Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dispatch.invocation import Invocation
+    from dispatch.types import Conventions, Handler
+
+
+def process(user_object: Any) -> Handler:
+    """A program that reads the event from standard input and writes the answer to standard output."""
+    argv = programs.argv(user_object)
+    return running(argv)
+
+
+def running(argv: list[str]) -> Handler:
+    """A handler that starts a command for each event; it streams its output if `HANDLER_INVOKE_MODE` says so."""
+    streams = variables.streams()
+
+    def handle(invocation: Invocation) -> Response:
+        output = child.run(argv, invocation)
+        return Response(output if streams else child.whole(output))
+
+    #: Each invocation has a process of its own.
+    handle.one_at_a_time = False  # type: ignore[attr-defined]
+    return handle
+
+
+process.accepts_object = True  # type: ignore[attr-defined]
+process.locate = programs.command_line  # type: ignore[attr-defined]
+
+
+def dispatch_conventions() -> Conventions:
+    """The convention for a program."""
+    return {"process": process}
