@@ -1,4 +1,4 @@
-"""Runs a program in a process group of its own, from the event on its standard input to the error that its status is."""
+"""Runs a program in a process group of its own, with an event as its standard input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _READ = 65_536
 #: How long before the deadline the program is killed, in seconds, because the platform may kill us at the deadline.
 _EARLY = 0.025
 
-#: How long a program may take to end after SIGTERM, and how long the output of processes that it has left behind is read.
+#: How long a program may take to end after SIGTERM, and how long the output of processes that it left behind is read.
 _GRACE, _LINGER = 0.1, 0.1
 
 #: How often the end of a program is looked for on a kernel without pidfd_open (before Linux 5.3), in seconds.

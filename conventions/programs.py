@@ -95,8 +95,10 @@ def _problem(path: str) -> str:
         return ""
     if start.startswith(b"#!"):
         return _problem_of_script(start[2:].partition(b"\n")[0])
-    if not sys.platform.startswith("linux") or _runs_other_formats():
-        return ""
+    return "" if not sys.platform.startswith("linux") or _runs_other_formats() else _problem_of_binary(start)
+
+
+def _problem_of_binary(start: bytes) -> str:
     if not start.startswith(b"\x7fELF"):
         return "it is neither a binary for Linux nor a script that starts with #!; write #!/bin/sh as its first line"
     machine, own = _machine(start), _own_machine()

@@ -11,7 +11,7 @@ import os
 from conventions import child, programs
 from conventions.process import running
 from dispatch import modules
-from dispatch.errors import HandlerNotFound, ImportModuleError, UserCodeSyntaxError
+from dispatch.errors import ExitError, HandlerNotFound, ImportModuleError, UserCodeSyntaxError
 from dispatch.invocation import Invocation
 from dispatch.locate import Target, shell_function
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 #: Loads the file that is called $0. What it prints belongs to the log, and the event is not for it to read.
 _LOAD = 'source "$0" >&2 </dev/null\n'
 
-#: Puts the event into a variable without losing line ends; /dev/stdin starts again at the event's first byte. An argument
-#: of a function has no limit, unlike an argument of a program (man 2 execve).
+#: Puts the event into a variable without losing line ends; /dev/stdin starts again at the event's first byte. An
+#: argument of a function has no limit, unlike an argument of a program (man 2 execve).
 _READ = "IFS= read -r -d '' REPLY </dev/stdin\n"
 
 
@@ -44,11 +44,11 @@ def _check(bash: str, path: str, function: str) -> None:
     nothing = Invocation(b"")
     try:
         child.whole(child.run([bash, "-n", path], nothing))
-    except child.ExitError as error:
+    except ExitError as error:
         raise UserCodeSyntaxError(f"{path} has a syntax error: {error}") from None
     try:
         listed = child.whole(child.run([bash, "-c", f"{_LOAD}declare -F", path], nothing))
-    except child.ExitError as error:
+    except ExitError as error:
         raise ImportModuleError(f"{path} cannot be loaded: {error}") from None
     names = [line.split()[-1] for line in listed.decode("utf-8", "replace").splitlines()]
     if function not in names:
@@ -67,7 +67,9 @@ def _located(spec: str, root: str) -> Target:
     def find() -> Any:
         file, dot, function = spec.rpartition(".")
         if not dot or not function:
-            raise HandlerNotFound(f"the handler {spec!r} does not name a shell function; write file.function for file.sh")
+            raise HandlerNotFound(
+                f"the handler {spec!r} does not name a shell function; write file.function for file.sh"
+            )
         raise ImportModuleError(f"no file {file}.sh in {root}; {modules.listing(root, file)}")
 
     return Target("", f"the shell function {spec}", find)
