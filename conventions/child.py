@@ -10,23 +10,14 @@ import sys
 import time
 
 from dispatch.asynchrony import LONGEST_WAIT
-from dispatch.errors import ExitError, ResponseTooLarge, Terminated
-from dispatch.protocol import RESPONSE_LIMIT, STREAM_LIMIT
+from dispatch.errors import ExitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
-    from dispatch.invocation import Headers, Invocation
-
-#: Bytes that are read at once: a pipe's usual capacity (man 7 pipe).
-_READ = 65_536
-
-#: How long before the deadline the program is killed, in seconds, because the platform may kill us at the deadline.
-_EARLY = 0.025
-
-#: How long a program may take to end after SIGTERM, and how long the output of processes that it left behind is read.
-_GRACE, _LINGER = 0.1, 0.1
+#: How long a program may take to end after SIGTERM, in seconds.
+_GRACE = 0.1
 
 #: How often the end of a program is looked for on a kernel without pidfd_open (before Linux 5.3), in seconds.
 _LOOK = 0.02
@@ -34,8 +25,16 @@ _LOOK = 0.02
 #: The lines of standard error, and the characters, that an error message ends with.
 _LINES, _CHARACTERS = 10, 2_000
 
-#: Headers that CGI passes under their own names; it passes others behind HTTP_ (RFC 3875, section 4.1.18).
-_UNPREFIXED = ("content-type", "content-length")
+#: Signals that would raise an exception in the middle of starting a program, which no one would end then.
+_HELD = (signal.SIGTERM, signal.SIGINT)
+
+#: Headers that are not passed. Many programs read HTTP_PROXY as a setting of their own (https://httpoxy.org), and AWS
+#: sets LAMBDA_RUNTIME_DIR.
+_LEFT_OUT = frozenset({"proxy", "lambda-runtime-dir"})
+
+#: The characters of a header that is passed. Web servers also leave out names with an underscore, because as a variable
+#: such a header is the same as one with a hyphen, for which it could be sent.
+_PASSED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 _live: set[Child] = set()
 
@@ -51,36 +50,57 @@ class Child:
         ended: a descriptor that becomes readable when it has ended; -1 if the kernel has no such thing.
     """
 
-    def __init__(self, argv: list[str], environment: dict[bytes, bytes], stdin: int) -> None:
+    def __init__(self, argv: list[str], environment: Mapping[bytes, bytes], stdin: int, name: str = "") -> None:
         """Start the program; `stdin` becomes its standard input. Raises ExitError."""
-        self.name = os.path.basename(argv[0])
+        self.name = name or os.path.basename(argv[0])
         self.pid = 0
+        self.ended = -1
         self._tail = b""
+        _keep_statuses()
         self.output, stdout = os.pipe()
-        self.errors, stderr = os.pipe()
-        duplicate = os.POSIX_SPAWN_DUP2
+        try:
+            self.errors, stderr = os.pipe()
+        except OSError:
+            os.close(self.output)
+            os.close(stdout)
+            raise
+        try:
+            self._spawn(argv, environment, (stdin, stdout, stderr))
+        except OSError as error:
+            os.close(self.output)
+            os.close(self.errors)
+            lacks_loader = isinstance(error, FileNotFoundError) and os.path.exists(argv[0])
+            hint = "; the file exists, so its interpreter or its loader does not" if lacks_loader else ""
+            raise ExitError(f"the program {argv[0]} cannot be started: {error.strerror}{hint}") from None
+        finally:
+            os.close(stdout)
+            os.close(stderr)
+
+    def _spawn(self, argv: list[str], environment: Mapping[bytes, bytes], streams: tuple[int, int, int]) -> None:
+        """Start the program. A signal that comes meanwhile is noticed after it is in the list of those to be ended."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         try:
             self.pid = os.posix_spawn(
                 argv[0],
                 argv,
                 environment,
-                file_actions=[(duplicate, stdin, 0), (duplicate, stdout, 1), (duplicate, stderr, 2)],
+                file_actions=[(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(streams)],
                 setpgroup=0,
+                setsigmask=mask,
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them, and a child would inherit that
             )
-        except OSError as error:
-            os.close(self.output)
-            os.close(self.errors)
-            hint = "; the file exists, so its interpreter or its loader does not" if error.errno == 2 else ""
-            raise ExitError(f"the program {argv[0]} cannot be started: {error.strerror}{hint}") from None
+            _live.add(self)
         finally:
-            os.close(stdout)
-            os.close(stderr)
-        _live.add(self)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             self.ended = os.pidfd_open(self.pid)
         except (AttributeError, OSError):
             self.ended = -1
+
+    def ready(self, poll: select.poll, seconds: float) -> set[int]:
+        """The descriptors that can be read, after at most so many seconds, and never after more than LONGEST_WAIT."""
+        longest = LONGEST_WAIT if self.ended >= 0 else _LOOK
+        return {descriptor for descriptor, _ in poll.poll(max(0.0, min(seconds, longest)) * 1000)}
 
     def has_ended(self) -> bool:
         """Whether the program itself has ended; processes that it has started may go on."""
@@ -92,16 +112,17 @@ class Child:
     def log(self, data: bytes) -> None:
         """Write what came on standard error to the log, and keep its end for an error message."""
         self._tail = (self._tail + data)[-4 * _CHARACTERS :]
-        try:
-            sys.stderr.buffer.write(data)
-        except AttributeError:  # a stream of text only has been put in its place
-            sys.stderr.write(data.decode("utf-8", "backslashreplace"))
+        stream = sys.stderr
+        if hasattr(stream, "buffer"):
+            stream.buffer.write(data)
+        elif stream is not None:  # a stream of text only has been put in its place
+            stream.write(data.decode("utf-8", "backslashreplace"))
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to the whole process group."""
         try:
             os.killpg(self.pid, number)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # PermissionError: macOS, if only zombies are left
             return
 
     def end(self, *, gently: bool = False) -> int:
@@ -119,17 +140,36 @@ class Child:
         _live.discard(self)
         try:
             status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        except ChildProcessError:  # whoever started us ignores SIGCHLD, so the kernel keeps no status
+        except ChildProcessError:  # other code in this process has taken the status
             status = 0
+        self._reap()
         for descriptor in (self.output, self.errors, self.ended):
             if descriptor >= 0:
                 os.close(descriptor)
         return status
 
+    def _reap(self) -> None:
+        """Collect the rest of the group, if it falls to us: as process 1 of a container we inherit all orphans."""
+        for _ in range(20):
+            try:
+                if not os.waitpid(-self.pid, os.WNOHANG)[0]:
+                    time.sleep(_GRACE / 100)
+            except ChildProcessError:
+                return
+
     def failure(self, how: str) -> ExitError:
         """The error of a program that has ended badly, with the last lines that it wrote to standard error."""
         lines = self._tail.decode("utf-8", "backslashreplace")[-_CHARACTERS:].splitlines()[-_LINES:]
         return ExitError("\n".join([f"{self.name} {how}" + (", after it had written:" if lines else ""), *lines]))
+
+
+def _keep_statuses() -> None:
+    """Undo that SIGCHLD is ignored, which a parent may have passed on: the kernel would keep no program's status."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        try:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        except ValueError:  # only the main thread can
+            return
 
 
 @atexit.register
@@ -139,30 +179,8 @@ def _end_all() -> None:
         child.kill()
 
 
-def run(argv: list[str], invocation: Invocation) -> Iterator[bytes]:
-    """What a program writes to standard output with the event on standard input, as it comes.
-
-    The program's process group ends with this iterator, at the deadline at the latest.
-
-    Raises:
-        ExitError: the program cannot be started, ends with a status other than 0 or by a signal, or is still running
-            at the deadline.
-    """
-    stdin = file_of(invocation.body)
-    try:
-        child = Child(argv, environment(invocation.headers), stdin)
-    finally:
-        os.close(stdin)
-    gently = False
-    try:
-        yield from _output(child, invocation.deadline)
-    except Terminated:
-        gently = True
-        raise
-    finally:
-        status = child.end(gently=gently)
-    if status:
-        raise child.failure(ending(status))
+# A process that is forked meanwhile must not end the programs of its parent.
+os.register_at_fork(after_in_child=_live.clear)
 
 
 def ending(status: int) -> str:
@@ -171,54 +189,10 @@ def ending(status: int) -> str:
         return f"ended with status {status}"
     from signal import Signals
 
-    return f"was ended by {Signals(-status).name}"
-
-
-def _output(child: Child, deadline: float) -> Iterator[bytes]:
-    poll, alive, until = select.poll(), True, 0.0
-    watched = {child.output, child.errors}
-    for descriptor in (*watched, child.ended):
-        if descriptor >= 0:
-            poll.register(descriptor, select.POLLIN)
-    while alive or (watched and time.monotonic() < until):
-        left = deadline - _EARLY - time.time()
-        if left <= 0:
-            child.kill()
-            time.sleep(max(0.0, deadline - time.time()))
-            raise child.failure("was still running at the deadline, so it was ended by SIGKILL")
-        wait = min(left, LONGEST_WAIT if child.ended >= 0 else _LOOK) if alive else _LINGER
-        ready = [descriptor for descriptor, _ in poll.poll(wait * 1000)]
-        for descriptor in watched.intersection(ready):
-            data = os.read(descriptor, _READ)
-            if not data:
-                poll.unregister(descriptor)
-                watched.discard(descriptor)
-            elif descriptor == child.errors:
-                child.log(data)
-            else:
-                yield data
-        if alive and (child.ended in ready or (child.ended < 0 and child.has_ended())):
-            alive, until = False, time.monotonic() + _LINGER
-            if child.ended >= 0:
-                poll.unregister(child.ended)
-
-
-def whole(parts: Iterator[bytes]) -> bytes:
-    """All of an answer that is not streamed. Raises ResponseTooLarge with its size, or once that exceeds any limit."""
-    kept: list[bytes] = []
-    size = 0
-    for part in parts:
-        size += len(part)
-        if size <= RESPONSE_LIMIT:
-            kept.append(part)
-        elif size > STREAM_LIMIT:
-            break
-        else:
-            kept.clear()
-    if size > RESPONSE_LIMIT:
-        parts.close()  # type: ignore[attr-defined]
-        raise ResponseTooLarge(size)
-    return b"".join(kept)
+    try:
+        return f"was ended by {Signals(-status).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was ended by signal {-status}"
 
 
 def file_of(data: bytes) -> int:
@@ -233,26 +207,31 @@ def file_of(data: bytes) -> int:
 
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
-def environment(headers: Headers) -> dict[bytes, bytes]:
+def environment(headers: Mapping[str, str]) -> dict[bytes, bytes]:
     """The environment of a program: our own, and the headers.
 
     A header of the Runtime API keeps its name (`LAMBDA_RUNTIME_AWS_REQUEST_ID`). Any other may come from a stranger,
-    so it is passed as CGI does, behind HTTP_: as `PATH` or `LD_PRELOAD` it would run the stranger's code. `Proxy` is
-    left out, because many programs take HTTP_PROXY for their own setting (https://httpoxy.org).
+    so it is passed as CGI does (RFC 3875, section 4.1.18), behind `HTTP_`: as `PATH`, `LD_PRELOAD` or `NODE_OPTIONS` it
+    would run the stranger's code. `Content-Type` is also `CONTENT_TYPE`.
     """
     variables = dict(os.environb)
-    for name, value in headers.lowered.items():
-        variable = name.upper().replace("-", "_")
-        if name == "proxy" or not variable.isidentifier() or "\0" in value:
+    for name, value in headers.items():
+        lowered = name.lower()
+        if lowered in _LEFT_OUT or not _PASSED.issuperset(lowered) or "\0" in value:
             continue
-        if not name.startswith("lambda-runtime-") and name not in _UNPREFIXED:
-            variable = f"HTTP_{variable}"
-        variables[variable.encode()] = value.encode("utf-8", "backslashreplace")
+        variable, data = lowered.upper().replace("-", "_").encode(), value.encode("utf-8", "backslashreplace")
+        if lowered == "content-type":
+            variables[variable] = data
+        variables[variable if lowered.startswith("lambda-runtime-") else b"HTTP_" + variable] = data
     return variables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conventions import child, programs
+from conventions import output, programs
 from dispatch import variables
 from dispatch.response import Response
 
@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 
 def process(user_object: Any) -> Handler:
     """A program that reads the event from standard input and writes the answer to standard output."""
-    argv = programs.argv(user_object)
-    return running(argv)
+    return running(programs.argv(user_object))
 
 
-def running(argv: list[str]) -> Handler:
+def running(argv: list[str], name: str = "") -> Handler:
     """A handler that starts a command for each event; it streams its output if `HANDLER_INVOKE_MODE` says so."""
-    streams = variables.streams()
+    answer = output.run if variables.streams() else output.whole
 
     def handle(invocation: Invocation) -> Response:
-        output = child.run(argv, invocation)
-        return Response(output if streams else child.whole(output))
+        return Response(answer(argv, invocation, name))
 
     #: Each invocation has a process of its own.
     handle.one_at_a_time = False  # type: ignore[attr-defined]

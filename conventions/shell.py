@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from conventions import child, programs
+from conventions.output import whole
 from conventions.process import running
+from conventions.program_files import on_path
 from dispatch import modules
 from dispatch.errors import ExitError, HandlerNotFound, ImportModuleError, UserCodeSyntaxError
 from dispatch.invocation import Invocation
@@ -21,33 +22,44 @@ if TYPE_CHECKING:
 
     from dispatch.types import Conventions, Handler
 
-#: Loads the file that is called $0. What it prints belongs to the log, and the event is not for it to read.
-_LOAD = 'source "$0" >&2 </dev/null\n'
+#: Loads the file that is called $0. What it prints belongs to the log, and the event is not for it to read. The
+#: builtins are called as such, because the file may have functions with their names.
+_LOAD = 'builtin source "$0" >&2 </dev/null\n'
 
 #: Puts the event into a variable without losing line ends; /dev/stdin starts again at the event's first byte. An
-#: argument of a function has no limit, unlike an argument of a program (man 2 execve).
-_READ = "IFS= read -r -d '' REPLY </dev/stdin\n"
+#: argument of a function has no limit, unlike an argument of a program (man 2 execve). `read` fails because no NUL ends
+#: the event, which must not end a shell in which the file has set -e.
+_READ = "IFS= builtin read -r -d '' REPLY </dev/stdin || builtin :\n"
 
 
 def shell(user_object: Any) -> Handler:
     """function(): the event as "$1" and on standard input, the answer on standard output."""
-    path, function = user_object
-    bash = programs.on_path("bash")
+    path, function = _checked(user_object)
+    bash = on_path("bash")
     if bash is None:
         raise HandlerNotFound(f"the shell convention needs bash, which is not on PATH ({os.environ.get('PATH', '')})")
     _check(bash, path, function)
-    return running([bash, "-c", f'{_LOAD}{_READ}{function} "$REPLY"', path])
+    # In quotes, so that a function may have the name of a keyword.
+    call = f"{_LOAD}{_READ}'{function}' \"$REPLY\""
+    return running([bash, "-c", call, path], f"{function} in {os.path.basename(path)}")
+
+
+def _checked(user_object: Any) -> tuple[str, str]:
+    if isinstance(user_object, tuple) and len(user_object) == 2:
+        return user_object
+    raise HandlerNotFound(
+        f"the handler is not a shell function: {modules.described(user_object)}; write file.function for file.sh"
+    )
 
 
 def _check(bash: str, path: str, function: str) -> None:
     """Load the file once, as a module is imported, and look for the function in it."""
-    nothing = Invocation(b"")
     try:
-        child.whole(child.run([bash, "-n", path], nothing))
+        _parse(bash, path)
     except ExitError as error:
         raise UserCodeSyntaxError(f"{path} has a syntax error: {error}") from None
     try:
-        listed = child.whole(child.run([bash, "-c", f"{_LOAD}declare -F", path], nothing))
+        listed = whole([bash, "-c", f"{_LOAD}builtin declare -F", path], Invocation(b""), "bash")
     except ExitError as error:
         raise ImportModuleError(f"{path} cannot be loaded: {error}") from None
     names = [line.split()[-1] for line in listed.decode("utf-8", "replace").splitlines()]
@@ -56,6 +68,14 @@ def _check(bash: str, path: str, function: str) -> None:
             f"no function {function} in {path}; it has: {', '.join(names) or 'no functions'}"
             + ("; chmod +x makes the file a program" if function == "sh" else "")
         )
+
+
+def _parse(bash: str, path: str) -> None:
+    """Parse the file; raises ExitError. The file may turn on extglob, which changes what bash can parse."""
+    try:
+        whole([bash, "-O", "extglob", "-n", path], Invocation(b""), "bash -n")
+    except ExitError:
+        whole([bash, "-n", path], Invocation(b""), "bash -n")
 
 
 def _located(spec: str, root: str) -> Target:

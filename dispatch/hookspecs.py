@@ -47,7 +47,8 @@ The handler that a convention returns may have these:
 
 - `report(error, request_id)`: words its error reports. It returns a dictionary with any of `errorMessage`, `errorType`,
   `requestId` and `stackTrace`; the keys that it leaves out are filled in.
-- `one_at_a_time = True`: the handler cannot serve several invocations at once in one process.
+- `one_at_a_time`: True if the handler cannot serve several invocations at once in one process, False if it can. Without
+  it, only a handler whose function is `async def` can.
 """
 
 from __future__ import annotations

@@ -214,7 +214,7 @@ UNUSABLE: dict[str, tuple[bytes, int, list[str]]] = {
     "no interpreter named": (b"#!\n", 0o755, ["names no interpreter"]),
     "env without its program": (b"#!/usr/bin/env no-such-language\n", 0o755, ["env finds no no-such-language"]),
     "another machine": (ELF + (21).to_bytes(2, "little"), 0o755, ["built for the machine 21"]),
-    "arm": (ELF + (183).to_bytes(2, "little"), 0o755, ["built for arm64"]),
+    "arm": (ELF + (183).to_bytes(2, "little"), 0o755, ["built for aarch64"]),
 }
 
 
