@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 from support.api import event
 from support.files import write
-from support.process import await_true
+from support.process import await_true, children
 from support.runtime import Ask, Fail, Runtime, Serve
+from support.wire import Reply
 
+from conventions import output
 from dispatch import protocol
+from dispatch.invocation import Invocation
+from runtime.testing import Function, serving
 
 #: Waits for ever, in a way that a shell and its children all do.
 FOREVER = "#!/bin/sh\nsleep 600 &\necho $$ $! >pids\nmv pids started\nwait\n"
@@ -65,15 +73,24 @@ def test_environment(ask: Ask) -> None:
         "X-Mine": "ü",
         "Proxy": "http://evil",
         "Content-Type": "text/csv",
+        "Content-Length": None,
+        "X-Twice": "one",
+        "X_Twice": "two",
+        "Lambda-Runtime-Dir": "/evil",
     }
-    body = ask("", handler="env", convention="process", headers={**strange, "Lambda-Runtime-Aws-Request-Id": "r1"}).body
+    body = ask(
+        "", b"body", handler="env", convention="process", headers={**strange, "Lambda-Runtime-Aws-Request-Id": "r1"}
+    ).body
     variables = dict(line.partition("=")[::2] for line in body.decode("latin-1").splitlines())
     assert ("r1", "/evil", "text/csv") == tuple(
         variables[name] for name in ("LAMBDA_RUNTIME_AWS_REQUEST_ID", "HTTP_PATH", "CONTENT_TYPE")
     )
+    assert ("one", "text/csv", "4") == tuple(
+        variables[name] for name in ("HTTP_X_TWICE", "HTTP_CONTENT_TYPE", "CONTENT_LENGTH")
+    )
     assert "HTTP_X_MINE" in variables
     assert os.environ["PATH"] == variables["PATH"]
-    assert {"LD_PRELOAD", "HTTP_PROXY", "PROXY"}.isdisjoint(variables)
+    assert {"LD_PRELOAD", "HTTP_PROXY", "PROXY", "LAMBDA_RUNTIME_DIR"}.isdisjoint(variables)
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 6_000_000])
@@ -166,6 +183,89 @@ def test_deadline(serve: Serve, tmp_path: Path) -> None:
     assert pids != begun(runtime, tmp_path / "task", "r2")
 
 
+def test_deadline_under_a_platform_that_keeps_it(tmp_path: Path) -> None:
+    """The platform's own words on the timeout reach the caller, and the group has ended."""
+    root = write(tmp_path / "task", {"waits": FOREVER})
+    with serving(Function(handler="waits", root=root, timeout=1.0)) as platform:
+        result = platform.invoke(b"{}")
+    assert result.error is not None
+    assert "Sandbox.Timedout" == result.error.type
+    pids = [int(pid) for pid in (root / "started").read_text().split()]
+    await_true(lambda: gone(pids), "the end of the group")
+
+
+def test_runtime_that_is_killed(tmp_path: Path) -> None:
+    """The local platform ends the programs of a runtime that can no longer do so itself."""
+    root = write(tmp_path / "task", {"waits": FOREVER.replace("wait\n", "kill -STOP $PPID\nwait\n")})
+    with serving(Function(handler="waits", root=root, timeout=1.0)) as platform:
+        assert platform.invoke(b"{}").error is not None
+        pids = [int(pid) for pid in (root / "started").read_text().split()]
+        await_true(lambda: gone(pids), "the end of the group")
+
+
+def test_signal_while_a_program_is_started(tmp_path: Path) -> None:
+    """SIGTERM that comes while a program is being started ends that program, too."""
+    source = """
+        import os, signal, sys
+        from conventions.process import process
+        from dispatch.invocation import Invocation
+        from runtime.lifecycle import Signals, leave
+        from dispatch.errors import Terminated
+
+        real = os.posix_spawn
+
+        def spawn(*arguments, **options):
+            pid = real(*arguments, **options)
+            print(pid, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return pid
+
+        os.posix_spawn = spawn
+        Signals().install()
+        try:
+            process(["/bin/sleep", "600"])(Invocation(b""))
+        except Terminated:
+            leave(0)
+    """
+    script = write(tmp_path, {"main.py": source}) / "main.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
+    await_true(lambda: gone([int(done.stdout)]), "the end of the program")
+
+
+def test_caller_that_has_gone(serve: Serve, tmp_path: Path) -> None:
+    """A streaming program whose caller has gone is ended; the next event is answered."""
+    source = "#!/bin/sh\necho $$ >pid\nmv pid started\nexec yes\n"
+    runtime = serve({"endless": source}, "endless", env={"HANDLER_INVOKE_MODE": "RESPONSE_STREAM"})
+    runtime.api.answer_posts(Reply(drop="at once"))
+    pids = begun(runtime, tmp_path / "task", "r1")
+    await_true(lambda: gone(pids), "the end of the program")
+
+
+def test_stream_at_the_deadline(serve: Serve, tmp_path: Path) -> None:
+    """A stream that has begun ends at the deadline, with the error in the trailers."""
+    runtime = serve(
+        {"waits": FOREVER.replace("wait\n", "echo one\nwait\n")},
+        "waits",
+        env={"HANDLER_INVOKE_MODE": "RESPONSE_STREAM"},
+    )
+    soon = str(int(time.time() * 1000) + 1000)
+    pids = begun(runtime, tmp_path / "task", "r1", **{"Lambda-Runtime-Deadline-Ms": soon})
+    answer = runtime.answer("r1")
+    assert (b"one\n", "Runtime.ExitError") == (
+        answer.body,
+        answer.request.trailers["lambda-runtime-function-error-type"],
+    )
+    assert gone(pids)
+
+
+def test_slow_reader(mocker: MockerFixture) -> None:
+    """What a program has written when it ends is read to the last byte, however long each chunk takes to send."""
+    mocker.patch("conventions.output.time.monotonic", side_effect=itertools.count().__next__)
+    code = "import fcntl, os; fcntl.fcntl(1, 1031, 2**20); os.write(1, bytes(2**20))"  # F_SETPIPE_SZ
+    command = [sys.executable, "-c", f"{code}; os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '600')"]
+    assert 2**20 == sum(map(len, output.run(command, Invocation(b""))))
+
+
 def test_streams(serve: Serve, tmp_path: Path) -> None:
     """Under RESPONSE_STREAM what is written is sent at once; a bad status is reported in the trailers."""
     files = {"slow": "#!/bin/sh\necho one\nread -r line <go\necho two\necho why >&2\nexit 3\n"}
@@ -193,13 +293,28 @@ def test_signals_are_as_usual(ask: Ask) -> None:
 
 
 def test_ignored_children(serve: Serve) -> None:
-    """It works where the runtime was started with SIGCHLD ignored, so that the kernel keeps no status."""
+    """Statuses are known where the runtime was started with SIGCHLD ignored, so that the kernel would keep none."""
     wrapper = [
         sys.executable,
         "-c",
         "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])",
     ]
-    assert b"x" == serve("", "cat", "process", wrapper=wrapper).invoke(b"x").body
+    runtime = serve({"status": '#!/bin/sh\nexit "$(cat)"\n'}, "status", wrapper=wrapper)
+    assert b"" == runtime.invoke(b"0").body
+    assert "status ended with status 3" == runtime.invoke(b"3").report["errorMessage"]
+
+
+def test_orphans_of_the_first_process(serve: Serve) -> None:
+    """A runtime that inherits all orphans, as process 1 of a container does, leaves no zombies."""
+    wrapper = [
+        sys.executable,
+        "-c",
+        "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1); os.execvp(sys.argv[1], sys.argv[1:])",
+    ]
+    source = "#!/bin/sh\nfor n in 1 2 3; do sleep 600 & done\n"
+    runtime = serve({"leaves": source}, "leaves", wrapper=wrapper)
+    assert b"" == runtime.invoke().body
+    assert [] == children(runtime.child.process.pid)
 
 
 ELF = b"\x7fELF\x02\x01" + bytes(12)
@@ -213,6 +328,14 @@ UNUSABLE: dict[str, tuple[bytes, int, list[str]]] = {
     "no interpreter": (b"#!/no/such/shell -e\n", 0o755, ["interpreter", "/no/such/shell"]),
     "no interpreter named": (b"#!\n", 0o755, ["names no interpreter"]),
     "env without its program": (b"#!/usr/bin/env no-such-language\n", 0o755, ["env finds no no-such-language"]),
+    "env -S without its program": (
+        b"#!/usr/bin/env -S no-such-language -x\n",
+        0o755,
+        ["env finds no no-such-language"],
+    ),
+    "interpreter that is data": (b"#!/etc/passwd\n", 0o755, ["not executable", "/etc/passwd"]),
+    "of Windows": (b"MZ\x90\x00", 0o755, ["built for Windows"]),
+    "of macOS": (b"\xcf\xfa\xed\xfe", 0o755, ["built for macOS"]),
     "another machine": (ELF + (21).to_bytes(2, "little"), 0o755, ["built for the machine 21"]),
     "arm": (ELF + (183).to_bytes(2, "little"), 0o755, ["built for aarch64"]),
 }
@@ -241,8 +364,10 @@ def _runs_other_machines() -> bool:
 @pytest.mark.parametrize(
     ("handler", "type_", "words"),
     [
+        ("bin", "Runtime.HandlerNotFound", ["bin in ", "is a folder", "tool"]),
+        ("cat app.py | wc", "Runtime.MalformedHandlerName", ["operator |", "sh -c 'cat app.py | wc'"]),
         ("no-such-program -x", "Runtime.HandlerNotFound", ["no-such-program", "PATH", "app.py"]),
-        ("bin/none", "Runtime.HandlerNotFound", ["bin/none", "app.py"]),
+        ("bin/none", "Runtime.HandlerNotFound", ["bin/none", "bin/ has: tool"]),
         ("'unclosed", "Runtime.MalformedHandlerName", ["unclosed", "quotation"]),
         ("../outside", "Runtime.MalformedHandlerName", ["leave the task root"]),
         ("/bin/sh -c id", "Runtime.MalformedHandlerName", ["leave the task root"]),
@@ -250,7 +375,7 @@ def _runs_other_machines() -> bool:
 )
 def test_command_line_that_names_nothing(fail: Fail, handler: str, type_: str, words: list[str]) -> None:
     """A command line that names no program is an init error that says where it was looked for and what there is."""
-    failed = fail("pass\n", handler, "process")
+    failed = fail({"app.py": "", "bin/tool": ""}, handler, "process")
     assert type_ == failed.type
     assert [] == [word for word in words if word not in failed.report["errorMessage"]]
 
@@ -265,6 +390,26 @@ def test_program_that_goes_away(serve: Serve, tmp_path: Path) -> None:
     assert "Runtime.ExitError" == runtime.invoke().report["errorType"]
     write(tmp_path / "task", {"tool": content})
     assert b"fine\n" == runtime.invoke().body
+
+
+def test_program_on_path_before_data(ask: Ask) -> None:
+    """A file in the task root that is not executable hides no program on PATH."""
+    assert b"x" == ask({"cat": "data"}, b"x", handler="cat", convention="process").body
+
+
+def test_loader_that_is_missing(fail: Fail, tmp_path: Path) -> None:
+    """A program whose loader does not exist, such as one that was built for musl, is an init error that names it."""
+    content = Path(os.path.realpath("/bin/true")).read_bytes()
+    found = re.search(rb"/lib[\w/.-]*/ld-[\w.-]+\0", content)
+    if found is None:
+        pytest.skip("/bin/true has no loader of a known name")
+    root = write(tmp_path / "own", {"tool": content.replace(found[0], found[0][:-2] + b"?\0", 1)})
+    (root / "tool").chmod(0o755)
+    failed = fail("", "tool", "process", root=root)
+    assert ("Runtime.HandlerNotFound", True) == (
+        failed.type,
+        "its loader does not exist" in failed.report["errorMessage"],
+    )
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
@@ -284,6 +429,23 @@ def test_several_environments(serve: Serve) -> None:
     ids = [f"r{number}" for number in range(12)]
     runtime.api.hand_out(*(event(name.encode(), name) for name in ids))
     assert [name.encode() for name in ids] == [runtime.answer(name).body for name in ids]
+
+
+def test_several_at_once_in_one_process(serve: Serve) -> None:
+    """With HANDLER_CONCURRENCY=async programs run at the same time: none of these ends before the third has come."""
+    source = "#!/bin/sh\necho >>here\nwhile [ $(wc -l <here) -lt 3 ]; do sleep 0.01; done\ncat\n"
+    runtime = serve({"meets": source}, "meets", env={"HANDLER_WORKERS": "3", "HANDLER_CONCURRENCY": "async"})
+    ids = ["r1", "r2", "r3"]
+    runtime.api.hand_out(*(event(name.encode(), name) for name in ids))
+    assert [name.encode() for name in ids] == [runtime.answer(name).body for name in ids]
+
+
+def test_sigterm_with_several_at_once(serve: Serve, tmp_path: Path) -> None:
+    """SIGTERM ends the programs of all threads."""
+    runtime = serve({"waits": FOREVER}, "waits", env={"HANDLER_WORKERS": "2", "HANDLER_CONCURRENCY": "async"})
+    pids = begun(runtime, tmp_path / "task", "r1")
+    runtime.end(blocked=False)
+    await_true(lambda: gone(pids), "the end of the group")
 
 
 def test_many_events_leave_nothing(serve: Serve) -> None:

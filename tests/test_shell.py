@@ -51,6 +51,30 @@ def test_event(serve: Serve, event: bytes) -> None:
         assert event == serve({"folder/all.sh": source}, f"folder/all.{function}").invoke(event).body
 
 
+def test_nul(serve: Serve) -> None:
+    """An argument cannot hold NUL and ends before it, as in any program; standard input has all bytes."""
+    source = 'argument() { printf %s "$1"; }\ninput() { cat; }\n'
+    assert b"one" == serve({"all.sh": source}, "all.argument").invoke(b"one\0two").body
+    assert b"one\0two" == serve({"all.sh": source}, "all.input").invoke(b"one\0two").body
+
+
+@pytest.mark.parametrize(
+    ("source", "function", "expected"),
+    [
+        ('set -euo pipefail\ntrap "echo trapped" ERR\nwork() { echo "got $1"; }\n', "work", b"got x\n"),
+        ('read() { echo mine; }\nsource() { echo mine; }\nwork() { echo "$1"; }\n', "work", b"x\n"),
+        ("function time { echo mine; }\n", "time", b"mine\n"),
+        ("say-it() { echo said; }\n", "say-it", b"said\n"),
+        ('shopt -s extglob\nwork() { case "$1" in !(y)) echo not y ;; esac; }\n', "work", b"not y\n"),
+        ("work() { ( sleep 600 & ); echo one; }\n", "work", b"one\n"),
+        ("cat\nwork() { cat; }\n", "work", b"x"),
+    ],
+)
+def test_files_as_people_write_them(ask: Ask, source: str, function: str, expected: bytes) -> None:
+    """Strict mode, names of builtins and keywords, extended patterns, background jobs, a file that reads its input."""
+    assert expected == ask({"all.sh": source}, b"x", handler=f"all.{function}", convention="shell").body
+
+
 def test_fresh_for_each_event(serve: Serve) -> None:
     """Each event has a shell of its own; what the file prints when it is loaded goes to the log."""
     source = 'echo loading\nn=0\ncount() { n=$((n + 1)); echo $n "$0"; }\n'
@@ -66,7 +90,7 @@ def test_failure(ask: Ask, command: str, status: int) -> None:
     """The status of the function is the invocation's; the message ends with what it wrote to standard error."""
     report = ask({"all.sh": f"work() {{ echo some; echo why >&2; {command}; }}\n"}, handler="all.work").report
     assert "Runtime.ExitError" == report["errorType"]
-    assert f"ended with status {status}" in report["errorMessage"]
+    assert report["errorMessage"].startswith(f"work in all.sh ended with status {status}")
     assert "why" in report["errorMessage"]
 
 
