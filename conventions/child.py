@@ -28,6 +28,9 @@ _LINES, _CHARACTERS = 10, 2_000
 #: Signals that would raise an exception in the middle of starting a program, which no one would end then.
 _HELD = (signal.SIGTERM, signal.SIGINT)
 
+#: The names of all signals.
+_SIGNALS = frozenset(name for name in dir(signal) if name.startswith("SIG") and not name.startswith("SIG_"))
+
 #: Headers that are not passed. Many programs read HTTP_PROXY as a setting of their own (https://httpoxy.org), and AWS
 #: sets LAMBDA_RUNTIME_DIR.
 _LEFT_OUT = frozenset({"proxy", "lambda-runtime-dir"})
@@ -187,12 +190,9 @@ def ending(status: int) -> str:
     """How a program has ended, from its status, as the rest of a sentence."""
     if status >= 0:
         return f"ended with status {status}"
-    from signal import Signals
-
-    try:
-        return f"was ended by {Signals(-status).name}"
-    except ValueError:  # a real-time signal has no name
-        return f"was ended by signal {-status}"
+    # Not the module signal: the task root may have one of that name. SIGABRT comes before SIGIOT, its older name.
+    names = {getattr(signal, name): name for name in sorted(_SIGNALS, reverse=True)}
+    return f"was ended by {names.get(-status, f'signal {-status}')}"
 
 
 def file_of(data: bytes) -> int:
