@@ -3,5 +3,5 @@
 import subprocess
 
 
-def handler(event, headers):
+def handler(event: str, headers: object) -> bytes:
     return subprocess.run(["cat"], input=event.encode(), capture_output=True, check=True).stdout
