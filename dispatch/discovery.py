@@ -33,6 +33,8 @@ BUILT_IN = {
     "records": "conventions.records",
     "asgi": "conventions.asgi",
     "wsgi": "conventions.wsgi",
+    "process": "conventions.process",
+    "shell": "conventions.shell",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
@@ -40,6 +42,7 @@ AUTO = "auto"
 OF_A_FUNCTION = "standard"
 OF_A_SCRIPT = "script"
 OF_A_PROGRAM = "process"
+OF_A_SHELL_FUNCTION = "shell"
 OF_SOURCE = "expression"
 
 #: The convention of AWS's managed Python runtime.

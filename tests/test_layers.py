@@ -42,10 +42,23 @@ OF_A_CONVENTION = {
         "traceback",
         "typing",
     },
+    "process": set(),
+    "shell": set(),
 }
 
 #: The conventions that are built on another one.
-BUILT_ON = {"cloudevent": "json", "records": "json"}
+BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
+
+#: A function for each convention, in `app.py` and `app.sh`.
+HANDLERS = {"script": "app.py", "process": "cat app.py"}
+
+#: The runtime, which prints at its end what it has imported, whatever the convention runs.
+RUNTIME = """
+import atexit, sys
+atexit.register(lambda: print("AT THE END", *sys.modules))
+from runtime.__main__ import leave, main
+leave(main(sys.argv))
+"""
 
 
 def test_hooks_are_documented() -> None:
@@ -61,10 +74,7 @@ def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
     if convention == "cloudevent":
         pytest.importorskip("cloudevents")  # without it, the function is not loaded
-    (tmp_path / "app.py").write_text(
-        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
-    )
-    line = _started(tmp_path, "app.py" if convention == "script" else "app.main", convention)
+    line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention)
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
 
 
@@ -84,14 +94,16 @@ def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
 def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     """A plugin that is asked for brings no other built-in convention than the one that is."""
     (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
-    (tmp_path / "app.py").write_text(
-        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
-    )
-    handler = "app.py" if convention == "script" else "app.main"
-    line = _started(tmp_path, handler, convention, HANDLER_PLUGINS="own")
+    line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention, HANDLER_PLUGINS="own")
     modules = {f"conventions.{name}" for name in BUILT_IN} - {"conventions.standard"}
     expected = {f"conventions.{name}" for name in (convention, BUILT_ON.get(convention, convention))} & modules
     assert expected == modules & {name.removesuffix("_") for name in line.split()}
+
+
+def _written(root: Path) -> Path:
+    (root / "app.py").write_text("def main(*args): pass\n")
+    (root / "app.sh").write_text("main() { :; }\n")
+    return root
 
 
 def _started(root: Path, handler: str, convention: str = "standard", **settings: str) -> str:
@@ -104,7 +116,7 @@ def _started(root: Path, handler: str, convention: str = "standard", **settings:
         **settings,
     }
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "runtime", handler],
+        [sys.executable, "-P", "-c", RUNTIME, handler],
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return next(line for line in done.stdout.splitlines() if line.startswith("AT THE END"))

@@ -171,6 +171,14 @@ TABLE = [
     *cases("web.asgi", "asgi", (at("/fail"), Fails("LookupError")), (b'"fail"', Fails("ApplicationError"))),
     *cases("web:wsgi", "wsgi", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}'), (b"{", UNDECODABLE)),
     *cases("web.wsgi", "wsgi", (at("/fail"), Fails("LookupError")), (b'"fail"', Fails("ApplicationError"))),
+    *cases("programs/cat.sh", "auto", (TEXT, TEXT), (b"", b""), (b"\xff\xfe\x00", b"\xff\xfe\x00")),
+    *cases("programs/fails.sh", "auto", (b"x", Fails("Runtime.ExitError")), (b"", Fails("Runtime.ExitError"))),
+    *cases("programs/context.sh", "process", (b"", b'{"custom": {}}', {CLIENT: '{"custom": {}}'})),
+    *cases("tr a-z 'A-Z'", "process", (b"one two\n", b"ONE TWO\n"), (b"", b"")),
+    *cases("hooks.shout", "auto", (b"abc\n", b"ABC\n"), (b"", b"")),
+    *cases("hooks.same", "shell", ("Grüße\n\n".encode(),) * 2, (b"$(id) `id` '\" *",) * 2, (b"x" * 200_000,) * 2),
+    *cases("hooks.fails", "shell", (b"x", Fails("Runtime.ExitError"))),
+    *cases("hooks.leaves", "shell", (b"x", Fails("Runtime.ExitError"))),
 ]
 if find_spec("cloudevents"):
     TABLE += [
