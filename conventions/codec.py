@@ -10,6 +10,7 @@ import sys
 
 import simplejson
 
+from dispatch.errors import UnmarshalError
 from dispatch.shadowing import shadowed
 
 TYPE_CHECKING = False
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
     from typing import Any
+
+    from dispatch.invocation import Invocation
+
+UTF_8 = "utf-8"
 
 #: From this size a text counts as large, in bytes: simplejson takes 30 µs for it, and most events are smaller.
 LARGE = 4096
@@ -114,6 +119,16 @@ def loads(text: bytes | str) -> Any:
 
 
 _DECODER = simplejson.JSONDecoder()
+
+
+def parsed(invocation: Invocation) -> Any:
+    """The event as JSON. Raises UnmarshalError."""
+    try:
+        return loads(invocation.body if invocation.encoding == UTF_8 else invocation.text)
+    except UnicodeDecodeError:
+        return loads(invocation.text)  # its error names HANDLER_ENCODING
+    except (ValueError, RecursionError) as error:
+        raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
 
 
 def encoder(default: Callable[[Any], Any], *, blanks: bool, **options: Any) -> Callable[[Any], bytes]:

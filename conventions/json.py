@@ -7,7 +7,8 @@ from enum import Enum
 from uuid import UUID
 
 from conventions import codec, taking_event
-from dispatch.errors import MarshalError, UnmarshalError
+from conventions.codec import UTF_8, parsed
+from dispatch.errors import MarshalError
 from dispatch.protocol import JSON
 from dispatch.response import respond
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from dispatch.invocation import Invocation
     from dispatch.response import Response
     from dispatch.types import Conventions, Handler, UserFunction
-
-UTF_8 = "utf-8"
 
 
 def json(function: UserFunction) -> Handler:
@@ -33,16 +32,6 @@ def json(function: UserFunction) -> Handler:
         return respond(answer, _text, JSON, lambda item: _text(item) + "\n")
 
     return handle
-
-
-def parsed(invocation: Invocation) -> Any:
-    """The event as JSON. Raises UnmarshalError."""
-    try:
-        return codec.loads(invocation.body if invocation.encoding == UTF_8 else invocation.text)
-    except UnicodeDecodeError:
-        return codec.loads(invocation.text)  # its error names HANDLER_ENCODING
-    except (ValueError, RecursionError) as error:
-        raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
 
 
 def encoded(value: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conventions import taking_event
+from conventions import taking_event, taking_http_body
 from dispatch.errors import MarshalError
 from dispatch.protocol import OCTETS
 from dispatch.response import Response, respond, to_bytes
@@ -27,7 +27,7 @@ def standard(function: UserFunction) -> Handler:
             return Response(to_bytes(answer), TEXT)
         return respond(answer, sendable, OCTETS)
 
-    return handle
+    return taking_http_body(handle)
 
 
 def sendable(answer: Any) -> bytes | str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dispatch.invocation import handled
+from dispatch.response import while_handling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from dispatch.invocation import Invocation
@@ -57,18 +58,5 @@ class Function:
         finally:
             handled.reset(token)
         if not isinstance(response.body, bytes):
-            response.body = _handling(invocation, response.body)
+            response.body = while_handling(invocation, response.body)
         return response
-
-
-def _handling(invocation: Invocation, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of a streamed answer, each produced while its invocation is the current one."""
-    while True:
-        token = handled.set(invocation)
-        try:
-            chunk = next(chunks, None)
-        finally:
-            handled.reset(token)
-        if chunk is None:
-            return
-        yield chunk

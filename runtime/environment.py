@@ -132,13 +132,14 @@ class Environment:
     def _run_afterwards(self, invocation: Invocation) -> None:
         """Run the calls that `after_response()` has deferred, until the deadline."""
         while invocation.afterwards:
-            function, arguments, options = invocation.afterwards.pop(0)
+            current, function, arguments, options = invocation.afterwards.pop(0)
             if not invocation.remaining_time:
                 name = getattr(function, "__qualname__", type(function).__name__)
                 self._log.warning(
                     f"after_response: the deadline of {invocation.request_id} has passed; left out: {name}"
                 )
                 continue
+            token = handled.set(current)
             try:
                 with self._guard:
                     settle(function(*arguments, **options))
@@ -146,6 +147,8 @@ class Environment:
                 raise
             except BaseException as error:  # noqa: BLE001 - the answer has been sent; it can only be logged
                 self._log.error(error_reports.report(error, invocation.request_id))
+            finally:
+                handled.reset(token)
 
 
 class _Chunks:
