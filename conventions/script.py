@@ -49,7 +49,7 @@ def script(user_object: Any) -> Handler:
         streams = Streams(
             "stdout",
             "stderr",
-            stdin=_text(io.BufferedReader(_Event(invocation)), "r", invocation.encoding),
+            stdin=_text(io.BufferedReader(_Event(invocation)), "r", invocation.encoding, newline="\n"),
             stdout=_text(answer, "w", invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
