@@ -6,7 +6,16 @@ from dispatch import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from conventions import http_body
     from dispatch.types import Handler, UserFunction
+
+
+def get_ready() -> None:
+    """Import what the settings require. Called before user code runs, because that may have packages named as ours."""
+    if variables.takes_http_body():
+        from importlib import import_module
+
+        import_module("conventions.http_body")  # which also binds its name in this module
 
 
 def taking_event(function: UserFunction) -> UserFunction:
@@ -24,6 +33,4 @@ def taking_http_body(handler: Handler, *, guesses_type: bool = False) -> Handler
     """
     if not variables.takes_http_body():
         return handler
-    from conventions.http_body import of_http
-
-    return of_http(handler, guesses_type=guesses_type)
+    return http_body.of_http(handler, guesses_type=guesses_type)

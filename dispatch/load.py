@@ -95,7 +95,7 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
     Raises:
         DispatchError: the handler string or the convention cannot be used.
     """
-    import_module("conventions")
+    import_module("conventions").get_ready()
     root = os.path.abspath(root)
     plugins = _plugins(root, convention, plugin_setting)
     if convention != AUTO:

@@ -282,6 +282,13 @@ def test_nothing_is_wrapped_without_it(tmp_path: Path) -> None:
     assert "conventions.standard" == handler.__module__
 
 
+def test_own_packages(ask: Ask) -> None:
+    """It works beside modules of the user's own that have our packages' names."""
+    own = {"conventions/__init__.py": "", "dispatch.py": "", "runtime.py": ""}
+    answer = ask({**own, "app.py": HANDLERS.replace("import dispatch", "")}, posted(http.HTTP_API, b"ab"), env=ON)
+    assert (200, [TEXT], b"AB") == got(answer)
+
+
 def test_function_url(tmp_path: Path) -> None:
     """A CSV file and an image reach a script through a function URL of the local platform."""
     (tmp_path / "size.py").write_text("import sys\nprint(len(sys.stdin.buffer.read()))\n")
