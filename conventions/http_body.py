@@ -51,6 +51,7 @@ def of_http(handler: Handler, *, guesses_type: bool) -> Handler:
         return response
 
     vars(handle).update(vars(handler))
+    vars(handle).pop("hint", None)  # it would judge the event by its own body
     return handle
 
 

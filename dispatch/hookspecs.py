@@ -48,6 +48,8 @@ The handler that a convention returns may have these:
 - `report(error, request_id)`: words its error reports. It returns a dictionary with any of `errorMessage`, `errorType`,
   `requestId` and `stackTrace`; the keys that it leaves out are filled in.
 - `one_at_a_time = True`: the handler cannot serve several invocations at once in one process.
+- `hint(invocation)`: if `auto` chose the convention and an invocation has failed, returns what to set instead, for the
+  log, or an empty string. It is logged once.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ class Environment:
         except BaseException as failure:  # noqa: BLE001 - an exception of user code is an answer, not our end
             error = failure
             self.client.fail(invocation, self.report(error, invocation.request_id))
+            self._give_hint(invocation)
         else:
             error = self._send(invocation, response)
         if isinstance(error, Terminated):
@@ -100,6 +101,17 @@ class Environment:
         report = error_reports.worded(self._report_of, error, request_id)
         self._log.error(report)
         return report
+
+    def _give_hint(self, invocation: Invocation) -> None:
+        """Log what to set if the function was probably not written for the convention that `auto` chose."""
+        try:
+            hint = self.function.hint(invocation)
+        except Terminated:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's hint has failed; the report has been sent, and matters more
+            return
+        if hint:
+            self._log.warning(hint)
 
     def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
         """Send the answer; if a streamed one failed midway, returns the exception, which has been reported."""

@@ -84,21 +84,12 @@ def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]
         "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.claims],
         "names": choice.target.description,
         "convention": choice.name,
-        "why": _why(choice, settings.convention),
+        "why": choice.chosen_by or "--convention or HANDLER_CONVENTION names it",
     }
     loaded = choice.load()
     if concurrent:
         concurrent.check(loaded)
     yield {"usable": True}
-
-
-def _why(choice: load.Choice, asked: str) -> str:
-    if asked != AUTO:
-        return "--convention or HANDLER_CONVENTION names it"
-    claimed = next((name for name, claim in choice.claims if claim is not None), None)
-    if claimed is not None:
-        return f"the plugin {claimed} claims the handler string"
-    return choice.target.reason
 
 
 def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
