@@ -217,6 +217,23 @@ def _scenarios() -> tuple[Scenario, ...]:
             warmup=5,
             measured=100,
         ),
+        *(
+            Scenario(
+                name,
+                title,
+                ("c-process", "dispatch-subprocess", "dispatch-process"),
+                (TIME, SLOWEST, CPU),
+                "dispatch-subprocess",
+                event=event,
+                warmup=20,
+                measured=300,
+                rounds=9,
+            )
+            for name, title, event in (
+                ("process", "the program `cat` for each event, beside subprocess.run", "small"),
+                ("process-json", "the same with a 120 KB event", "records"),
+            )
+        ),
         Scenario(
             "growth",
             "200,000 invocations after the first 5,000",

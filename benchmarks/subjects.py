@@ -67,6 +67,7 @@ def _subjects() -> tuple[Subject, ...]:
         # 3,200 blocks of 64 KiB are 200 MiB, the most that Lambda lets a function stream.
         Subject("c-stream", ("{client}", "-s", "65536,3200")),
         Subject("process-each", ("{client}", "{python}", "tool.py")),
+        Subject("c-process", ("{client}", "cat")),
         _awslambdaric("awslambdaric"),
         _awslambdaric("awslambdaric-aws", **AS_AWS_RUNS_IT),
         _awslambdaric("awslambdaric-2", AWS_LAMBDA_MAX_CONCURRENCY="2"),
@@ -87,6 +88,8 @@ def _subjects() -> tuple[Subject, ...]:
         Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),
         _ours("dispatch-script", "tool.py", "script"),
         _ours("dispatch-stream", "blocks.handler", "standard"),
+        _ours("dispatch-subprocess", "each.handler", "standard"),
+        _ours("dispatch-process", "cat", "process"),
     )
 
 

@@ -29,6 +29,8 @@ BUILT_IN = {
     "json": "conventions.json",
     "lambda": "conventions.lambda_",
     "stream": "conventions.stream",
+    "process": "conventions.process",
+    "shell": "conventions.shell",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
@@ -36,6 +38,7 @@ AUTO = "auto"
 OF_A_FUNCTION = "standard"
 OF_A_SCRIPT = "script"
 OF_A_PROGRAM = "process"
+OF_A_SHELL_FUNCTION = "shell"
 OF_SOURCE = "expression"
 
 #: The convention of AWS's managed Python runtime.

@@ -3,6 +3,8 @@
 Where AWS's own runtimes have a type for the case, it is that one.
 """
 
+from dispatch.protocol import EXCEEDED, RESPONSE_LIMIT
+
 
 class DispatchError(Exception):
     """The base class of all errors of this project.
@@ -119,6 +121,10 @@ class ResponseTooLarge(DispatchError):
     """The answer is larger than Lambda accepts."""
 
     error_type = "Function.ResponseSizeTooLarge"
+
+    def __init__(self, size: int) -> None:
+        """Create the error, in the words of Lambda; `size` is in bytes."""
+        super().__init__(f"Response payload size ({size} bytes) {EXCEEDED.format(RESPONSE_LIMIT)}")
 
 
 class Terminated(SystemExit):

@@ -49,7 +49,8 @@ The handler that a convention returns may have these:
 
 - `report(error, request_id)`: words its error reports. It returns a dictionary with any of `errorMessage`, `errorType`,
   `requestId` and `stackTrace`; the keys that it leaves out are filled in.
-- `one_at_a_time = True`: the handler cannot serve several invocations at once in one process.
+- `one_at_a_time`: True if the handler cannot serve several invocations at once in one process, False if it can. Without
+  it, only a handler whose function is `async def` can.
 - `hint(invocation)`: if `auto` chose the convention and an invocation has failed, returns what to set instead, for the
   log, or an empty string. It is logged once.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from dispatch import modules, shadowing
-from dispatch.discovery import OF_A_FUNCTION, OF_A_PROGRAM, OF_A_SCRIPT, OF_SOURCE
+from dispatch.discovery import OF_A_FUNCTION, OF_A_PROGRAM, OF_A_SCRIPT, OF_A_SHELL_FUNCTION, OF_SOURCE
 from dispatch.errors import DispatchError, HandlerNotFound, ImportModuleError, MalformedHandlerName
 
 TYPE_CHECKING = False
@@ -82,7 +82,13 @@ def locate(spec: str, root: str) -> Target:
         root: the function's folder, an absolute path.
     """
     try:
-        return _file(spec, root) or _archived(spec, root) or _function(spec, root) or _expression(spec, root)
+        return (
+            _file(spec, root)
+            or _archived(spec, root)
+            or _shell_function(spec, root)
+            or _function(spec, root)
+            or _expression(spec, root)
+        )
     except DispatchError as error:
         return _nothing(error)
 
@@ -118,7 +124,7 @@ def _file(spec: str, root: str) -> Target | None:
         raise MalformedHandlerName(
             "the handler string is empty; set _HANDLER or HANDLER, or pass a handler string like app.handler"
         )
-    path = _inside(spec, root)
+    path = inside(spec, root)
     if path is None or not os.path.isfile(path):
         return None
     if spec.endswith((*_ARCHIVES, *_SCRIPTS)):
@@ -162,7 +168,7 @@ def _archived(spec: str, root: str) -> Target | None:
         return None
     stem, _, name = spec.partition(suffix + "/")
     archive, (written, _, attribute) = stem + suffix, name.rpartition(".")
-    path = _inside(archive, root)
+    path = inside(archive, root)
     if path is None or not os.path.isfile(path):
         if not _is_path(spec):
             return None
@@ -180,12 +186,33 @@ def _archived(spec: str, root: str) -> Target | None:
     )
 
 
+def shell_function(spec: str, root: str) -> Target | None:
+    """The target of `folder/file.function`, whose `find` returns the path of file.sh and the function's name.
+
+    None if there is no such file. Raises MalformedHandlerName if it would leave the task root.
+    """
+    stem, _, name = spec.rpartition(".")
+    if not stem or not name.replace("-", "_").isidentifier():
+        return None
+    path = inside(f"{stem}.sh", root)
+    if path is None or not os.path.isfile(path):
+        return None
+    reason = f"there is a file {stem}.sh, and no module of that name"
+    return Target(OF_A_SHELL_FUNCTION, f"{name} in the shell file {stem}.sh", lambda: (path, name), path, reason=reason)
+
+
+def _shell_function(spec: str, root: str) -> Target | None:
+    if not _is_path(spec) or shadowing.offered(root, _dotted(spec.rpartition(".")[0])):
+        return None
+    return shell_function(spec, root)
+
+
 def _function(spec: str, root: str) -> Target | None:
     module, _, attribute = spec.rpartition(".")
     name = _dotted(module)
     if not _is_path(spec):
         # A folder's name may have a blank, for example.
-        is_path = "/" in spec and name and attribute.isidentifier() and _inside(module, root)
+        is_path = "/" in spec and name and attribute.isidentifier() and inside(module, root)
         if not (is_path and shadowing.offered(root, name)):
             return None
     elif _is_arithmetic(spec, root):
@@ -198,7 +225,7 @@ def _function(spec: str, root: str) -> Target | None:
         return None  # an attribute of a number
     for candidate in _candidates(name):
         if os.path.islink(os.path.join(root, candidate)):
-            _inside(candidate, root)
+            inside(candidate, root)
     return Target(
         OF_A_FUNCTION,
         f"{attribute} in the module {name}",
@@ -265,7 +292,7 @@ def _is_path(spec: str) -> bool:
     return _NOT_IN_PATHS.isdisjoint(spec)
 
 
-def _inside(spec: str, root: str) -> str | None:
+def inside(spec: str, root: str) -> str | None:
     """The path in the root that the spec names, or None. Raises MalformedHandlerName if it leaves the root."""
     if "\0" in spec or "\n" in spec:
         return None

@@ -1,7 +1,8 @@
 """Handles several invocations at once in one process (`HANDLER_CONCURRENCY=async`), with one shared event loop.
 
 Each invocation has a thread that polls and sends, and its coroutines run on the shared loop. Only `async def` handlers
-are allowed: a plain function would run in several threads at once without being prepared for it.
+are allowed, and those whose convention says that they can: a plain function would run in several threads at once
+without being prepared for it.
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ def check(function: Function) -> None:
     user_object = function.user_object
     calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - the method itself is inspected
     is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
-    if getattr(function.handler, "one_at_a_time", False) or not is_async:
+    if getattr(function.handler, "one_at_a_time", not is_async):
         raise SettingError(
             f"HANDLER_CONCURRENCY is 'async', but the handler is {user_object!r} in the {function.convention} "
-            "convention; use an async def function in a convention other than script, or unset it to have "
-            "HANDLER_WORKERS run as processes"
+            "convention; use an async def function in a convention other than script, or a program, or unset it to "
+            "have HANDLER_WORKERS run as processes"
         )

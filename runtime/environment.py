@@ -6,7 +6,7 @@ from dispatch import error_reports
 from dispatch.asynchrony import settle
 from dispatch.errors import MarshalError, ResponseTooLarge, Terminated
 from dispatch.invocation import handled
-from dispatch.protocol import EXCEEDED, RESPONSE_LIMIT
+from dispatch.protocol import RESPONSE_LIMIT
 from dispatch.response import Response, stop
 from runtime.trace import Trace
 
@@ -93,7 +93,7 @@ class Environment:
         if not isinstance(body, bytes):
             response.body = _Chunks(body, self._guard).begun()
         elif len(body) > RESPONSE_LIMIT:
-            raise ResponseTooLarge(f"Response payload size ({len(body)} bytes) {EXCEEDED.format(RESPONSE_LIMIT)}")
+            raise ResponseTooLarge(len(body))
         return response
 
     def report(self, error: BaseException, request_id: str = "") -> ErrorReport:

@@ -13,6 +13,8 @@ from support.files import write
 from support.text import missing
 
 FILES = {
+    "bin/tool": "#!/bin/sh\n",
+    "hooks.sh": "one() { :; }\n",
     "app.py": "def one(event, headers): ...\ndef two(event, headers): ...\n",
     "noisy.py": "import colorsys\nimport os\nprint('noise')\nos.write(1, b'more noise')\ndef handler(event, headers): ...\n",
     "ends.py": "import os\nos._exit(0)\n",
@@ -60,6 +62,8 @@ def test_what_a_string_names(root: Path) -> None:
     [
         ("app.one", "standard", "the string is a dotted name"),
         ("app.py", "script", "the string is the path of a script"),
+        ("bin/tool", "process", "the string is the path of an executable file"),
+        ("hooks.one", "shell", "there is a file hooks.sh, and no module of that name"),
         ("event.upper() + '!'", "expression", "the string is neither a file nor a dotted name"),
     ],
 )
@@ -71,7 +75,7 @@ def test_why_a_convention_takes_it(root: Path, handler: str, convention: str, re
 
 @pytest.mark.parametrize(
     ("convention", "expected"),
-    [("standard", "any"), ("expression", "any"), ("stream", "any"), ("json", ""), ("lambda", "")],
+    [("standard", "any"), ("expression", "any"), ("stream", "any"), ("process", "any"), ("json", ""), ("lambda", "")],
 )
 def test_which_events_a_convention_accepts(root: Path, convention: str, expected: str) -> None:
     """Conventions of text and bytes accept more than Lambda's Invoke does, and only for them there is a line."""
@@ -84,6 +88,14 @@ def test_why_when_it_is_asked_for(root: Path) -> None:
     """A convention that is named needs no other reason."""
     facts, _ = explained(root, "app.one", "--convention", "json")
     assert ("json", "--convention or HANDLER_CONVENTION names it") == (facts["convention"], facts["why"])
+
+
+def test_command_line(root: Path) -> None:
+    """A command line is shown with the program that was found and its arguments, or with what is wrong."""
+    facts, status = explained(root, "bin/tool -x 'a b'", "--convention", "process")
+    assert (f"the program {root}/bin/tool with the arguments ['-x', 'a b']", 0) == (facts["names"], status)
+    facts, status = explained(root, "bin/none", "--convention", "process")
+    assert ("Runtime.HandlerNotFound", 1) == (facts["error"]["type"], status)
 
 
 def test_what_modules_print_is_no_answer(root: Path) -> None:

@@ -130,6 +130,14 @@ def test_events_that_invoke_does_not_accept(
     assert NOTE not in run(*new, "--timeout", "9", "--json").stderr
 
 
+def test_a_command_line(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:
+    """The convention that a variable names decides what the handler string may be; blanks take it into HANDLER."""
+    new = ("function", "hello", app(tmp_path), "--runtime", "provided.al2023", "--role", role, "--json")
+    arn(run(*new, "--handler", "sort -n", "--env", "HANDLER_CONVENTION=process"))
+    there = client("lambda").get_function(FunctionName="hello")["Configuration"]
+    assert {"HANDLER": "sort -n", "HANDLER_CONVENTION": "process"} == there["Environment"]["Variables"]
+
+
 def test_an_update(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:
     """Code and settings are replaced, variables added; what was not given stays."""
     new = ("function", "hello", app(tmp_path), "--runtime", "python3.13", "--handler", "app.handler", "--role", role)

@@ -127,6 +127,38 @@ def test_type_of_output(output: bytes, expected: tuple[str, str], ask: Ask) -> N
     assert (200, [expected], output) == got(ask(function, posted(http.HTTP_API, b""), "app.handler", "stream", env=ON))
 
 
+SHOUT = 'shout() { printf \'%s, %s %s\' "${1^^}" "$HTTP_X_OWN" "${LAMBDA_RUNTIME_MADE_UP-}"; cat >&2; }\n'
+
+
+def test_programs(serve: Serve) -> None:
+    """A program gets the body on standard input and the request's headers as CGI has them; it is told no lies."""
+    runtime = serve({"none": ""}, "tr a-z A-Z", "process", env=ON)
+    assert (200, [TEXT], b"A,B\r\n") == got(runtime.invoke(posted(http.FUNCTION_URL, b"a,b\r\n")))
+    assert (200, [OCTETS], b"\xff\0A") == got(runtime.invoke(posted(http.ALB, b"\xff\0a", "image/png")), http.ALB)
+    assert b"NOT HTTP" == runtime.invoke(b"not http").body
+
+
+def test_shell_functions(serve: Serve) -> None:
+    """A shell function gets the body as its argument and on standard input."""
+    event = posted(http.HTTP_API, b"hi", **{"x-own": "mine", "lambda-runtime-made-up": "1"})
+    runtime = serve({"function.sh": SHOUT}, "function.shout", "shell", env=ON)
+    assert (200, [TEXT], b"HI, mine ") == got(runtime.invoke(event))
+    assert b"{},  " == runtime.invoke(b"{}").body
+    assert "hi" in runtime.end()
+
+
+def test_program_that_fails_midway(serve: Serve) -> None:
+    """Streamed, the failure is in the trailers; buffered, it is an ordinary error."""
+    event = posted(http.FUNCTION_URL, b"")
+    command = "sh -c 'echo begun; exec 1>&-; exit 3'"
+    answer = serve({"none": ""}, command, "process", env=STREAMING).invoke(event)
+    assert (b"begun\n", "Runtime.ExitError") == (
+        streamed(answer)[1],
+        answer.request.trailers["lambda-runtime-function-error-type"],
+    )
+    assert "Runtime.ExitError" == serve({"none": ""}, command, "process", env=ON).invoke(event).report["errorType"]
+
+
 def test_encoding(ask: Ask) -> None:
     """Text is in the encoding that is set, and the content type names it."""
     event = posted(http.FUNCTION_URL, b"\xe9", "application/x-latin")

@@ -26,7 +26,20 @@ OF_A_CONVENTION = {
     "json": {"simplejson", "json", "re"},
     "lambda": {"simplejson", "json", "re"},
     "stream": {"threading"},
+    "process": set(),
+    "shell": set(),
 }
+
+#: A function for each convention, in `app.py` and `app.sh`.
+HANDLERS = {"script": "app.py", "process": "cat app.py"}
+
+#: The runtime, which prints at its end what it has imported, whatever the convention runs.
+RUNTIME = """
+import atexit, sys
+atexit.register(lambda: print("AT THE END", *sys.modules))
+from runtime.__main__ import leave, main
+leave(main(sys.argv))
+"""
 
 
 def test_hooks_are_documented() -> None:
@@ -40,10 +53,7 @@ def test_hooks_are_documented() -> None:
 @pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
 def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
-    (tmp_path / "app.py").write_text(
-        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
-    )
-    line = _started(tmp_path, "app.py" if convention == "script" else "app.main", convention)
+    line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention)
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
 
 
@@ -63,16 +73,20 @@ def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
 def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     """A plugin that is asked for brings no other built-in convention than the one that is."""
     (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
-    (tmp_path / "app.py").write_text(
-        "import atexit, sys\ndef main(*args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
-    )
-    handler = "app.py" if convention == "script" else "app.main"
-    line = _started(tmp_path, handler, convention, HANDLER_PLUGINS="own")
+    line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention, HANDLER_PLUGINS="own")
     modules = {
-        f"conventions.{name.removesuffix('_')}" for name in ("script", "json", "lambda_", "stream", "expression")
+        f"conventions.{name.removesuffix('_')}"
+        for name in ("script", "json", "lambda_", "stream", "expression", "process", "shell")
     }
-    expected = {f"conventions.{convention}"} - {"conventions.standard"}
-    assert expected == modules & {name.removesuffix("_") for name in line.split()}
+    # A function in a shell file is run as a program is.
+    expected = {f"conventions.{convention}", *(["conventions.process"] if convention == "shell" else [])}
+    assert expected - {"conventions.standard"} == modules & {name.removesuffix("_") for name in line.split()}
+
+
+def _written(root: Path) -> Path:
+    (root / "app.py").write_text("def main(*args): pass\n")
+    (root / "app.sh").write_text("main() { :; }\n")
+    return root
 
 
 def _started(root: Path, handler: str, convention: str = "standard", **settings: str) -> str:
@@ -85,7 +99,7 @@ def _started(root: Path, handler: str, convention: str = "standard", **settings:
         **settings,
     }
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "runtime", handler],
+        [sys.executable, "-P", "-c", RUNTIME, handler],
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return next(line for line in done.stdout.splitlines() if line.startswith("AT THE END"))

@@ -192,3 +192,14 @@ def test_our_own_runtime(tmp_path: Path) -> None:
     assert [path for path in found if checkout in (tmp_path / path).read_bytes()] == []
     required = sorted(re.split(r"[<>=]", requirement)[0] for requirement in own_runtime.required())
     assert required == ["httptools", "pluggy", "requests", "simplejson"]
+
+
+def test_programs_and_shell_functions(tmp_path: Path, serve: Serve) -> None:
+    """A program keeps its run bit, and the functions of a shell file are offered."""
+    source = write(tmp_path / "src", {"tool": "#!/bin/sh\ncat\n", "all.sh": "one() { cat; }\nfunction two { cat; }\n"})
+    built = build(source, tmp_path / "all.zip")
+    assert ["all.one", "all.two"] == built.handlers
+    archive.unpack(built.file, tmp_path / "task")
+    assert b"x" == serve({}, "tool", root=tmp_path / "task").invoke(b"x").body
+    assert ["all.one", "all.two"] == build(source / "all.sh", tmp_path / "one.zip").handlers
+    assert ["tool"] == build(source / "tool", tmp_path / "tool.zip").handlers

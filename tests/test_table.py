@@ -132,6 +132,14 @@ TABLE = [
     *cases("streams.context_header", "stream", (b"", b'{"custom": {}}', {CLIENT: '{"custom": {}}'})),
     *cases("streams.waits", "stream", (b"abc", b"cba")),
     *cases("streams.fails", "stream", (b"abc", Fails("OSError"))),
+    *cases("programs/cat.sh", "auto", (TEXT, TEXT), (b"", b""), (b"\xff\xfe\x00", b"\xff\xfe\x00")),
+    *cases("programs/fails.sh", "auto", (b"x", Fails("Runtime.ExitError")), (b"", Fails("Runtime.ExitError"))),
+    *cases("programs/context.sh", "process", (b"", b'{"custom": {}}', {CLIENT: '{"custom": {}}'})),
+    *cases("tr a-z 'A-Z'", "process", (b"one two\n", b"ONE TWO\n"), (b"", b"")),
+    *cases("hooks.shout", "auto", (b"abc\n", b"ABC\n"), (b"", b"")),
+    *cases("hooks.same", "shell", ("Grüße\n\n".encode(),) * 2, (b"$(id) `id` '\" *",) * 2, (b"x" * 200_000,) * 2),
+    *cases("hooks.fails", "shell", (b"x", Fails("Runtime.ExitError"))),
+    *cases("hooks.leaves", "shell", (b"x", Fails("Runtime.ExitError"))),
 ]
 
 Outcome = bytes | Fails

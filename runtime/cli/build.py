@@ -167,6 +167,7 @@ def bootstrap_command(file: Path, python: str, arch: str, as_json: bool) -> None
 @click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor that runs it.")
 @click.option("--runtime", type=click.Choice(RUNTIMES), help="The runtime of Lambda that runs it.")
 @click.option("--handler", metavar="HANDLER", help="The handler string to look for.")
+@options.convention
 @options.as_json
 def check_command(archive: Path, as_json: bool, **known: str | None) -> None:
     """Find what in ARCHIVE would fail in Lambda; the status is 1 if anything would.

@@ -88,7 +88,8 @@ def function_command(name: str, archive: Path, **given: Any) -> None:
     layer on one of AWS's Python runtimes gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env sets it.
     """
     handler = handler_string({**given["env"], "_HANDLER": given["handler"]})
-    report = checked(archive, given, kind="function", runtime=given["runtime"], handler=handler)
+    convention = given["env"].get("HANDLER_CONVENTION", "")
+    report = checked(archive, given, kind="function", runtime=given["runtime"], handler=handler, convention=convention)
     wanted = publish.FunctionUpload(
         name,
         archive,

@@ -54,7 +54,8 @@ def check_archive(file: Path, **known: str) -> CheckReport:
 
     Args:
         file: a zip archive, built by any tool.
-        known: what the caller knows of it: `kind`, `arch`, `python`, `runtime`, `handler` (see `Inspected`).
+        known: what the caller knows of it: `kind`, `arch`, `python`, `runtime`, `handler`, `convention`; see
+            `Inspected`.
 
     Raises:
         PackageError: there is no such file, or it is not a zip archive.

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
 
+from dispatch.discovery import BUILT_IN, OF_A_PROGRAM, built_in
 from dispatch.errors import DispatchError
 from dispatch.expressions import uses_only_the_event
 from dispatch.locate import Target, locate
@@ -116,17 +117,30 @@ def missing_handler(inspected: Inspected) -> Iterator[Finding]:
     spec, root = inspected.handler, os.path.realpath(inspected.root)
     if not inspected.is_named or inspected.kind == "layer":
         return
-    reason = _unusable(spec, root)
+    reason = _unusable(spec, root, inspected.convention)
     if reason:
         yield Finding("error", "handler", spec, reason.replace(root, "the archive"))
 
 
-def _unusable(spec: str, root: str) -> str:
+def _unusable(spec: str, root: str, convention: str) -> str:
     """Why a handler string names nothing in the archive; "" if it may name something."""
-    target = locate(spec, root)
+    own = getattr(built_in(convention), "locate", None) if convention in BUILT_IN else None
+    try:
+        target = (own and own(spec, root)) or locate(spec, root)
+    except DispatchError as error:
+        return str(error)
+    if own is not None and target.convention == OF_A_PROGRAM:
+        # Without a slash it may be on PATH, which is not that of this machine.
+        return _refusal(target) if target.path is None and "/" in spec.split(maxsplit=1)[0] else ""
+    return _unusable_target(target, spec, root)
+
+
+def _unusable_target(target: Target, spec: str, root: str) -> str:
     if not target.convention:
         return _refusal(target)
-    if target.path is not None or uses_only_the_event(spec):
+    if target.path is not None:
+        return _missing_shell_function(Path(target.path), spec, root)
+    if uses_only_the_event(spec):
         return ""
     is_file = os.path.isfile(os.path.join(root, spec))
     if target.module:
@@ -156,6 +170,19 @@ def _missing(module: str, name: str, root: Path) -> str:
     if bound is None or name in bound:
         return ""
     return f"no {name!r} in {source.relative_to(root)}; it has: {', '.join(sorted(bound)) or 'nothing'}"
+
+
+def _missing_shell_function(path: Path, spec: str, root: str) -> str:
+    """Why a shell file does not have the function that a handler string names; "" if it may have it."""
+    is_file = os.path.isfile(os.path.join(root, spec))
+    if path.suffix != ".sh" or (is_file and os.access(path, os.X_OK)):
+        return ""
+    functions, name = handlers.shell_functions(path), spec.rpartition(".")[2]
+    if functions is None or name in functions:
+        return ""
+    if is_file:
+        return "neither Python nor executable; chmod +x makes it a program"
+    return f"no {name!r} in {path.relative_to(root)}; it has: {', '.join(functions) or 'no functions'}"
 
 
 def _no_source(spec: str) -> str:

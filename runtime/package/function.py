@@ -69,9 +69,13 @@ def _own_file(source: Path) -> list[Path]:
 def _offers(source: Path, staging: Staging) -> list[str]:
     """The handler strings of the user's own files at the top; a single file that offers none gets a note."""
     if source.is_dir():
-        return handlers.handler_strings(source.glob("[!.]*.py"))
+        shell = handlers.shell_handler_strings(source.glob("[!.]*.sh"))
+        return handlers.handler_strings(source.glob("[!.]*.py")) + shell
     if source.suffix == ".py":
         return handlers.handler_strings([source])
+    shell = handlers.shell_handler_strings([source]) if source.suffix == ".sh" else []
+    if shell:
+        return shell
     reason = handlers.unusable_file(source.name, str(staging.folder))
     staging.notes += [reason] if reason else []
     return [] if reason else [source.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -16,6 +17,11 @@ from runtime.package.errors import PackageError
 
 #: The names of handlers that a build lists, besides the script itself.
 _HANDLERS = re.compile(r"handler|main|\w+_handler")
+#: A function's definition in a shell file, in either way of writing it, and a command that may bring more functions.
+_SHELL_FUNCTION = re.compile(
+    r"^[ \t]*(?:function[ \t]+(?P<name>[\w-]+)|(?P<plain>[\w-]+)[ \t]*\([ \t]*\))", re.MULTILINE
+)
+_SHELL_LOADS = re.compile(r"^[ \t]*(?:source|\.|eval)[ \t]", re.MULTILINE)
 #: Inline script metadata: packaging.python.org/en/latest/specifications/inline-script-metadata/.
 _METADATA = re.compile(r"^# /// script\s*$(?P<lines>(?:\n#(?: .*)?$)+?)\n# ///\s*$", re.MULTILINE)
 
@@ -65,6 +71,24 @@ def handler_strings(modules: Iterable[Path]) -> list[str]:
         names = sorted(bound_names(path) or ())
         found += [path.name, *(f"{path.stem}.{name}" for name in names if _HANDLERS.fullmatch(name))]
     return found
+
+
+def shell_functions(path: Path) -> list[str] | None:
+    """The functions that a shell file defines, in order; None if unknown (it loads other files)."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if _SHELL_LOADS.search(text):
+        return None
+    return [*dict.fromkeys(found["name"] or found["plain"] for found in _SHELL_FUNCTION.finditer(text))]
+
+
+def shell_handler_strings(files: Iterable[Path]) -> list[str]:
+    """The handler strings of shell files that are not programs: each function of each file."""
+    return [
+        f"{path.stem}.{name}"
+        for path in sorted(files)
+        if not os.access(path, os.X_OK)
+        for name in shell_functions(path) or ()
+    ]
 
 
 def unusable_file(name: str, root: str) -> str:

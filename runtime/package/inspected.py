@@ -51,6 +51,7 @@ class Inspected:
         python: the Python version it is for, found in the same way.
         runtime: the runtime of Lambda's that it is for; "" if unknown.
         handler: the handler string; "" if unknown.
+        convention: the convention's name; "" if unknown.
         is_named: whether the caller passed a handler string, even an empty one.
         binaries: its ELF files, by member name.
     """
@@ -63,6 +64,7 @@ class Inspected:
     python: str
     runtime: str
     handler: str
+    convention: str
     is_named: bool
     binaries: dict[str, elf.Binary]
 
@@ -77,6 +79,7 @@ class Inspected:
         python: str = "",
         runtime: str = "",
         handler: str | None = None,
+        convention: str = "",
     ) -> Self:
         """Inspect an archive that is unpacked to `root`; its contents supply what the caller leaves out.
 
@@ -100,6 +103,7 @@ class Inspected:
             python or runtime.removeprefix("python") * runtime.startswith("python") or _python(binaries),
             runtime,
             handler or "",
+            convention,
             handler is not None,
             binaries,
         )

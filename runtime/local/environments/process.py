@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from runtime.local.environments.log_pipe import LogPipe, WriteText
-from runtime.local.environments.process_tree import resident_memory
+from runtime.local.environments.process_tree import resident_memory, session_members
 from runtime.local.function import FunctionConfig
 
 #: The runtime of a function that names none.
@@ -73,6 +74,7 @@ class Process:
             self._signal(signal.SIGTERM)
             await asyncio.wait({self.exited}, timeout=grace)
         self._signal(signal.SIGKILL)
+        self._kill_other_groups()
         await self.exited
         self._log.close()
 
@@ -82,6 +84,12 @@ class Process:
         except (ProcessLookupError, PermissionError):
             # No process is left in the session; macOS raises PermissionError for zombies.
             return
+
+    def _kill_other_groups(self) -> None:
+        """Kill what runs in a process group of its own, such as a program of the `process` convention."""
+        for pid in session_members(self.pid):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def exit_reason(self) -> str:
         """Return how the process ended, in Lambda's words."""

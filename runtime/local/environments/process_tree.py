@@ -25,6 +25,20 @@ def process_tree(pid: int) -> list[int]:
     return found
 
 
+def session_members(session: int) -> list[int]:
+    """Return the ids of the processes in a session, orphans too; none on a system without `/proc`."""
+    found = []
+    for stat in PROC.glob("[0-9]*/stat"):
+        try:
+            # The name in brackets may have blanks; the session is the fourth field after it (proc(5)).
+            fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[3] == str(session):
+            found.append(int(stat.parent.name))
+    return found
+
+
 def resident_memory(pid: int) -> int:
     """Return the resident memory of a process and its descendants, in bytes; 0 on a system without `/proc`."""
     return sum(_resident(one) for one in process_tree(pid))

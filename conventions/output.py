@@ -1,0 +1,159 @@
+"""Reads what a program that answers one event writes, until it has ended, its output is too large, or time is up."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from conventions.child import Child, ending, environment, file_of
+from dispatch.errors import ResponseTooLarge, Terminated
+from dispatch.protocol import RESPONSE_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dispatch.invocation import Invocation
+
+#: Bytes that are read at once: a pipe's usual capacity (man 7 pipe).
+_READ = 65_536
+
+#: How long before the deadline the group is killed, in seconds: the platform may kill us at the deadline, and then no
+#: one would end it.
+_EARLY = 0.025
+
+#: How long after the deadline the error is reported, in seconds, so that a platform that keeps deadlines comes first.
+_LATE = 0.25
+
+#: How long the output of processes that a program has left behind is read, in seconds.
+_LINGER = 0.1
+
+#: The most that a pipe may hold when the program has ended (/proc/sys/fs/pipe-max-size).
+_HELD = 1024 * 1024
+
+#: How long the rest of an answer that is too large is counted, in seconds, for the size in the error.
+_COUNT = 0.5
+
+_INFINITY = float("inf")
+
+
+def run(argv: list[str], invocation: Invocation, name: str = "", limit: float = _INFINITY) -> Iterator[bytes]:
+    """What a program writes to standard output with the event on standard input, as it comes.
+
+    The program's process group ends with this iterator, at the deadline at the latest.
+
+    Args:
+        argv: the program's path, and its arguments.
+        invocation: the event.
+        name: what error messages call the program; by default its file's name.
+        limit: the most bytes that it may write.
+
+    Raises:
+        ExitError: the program cannot be started, ends with a status other than 0 or by a signal, or is still running
+            at the deadline.
+        ResponseTooLarge: it writes more than the limit.
+    """
+    variables = environment(invocation.headers)
+    variables[b"CONTENT_LENGTH"] = b"%d" % len(invocation.body)
+    if invocation.trace_id:  # several invocations at once cannot share our own variable
+        variables[b"_X_AMZN_TRACE_ID"] = variables[b"LAMBDA_RUNTIME_TRACE_ID"]
+    stdin = file_of(invocation.body)
+    try:
+        child = Child(argv, variables, stdin, name)
+    finally:
+        os.close(stdin)
+    gently = False
+    try:
+        output = _Output(child, invocation.deadline, limit)
+        yield from output.while_running()
+        yield from output.left_behind()
+    except Terminated:
+        gently = True
+        raise
+    finally:
+        status = child.end(gently=gently)
+    if status:
+        raise child.failure(ending(status))
+    output.check()
+
+
+def whole(argv: list[str], invocation: Invocation, name: str = "") -> bytes:
+    """All that a program writes. Raises what `run` does."""
+    return b"".join(run(argv, invocation, name, RESPONSE_LIMIT))
+
+
+class _Output:
+    """The output of a running program. Standard error goes to the log."""
+
+    def __init__(self, child: Child, deadline: float, limit: float) -> None:
+        self._child = child
+        self._deadline = deadline
+        self._limit = limit
+        self._size = 0
+        self._counted = _INFINITY
+        self._open = {child.output, child.errors}
+        self._poll = select.poll()
+        for descriptor in (*self._open, child.ended):
+            if descriptor >= 0:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def while_running(self) -> Iterator[bytes]:
+        """What the program itself writes before it ends. Raises ExitError at the deadline."""
+        child = self._child
+        while True:
+            left = self._deadline - _EARLY - time.time()
+            if left <= 0 and not child.has_ended():
+                self._give_up()
+            if time.monotonic() > self._counted:
+                raise ResponseTooLarge(self._size)
+            ready = child.ready(self._poll, left)
+            for data in map(self._read, self._open & ready):
+                if data:
+                    yield data
+            if child.ended in ready or (child.ended < 0 and child.has_ended()):
+                return
+
+    def left_behind(self) -> Iterator[bytes]:
+        """The rest: what is still in the pipes, and what processes that the program has left behind write to them.
+
+        A program's output may pass through one of those (bash: `exec > >(tee copy)`), so they get a moment to end.
+        """
+        if self._child.ended >= 0:
+            self._poll.unregister(self._child.ended)
+        until, held = time.monotonic() + _LINGER, _HELD
+        while self._open:
+            wait = min(until - time.monotonic(), self._deadline - _EARLY - time.time())
+            ready = self._open & self._child.ready(self._poll, wait)
+            if wait <= 0 and (not ready or held <= 0):
+                return
+            for descriptor in ready:
+                data = self._read(descriptor)
+                held -= _READ
+                if data:
+                    yield data
+
+    def _read(self, descriptor: int) -> bytes:
+        """The bytes of the answer that can be read from a descriptor now; none if they belong to the log."""
+        data = os.read(descriptor, _READ)
+        if not data:
+            self._poll.unregister(descriptor)
+            self._open.discard(descriptor)
+        elif descriptor == self._child.errors:
+            self._child.log(data)
+        else:
+            self._size += len(data)
+            if self._size <= self._limit:
+                return data
+            self._counted = min(self._counted, time.monotonic() + _COUNT)
+        return b""
+
+    def _give_up(self) -> None:
+        self._child.kill()
+        time.sleep(max(0.0, min(self._deadline + _LATE - time.time(), _EARLY + _LATE)))
+        raise self._child.failure("was still running at the deadline, so it was ended by SIGKILL")
+
+    def check(self) -> None:
+        """Raise ResponseTooLarge if there was more than the limit."""
+        if self._size > self._limit:
+            raise ResponseTooLarge(self._size)

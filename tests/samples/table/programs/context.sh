@@ -1,0 +1,2 @@
+#!/bin/sh
+printf %s "$LAMBDA_RUNTIME_CLIENT_CONTEXT"
