@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conventions import output, programs
+from conventions import output, programs, taking_http_body
 from dispatch import variables
 from dispatch.response import Response
 
@@ -28,10 +28,11 @@ def running(argv: list[str], name: str = "") -> Handler:
 
     #: Each invocation has a process of its own.
     handle.one_at_a_time = False  # type: ignore[attr-defined]
-    return handle
+    return taking_http_body(handle, guesses_type=True)
 
 
 process.accepts_object = True  # type: ignore[attr-defined]
+process.accepts_any_event = True  # type: ignore[attr-defined]
 process.locate = programs.command_line  # type: ignore[attr-defined]
 
 

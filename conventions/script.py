@@ -11,6 +11,7 @@ import sys
 from _thread import _count as count_threads
 from _thread import get_ident
 
+from conventions import taking_http_body
 from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.asynchrony import settle
@@ -48,7 +49,7 @@ def script(user_object: Any) -> Handler:
         streams = Streams(
             "stdout",
             "stderr",
-            stdin=_text(io.BufferedReader(_Event(invocation)), "r", invocation.encoding),
+            stdin=_text(io.BufferedReader(_Event(invocation)), "r", invocation.encoding, newline="\n"),
             stdout=_text(answer, "w", invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
@@ -68,10 +69,11 @@ def script(user_object: Any) -> Handler:
 
     #: All invocations would share the process's standard streams.
     handle.one_at_a_time = True  # type: ignore[attr-defined]
-    return handle
+    return taking_http_body(handle, guesses_type=True)
 
 
 script.accepts_object = True  # type: ignore[attr-defined]
+script.accepts_any_event = True  # type: ignore[attr-defined]
 
 
 def _text(stream: Any, mode: str, encoding: str, **options: Any) -> Any:

@@ -96,6 +96,7 @@ def _located(spec: str, root: str) -> Target:
 
 
 shell.accepts_object = True  # type: ignore[attr-defined]
+shell.accepts_any_event = True  # type: ignore[attr-defined]
 shell.locate = _located  # type: ignore[attr-defined]
 
 

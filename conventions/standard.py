@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conventions import taking_event
+from conventions import taking_event, taking_http_body
 from dispatch.errors import MarshalError
 from dispatch.protocol import OCTETS
 from dispatch.response import Response, respond, to_bytes
@@ -27,7 +27,42 @@ def standard(function: UserFunction) -> Handler:
             return Response(to_bytes(answer), TEXT)
         return respond(answer, sendable, OCTETS)
 
-    return handle
+    handle.hint = lambda invocation: _hint(function, invocation)  # type: ignore[attr-defined]
+    return taking_http_body(handle)
+
+
+standard.accepts_any_event = True  # type: ignore[attr-defined]
+
+
+def _hint(function: UserFunction, invocation: Invocation) -> str:
+    """What to set for a function that was probably written for JSON; empty if the event is something else."""
+    if not _is_json(invocation.body):
+        return ""
+    if "context" in _second_parameter(function):
+        return "for func(event, context) as in AWS's own runtime, with the event parsed, set HANDLER_CONVENTION=lambda"
+    return "its events are text; to get this JSON parsed and to answer with JSON, set HANDLER_CONVENTION=json"
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether it is a JSON object or array."""
+    if body[:64].lstrip()[:1] not in {b"{", b"["}:
+        return False
+    try:
+        from json import loads
+
+        loads(body)
+    except Exception:  # noqa: BLE001 - it is not JSON, or the task root has its own json.py
+        return False
+    return True
+
+
+def _second_parameter(function: UserFunction) -> str:
+    try:
+        from inspect import signature
+
+        return [*signature(function).parameters, "", ""][1]
+    except Exception:  # noqa: BLE001 - some callables have no signature, and the task root may have its own inspect.py
+        return ""
 
 
 def sendable(answer: Any) -> bytes | str:

@@ -11,6 +11,7 @@ import threading
 from contextvars import copy_context
 from queue import Empty, Queue
 
+from conventions import taking_http_body
 from conventions.buffer import Buffer
 from conventions.standard import sendable
 from dispatch.asynchrony import LONGEST_WAIT
@@ -43,7 +44,10 @@ def stream(function: UserFunction) -> Handler:
             return Response(output.finish())
         return Response(_rest(first, output))
 
-    return handle
+    return taking_http_body(handle, guesses_type=True)
+
+
+stream.accepts_any_event = True  # type: ignore[attr-defined]
 
 
 def _run(function: UserFunction, invocation: Invocation, output: _Output) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dispatch.invocation import handled
+from dispatch.response import while_handling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from dispatch.invocation import Invocation
@@ -29,16 +30,24 @@ class Function:
         user_object: the user's own object, which the handler string names.
         convention: the name of the chosen convention.
         target: what the handler string names.
+        chosen_by: why `auto` chose the convention, as a clause; empty if the convention was requested by name.
         before_invoke, after_invoke: notify the plugins, by keyword; None if no plugin implements the hook.
     """
 
-    __slots__ = ("_hooks", "after_invoke", "before_invoke", "convention", "handler", "target", "user_object")
+    __slots__ = (
+        *("_hint", "_hooks", "after_invoke", "before_invoke", "chosen_by", "convention", "handler", "target"),
+        "user_object",
+    )
 
-    def __init__(self, handler: Handler, user_object: Any, convention: str, target: Target, hooks: Hooks) -> None:
+    def __init__(
+        self, handler: Handler, user_object: Any, convention: str, target: Target, hooks: Hooks, *, chosen_by: str = ""
+    ) -> None:
         self.handler = handler
         self.user_object = user_object
         self.convention = convention
         self.target = target
+        self.chosen_by = chosen_by
+        self._hint = getattr(handler, "hint", None) if chosen_by else None
         self._hooks = hooks
         self.before_invoke = hooks("before_invoke")
         self.after_invoke = hooks("after_invoke")
@@ -61,6 +70,18 @@ class Function:
         if implemented:
             implemented(**arguments)
 
+    def hint(self, invocation: Invocation) -> str:
+        """What to set if `auto` chose a convention that the function was not written for; empty if there is no sign.
+
+        Args:
+            invocation: one that has failed. Once there was a hint, there is none for later ones.
+        """
+        advice = self._hint(invocation) if self._hint else ""
+        if not advice:
+            return ""
+        self._hint = None
+        return f"auto chose the convention {self.convention}, because {self.chosen_by}; {advice}"
+
     def __call__(self, invocation: Invocation) -> Response:
         """Handle an event without calling the hooks, for tests and for programs that embed a function."""
         token = handled.set(invocation)
@@ -69,18 +90,5 @@ class Function:
         finally:
             handled.reset(token)
         if not isinstance(response.body, bytes):
-            response.body = _handling(invocation, response.body)
+            response.body = while_handling(invocation, response.body)
         return response
-
-
-def _handling(invocation: Invocation, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of a streamed answer, each produced while its invocation is the current one."""
-    while True:
-        token = handled.set(invocation)
-        try:
-            chunk = next(chunks, None)
-        finally:
-            handled.reset(token)
-        if chunk is None:
-            return
-        yield chunk

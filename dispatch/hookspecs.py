@@ -42,6 +42,8 @@ A convention may have these attributes:
 - `locate(spec, root)`: reads the handler string when the convention was requested by name; returns a
   `dispatch.Target`, or None to read it in the usual way.
 - `report(error, request_id)`: words the report of an error that is raised before there is a handler.
+- `accepts_any_event = True`: its events may be any text or bytes, not only JSON; `dispatch explain` and
+  `dispatch publish` then mention that Lambda's Invoke accepts only JSON.
 
 The handler that a convention returns may have these:
 
@@ -52,6 +54,8 @@ The handler that a convention returns may have these:
 - `startup()`: called in each execution environment, before its first event and before a snapshot; if it raises, that is
   an init error. A handler that a program calls by itself, without the runtime, has to do without this call.
 - `shutdown()`: called when the execution environment ends, before the event loop is closed.
+- `hint(invocation)`: if `auto` chose the convention and an invocation has failed, returns what to set instead, for the
+  log, or an empty string. It is logged once.
 """
 
 from __future__ import annotations

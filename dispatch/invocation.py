@@ -79,7 +79,7 @@ class Invocation:
         headers: a read-only mapping that ignores case in names.
         encoding: the encoding of events and answers in conventions that work with text (`HANDLER_ENCODING`).
         request_id: `Lambda-Runtime-Aws-Request-Id`, or an empty string.
-        afterwards: the calls that `after_response()` has deferred; None if there are none.
+        afterwards: the calls that `after_response()` has deferred, each with its invocation; None if there are none.
         stash: a dictionary for whatever plugins need again after the invocation.
     """
 
@@ -90,8 +90,20 @@ class Invocation:
         self.headers = headers if isinstance(headers, Headers) else Headers((headers or {}).items())
         self.encoding = encoding
         self.request_id: str = self.headers.lowered.get(REQUEST_ID, "")
-        self.afterwards: list[tuple[Callable[..., object], Any, dict[str, Any]]] | None = None
+        self.afterwards: list[tuple[Invocation, Callable[..., object], Any, dict[str, Any]]] | None = None
         self._stash: dict[str, Any] | None = None
+
+    def having(self, body: bytes, headers: Headers) -> Invocation:
+        """The same invocation with another body and other headers, which have to include the Runtime API's.
+
+        The stash and the calls that are deferred until after the answer are shared.
+        """
+        other = Invocation(body, headers, self.encoding)
+        other._stash = self.stash
+        if self.afterwards is None:
+            self.afterwards = []
+        other.afterwards = self.afterwards
+        return other
 
     @property
     def text(self) -> str:
@@ -172,4 +184,4 @@ def after_response(function: Callable[..., object], *arguments: Any, **options: 
     invocation = current()
     if invocation.afterwards is None:
         invocation.afterwards = []
-    invocation.afterwards.append((function, arguments, options))
+    invocation.afterwards.append((invocation, function, arguments, options))

@@ -34,9 +34,10 @@ class Choice:
         name: the convention's name.
         convention: the convention.
         claims: the result of each plugin's `dispatch_locate`, with the plugin's name, up to the first Target.
+        chosen_by: why `auto` chose the convention, as a clause; empty if the convention was requested by name.
     """
 
-    __slots__ = ("_plugins", "claims", "convention", "name", "root", "target")
+    __slots__ = ("_plugins", "chosen_by", "claims", "convention", "name", "root", "target")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Choice:
         name: str,
         convention: Convention,
         claims: list[tuple[str, Target | None]],
+        chosen_by: str,
         plugins: Plugins | None,
     ) -> None:
         self.root = root
@@ -53,6 +55,7 @@ class Choice:
         self.name = name
         self.convention = convention
         self.claims = claims
+        self.chosen_by = chosen_by
         self._plugins = plugins
 
     def load(self) -> Function:
@@ -64,7 +67,7 @@ class Choice:
         else:
             user_object = self.target.function()
             handler = self.convention(plain(user_object))
-        return Function(handler, user_object, self.name, self.target, self._hook)
+        return Function(handler, user_object, self.name, self.target, self._hook, chosen_by=self.chosen_by)
 
     def _hook(self, name: str) -> Callable[..., None] | None:
         return self._plugins.hook(f"dispatch_{name}") if self._plugins else None
@@ -95,21 +98,32 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
     Raises:
         DispatchError: the handler string or the convention cannot be used.
     """
-    import_module("conventions")
+    import_module("conventions").get_ready()
     root = os.path.abspath(root)
     plugins = _plugins(root, convention, plugin_setting)
     if convention != AUTO:
         chosen = _convention(convention, plugins)
         target, claims = _target(spec, root, chosen, plugins)
+        chosen_by = ""
     else:
         target, claims = _target(spec, root, None, plugins)
         if not target.convention:
             target.find()  # raises the reason
         convention = target.convention
         chosen = _convention(convention, plugins, target)
+        claimed = next((name for name, claim in claims if claim is not None), None)
+        chosen_by = target.reason if claimed is None else f"the plugin {claimed} claims the handler string"
     if plugins is None:  # only now, so that nothing of ours is looked for in the task root
         _put_first(root)
-    return Choice(root=root, target=target, name=convention, convention=chosen, claims=claims, plugins=plugins)
+    return Choice(
+        root=root,
+        target=target,
+        name=convention,
+        convention=chosen,
+        claims=claims,
+        chosen_by=chosen_by,
+        plugins=plugins,
+    )
 
 
 def _plugins(root: str, convention: str, setting: str) -> Plugins | None:

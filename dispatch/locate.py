@@ -212,7 +212,8 @@ def _function(spec: str, root: str) -> Target | None:
     name = _dotted(module)
     if not _is_path(spec):
         # A folder's name may have a blank, for example.
-        if not ("/" in spec and attribute.isidentifier() and inside(module, root) and shadowing.offered(root, name)):
+        is_path = "/" in spec and name and attribute.isidentifier() and inside(module, root)
+        if not (is_path and shadowing.offered(root, name)):
             return None
     elif _is_arithmetic(spec, root):
         return None
@@ -253,15 +254,20 @@ def _is_arithmetic(spec: str, root: str) -> bool:
 
 
 def _expression(spec: str, root: str) -> Target:
+    from dispatch.hints import intended  # here for the same reason as scripts above
+
     target = source(spec)
     is_file = os.path.isfile(os.path.join(root, spec))
-    if not is_file and not _is_path(spec):
+    hint = "" if is_file else intended(spec)
+    if not (is_file or hint or _is_path(spec)):
         return target
 
     def find() -> Any:
         try:
             return target.find()
         except (NameError, DispatchError) as error:
+            if hint:
+                raise MalformedHandlerName(f"{spec!r} does not name a handler: {hint}", handler=spec) from None
             if not is_file and isinstance(error, DispatchError):
                 raise
             raise MalformedHandlerName(

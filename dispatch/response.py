@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, TypeAlias
 
+    from dispatch.invocation import Invocation
+
     #: The body of a response: all its bytes, or one chunk after another.
     Body: TypeAlias = bytes | Iterator[bytes]
 
@@ -132,6 +134,22 @@ def stop(items: Iterator[Any]) -> None:
     close = getattr(type(items), "close", None)
     if close is not None:
         close(items)
+
+
+def while_handling(invocation: Invocation, items: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a streamed answer, each produced while its invocation is the current one."""
+    try:
+        while True:
+            token = handled.set(invocation)
+            try:
+                chunk = next(items, None)
+            finally:
+                handled.reset(token)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        stop(items)
 
 
 def to_bytes(text: bytes | str) -> bytes:

@@ -110,7 +110,7 @@ class _Stream(io.TextIOWrapper):
     mode = "w"
 
     def __init__(self, stream: Any, name: str) -> None:
-        super().__init__(_Lent(stream.buffer, name), "utf-8", "backslashreplace", write_through=True)
+        super().__init__(_Lent(stream.buffer, name), "utf-8", "backslashreplace", newline="\n", write_through=True)
         self.top_of = stream
         self._reconfigured = False
 

@@ -67,6 +67,7 @@ class Environment:
         except BaseException as failure:  # noqa: BLE001 - an exception of user code is an answer, not our end
             error = failure
             self.client.fail(invocation, self.report(error, invocation.request_id))
+            self._give_hint(invocation)
         else:
             error = self._send(invocation, response)
         if isinstance(error, Terminated):
@@ -101,6 +102,17 @@ class Environment:
         self._log.error(report)
         return report
 
+    def _give_hint(self, invocation: Invocation) -> None:
+        """Log what to set if the function was probably not written for the convention that `auto` chose."""
+        try:
+            hint = self.function.hint(invocation)
+        except Terminated:
+            raise
+        except BaseException:  # noqa: BLE001 - a plugin's hint has failed; the report has been sent, and matters more
+            return
+        if hint:
+            self._log.warning(hint)
+
     def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
         """Send the answer; if a streamed one failed midway, returns the exception, which has been reported."""
         chunks = response.body
@@ -133,13 +145,14 @@ class Environment:
     def _run_afterwards(self, invocation: Invocation) -> None:
         """Run the calls that `after_response()` has deferred, until the deadline."""
         while invocation.afterwards:
-            function, arguments, options = invocation.afterwards.pop(0)
+            current, function, arguments, options = invocation.afterwards.pop(0)
             if not invocation.remaining_time:
                 name = getattr(function, "__qualname__", type(function).__name__)
                 self._log.warning(
                     f"after_response: the deadline of {invocation.request_id} has passed; left out: {name}"
                 )
                 continue
+            token = handled.set(current)
             try:
                 with self._guard:
                     settle(function(*arguments, **options))
@@ -147,6 +160,8 @@ class Environment:
                 raise
             except BaseException as error:  # noqa: BLE001 - the answer has been sent; it can only be logged
                 self._log.error(error_reports.report(error, invocation.request_id))
+            finally:
+                handled.reset(token)
 
 
 class _Chunks:

@@ -592,7 +592,7 @@ def test_no_request_leaves_anything_behind() -> None:
         invocation = Invocation(REQUEST)
         assert b'"hello"' in function(invocation).read()
         while invocation.afterwards:
-            call, arguments, options = invocation.afterwards.pop()
+            _, call, arguments, options = invocation.afterwards.pop()
             call(*arguments, **options)
 
     async def tasks() -> int:

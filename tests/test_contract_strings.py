@@ -59,6 +59,40 @@ def test_forms(ask: Ask, handler: str, expected: str | None) -> None:
         assert expected == answer.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("handler", "advice"),
+    [
+        ("app:total", "write app.total,"),
+        ("web:app", "write web.app, or, for a web application, set HANDLER_CONVENTION to asgi or wsgi"),
+        (" app : total\n", "write app.total,"),
+        ("package.module:handler", "write package.module.handler,"),
+        ("package/module:handler", "write package/module.handler,"),
+        ("dashed-name:handler", "write dashed-name.handler,"),
+        ("app.py:handler", "write app.handler,"),
+        ("tool.py:main", "write tool.py, which calls its main(),"),
+        ("app.pyz:module.func", "write app.pyz/module.func,"),
+        ("app:Total.method", "bind Total.method to a name in the module, and write app.name,"),
+        (" app.handler", "there are blanks or line ends around it; write app.handler"),
+        ("app.handler\n", "there are blanks or line ends around it; write app.handler"),
+        ("\tpackage/module.handler ", "there are blanks or line ends around it; write package/module.handler"),
+        ("tool.py ", "there are blanks or line ends around it; write tool.py"),
+        (" ./tool.py", "there are blanks or line ends around it; write ./tool.py"),
+    ],
+)
+def test_what_was_meant(fail: Fail, handler: str, advice: str) -> None:
+    """A string that is nearly right is an init error that says what to write."""
+    failed = fail(TREE, handler)
+    assert "Runtime.MalformedHandlerName" == failed.type
+    assert failed.report["errorMessage"].startswith(f"{handler!r} does not name a handler: ")
+    assert advice in failed.report["errorMessage"]
+
+
+@pytest.mark.parametrize("handler", [" event.upper() ", "\nevent.upper()\n", "{'k': event}['k'].upper()"])
+def test_source_may_have_blanks_and_colons(ask: Ask, handler: str) -> None:
+    """Python source with blanks around it, or with colons, is a handler as before."""
+    assert b"ADA" == ask("", b"Ada", handler).body
+
+
 @pytest.mark.parametrize(("handler", "expected"), [("app.handler", b"app x"), ("tool.pyc", b"tool x ['tool.pyc']")])
 def test_sourceless(ask: Ask, tmp_path: Path, handler: str, expected: bytes) -> None:
     """Compiled files without their source are modules and scripts too."""

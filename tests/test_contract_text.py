@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from support.runtime import Ask, Serve
 
@@ -58,11 +62,30 @@ def test_undecodable_script_input(serve: Serve) -> None:
 
 
 def test_line_ends_are_kept(ask: Ask) -> None:
-    """Text arrives and leaves with its own line ends; a script reads them as Python reads standard input."""
+    """Text arrives and leaves with its own line ends."""
     body = b"a\r\nb\rc\n"
     assert body == ask("def handler(event, headers):\n    return event\n", body).body
-    script = {"s.py": "import sys\nsys.stdout.write(sys.stdin.read())\nsys.stdout.write('\\r\\n')\n"}
-    assert b"a\nb\nc\n\r\n" == ask(script, body, "s.py").body
+    assert body == ask({"s.py": "import sys\nsys.stdout.write(sys.stdin.read())\n"}, body, "s.py").body
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print([*csv.reader(sys.stdin)])",
+        "print([*csv.DictReader(sys.stdin)])",
+        "print([*sys.stdin])",
+        "print(repr(input()), repr(sys.stdin.readline()), repr(sys.stdin.read()))",
+        "print(sys.stdin.newlines, repr(sys.stdin.read()), sys.stdin.newlines)",
+        "def main(): print([*csv.reader(sys.stdin)])",
+    ],
+)
+def test_line_ends_as_in_a_program(ask: Ask, code: str, tmp_path: Path) -> None:
+    """A script sees the line ends that Python itself sees on standard input, also inside a quoted cell."""
+    event = b'name,note\r\n"A\r\nda","x\ry"\r\nB,"1\n2"\n'
+    source = f"import csv, sys\n{code}\n"
+    (tmp_path / "program.py").write_text(f"{source}if 'main' in vars(): main()\n")
+    program = subprocess.run([sys.executable, tmp_path / "program.py"], input=event, capture_output=True, check=True)
+    assert program.stdout == ask({"s.py": source}, event, "s.py").body
 
 
 @pytest.mark.parametrize("value", ["", "\ufeff", "\0", "a" * 300_000, "\N{SNAKE}"])

@@ -122,6 +122,7 @@ TABLE = [
     *cases("scripts/greet.py", "script", (b"Ada\nand more", b"Hello, Ada!"), ("Zoë".encode(), "Hello, Zoë!".encode())),
     *cases("scripts/greet.py", "script", (b"Zo\xeb", b"Hello, Zo\xeb!"), encoding="latin-1"),
     *cases("scripts/greet.py", "script", (b"", Fails("EOFError"))),
+    *cases("scripts/cells.py", "script", (b'a,"b\r\nc"\r\n', b"[['a', 'b\\r\\nc']]")),
     *cases("scripts/empty.py", "script", (b"", b""), (b"anything", b"")),
     *cases("scripts/counter.py", "script", (b"1", b"1 in False, ['scripts/counter.py']")),
     *cases("scripts/leave.py", "script", (b"null", b"said"), (b"0", b"said"), (b"3", Fails("Runtime.ExitError"))),

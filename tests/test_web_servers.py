@@ -203,7 +203,7 @@ def answered(function: Any, event: Any) -> Any:
     invocation = Invocation(json.dumps(event).encode())
     response = function(invocation)
     while invocation.afterwards:
-        call, arguments, options = invocation.afterwards.pop(0)
+        _, call, arguments, options = invocation.afterwards.pop(0)
         call(*arguments, **options)
     return json.loads(response.body)
 

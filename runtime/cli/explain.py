@@ -84,21 +84,13 @@ def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]
         "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.claims],
         "names": choice.target.description,
         "convention": choice.name,
-        "why": _why(choice, settings.convention),
+        "why": choice.chosen_by or "--convention or HANDLER_CONVENTION names it",
+        "events": "any" if getattr(choice.convention, "accepts_any_event", False) else "",
     }
     loaded = choice.load()
     if concurrent:
         concurrent.check(loaded)
     yield {"usable": True}
-
-
-def _why(choice: load.Choice, asked: str) -> str:
-    if asked != AUTO:
-        return "--convention or HANDLER_CONVENTION names it"
-    claimed = next((name for name, claim in choice.claims if claim is not None), None)
-    if claimed is not None:
-        return f"the plugin {claimed} claims the handler string"
-    return choice.target.reason
 
 
 def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
@@ -128,6 +120,11 @@ def _in_words(facts: dict[str, Any]) -> str:
         lines.append(f"  names       {facts['names']}")
     if "convention" in facts:
         lines.append(f"  convention  {facts['convention']}: {facts['why']}")
+    if facts.get("events"):
+        lines.append(
+            f"  events      {facts['events']}; Lambda's Invoke accepts only JSON, so send others through "
+            "a function URL or S3"
+        )
     if "error" in facts:
         lines.append(f"  usable      no, {facts['error']['type']}: {facts['error']['message']}")
     else:

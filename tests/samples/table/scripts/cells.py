@@ -1,0 +1,4 @@
+import csv
+import sys
+
+print([*csv.reader(sys.stdin)], end="")
