@@ -259,7 +259,7 @@ def test_stream_at_the_deadline(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_slow_reader(tmp_path: Path, mocker: MockerFixture) -> None:
-    """What a program has written when it ends is read to the last byte, however long each chunk takes to send."""
+    """All that a program has written when it ends is read to the last byte, however long each chunk takes to send."""
     pid = tmp_path / "pid"
     code = "import fcntl, os; fcntl.fcntl(1, 1031, 2**20); os.write(1, b'a'); os.write(1, bytes(2**20 - 1))"  # F_SETPIPE_SZ
     left = f"os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '600'); open({str(pid)!r}, 'w').write(str(os.getpid()))"
