@@ -181,6 +181,7 @@ def test_deadline(serve: Serve, tmp_path: Path) -> None:
     assert gone(pids)
     (tmp_path / "task" / "started").unlink()
     assert pids != begun(runtime, tmp_path / "task", "r2")
+    runtime.end()
 
 
 def test_deadline_under_a_platform_that_keeps_it(tmp_path: Path) -> None:
