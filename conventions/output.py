@@ -39,7 +39,7 @@ _INFINITY = float("inf")
 
 
 def run(argv: list[str], invocation: Invocation, name: str = "", limit: float = _INFINITY) -> Iterator[bytes]:
-    """What a program writes to standard output with the event on standard input, as it comes.
+    """The bytes that a program writes to standard output with the event on standard input, as it comes.
 
     The program's process group ends with this iterator, at the deadline at the latest.
 
@@ -99,7 +99,7 @@ class _Output:
                 self._poll.register(descriptor, select.POLLIN)
 
     def while_running(self) -> Iterator[bytes]:
-        """What the program itself writes before it ends. Raises ExitError at the deadline."""
+        """The output of the program itself, before it ends. Raises ExitError at the deadline."""
         child = self._child
         while True:
             left = self._deadline - _EARLY - time.time()

@@ -85,7 +85,7 @@ def _problem_of_script(line: bytes) -> str:
 
 
 def _problem_of_env(words: list[str]) -> str:
-    """What is wrong with the program that env is to find; options and variables are left to env."""
+    """The problem with the program that env is to find; options and variables are left to env."""
     name = words[0] if words else ""
     if not name or name.startswith("-") or "=" in name or "/" in name or on_path(name) is not None:
         return ""

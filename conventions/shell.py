@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from dispatch.types import Conventions, Handler
 
-#: Loads the file that is called $0. What it prints belongs to the log, and the event is not for it to read. The
-#: builtins are called as such, because the file may have functions with their names.
+#: Loads the file that is called $0. Its output belongs to the log, and the event is not for it to read. The builtins
+#: are called as such, because the file may have functions with their names.
 _LOAD = 'builtin source "$0" >&2 </dev/null\n'
 
 #: Puts the event into a variable without losing line ends; /dev/stdin starts again at the event's first byte. An

@@ -181,6 +181,7 @@ def test_deadline(serve: Serve, tmp_path: Path) -> None:
     assert gone(pids)
     (tmp_path / "task" / "started").unlink()
     assert pids != begun(runtime, tmp_path / "task", "r2")
+    runtime.end()
 
 
 def test_deadline_under_a_platform_that_keeps_it(tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_stream_at_the_deadline(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_slow_reader(tmp_path: Path, mocker: MockerFixture) -> None:
-    """What a program has written when it ends is read to the last byte, however long each chunk takes to send."""
+    """All that a program has written when it ends is read to the last byte, however long each chunk takes to send."""
     pid = tmp_path / "pid"
     code = "import fcntl, os; fcntl.fcntl(1, 1031, 2**20); os.write(1, b'a'); os.write(1, bytes(2**20 - 1))"  # F_SETPIPE_SZ
     left = f"os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '600'); open({str(pid)!r}, 'w').write(str(os.getpid()))"
