@@ -22,6 +22,7 @@ def _as_source(spec: str, _root: str) -> Target | None:
 
 
 expression.locate = _as_source  # type: ignore[attr-defined]
+expression.accepts_any_event = True  # type: ignore[attr-defined]
 
 
 def dispatch_conventions() -> Conventions:

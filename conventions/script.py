@@ -73,6 +73,7 @@ def script(user_object: Any) -> Handler:
 
 
 script.accepts_object = True  # type: ignore[attr-defined]
+script.accepts_any_event = True  # type: ignore[attr-defined]
 
 
 def _text(stream: Any, mode: str, encoding: str, **options: Any) -> Any:

@@ -31,6 +31,9 @@ def standard(function: UserFunction) -> Handler:
     return taking_http_body(handle)
 
 
+standard.accepts_any_event = True  # type: ignore[attr-defined]
+
+
 def _hint(function: UserFunction, invocation: Invocation) -> str:
     """What to set for a function that was probably written for JSON; empty if the event is something else."""
     if not _is_json(invocation.body):

@@ -47,6 +47,9 @@ def stream(function: UserFunction) -> Handler:
     return taking_http_body(handle, guesses_type=True)
 
 
+stream.accepts_any_event = True  # type: ignore[attr-defined]
+
+
 def _run(function: UserFunction, invocation: Invocation, output: _Output) -> None:
     try:
         items = function(io.BytesIO(invocation.body), output, invocation.headers)

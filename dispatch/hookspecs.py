@@ -42,6 +42,8 @@ A convention may have these attributes:
 - `locate(spec, root)`: reads the handler string when the convention was requested by name; returns a
   `dispatch.Target`, or None to read it in the usual way.
 - `report(error, request_id)`: words the report of an error that is raised before there is a handler.
+- `accepts_any_event = True`: its events may be any text or bytes, not only JSON; `dispatch explain` and
+  `dispatch publish` then mention that Lambda's Invoke accepts only JSON.
 
 The handler that a convention returns may have these:
 

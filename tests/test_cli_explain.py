@@ -49,6 +49,7 @@ def test_what_a_string_names(root: Path) -> None:
         f"'app.one' in {root}",
         "  names       one in the module app",
         "  convention  standard: the string is a dotted name",
+        "  events      any; Lambda's Invoke accepts only JSON, so send others through a function URL or S3",
         "  usable      yes",
     ] == done.stdout.splitlines()
     assert ("", 0) == (done.stderr, done.returncode)
@@ -66,6 +67,17 @@ def test_why_a_convention_takes_it(root: Path, handler: str, convention: str, re
     """The reason for which `auto` picks each convention."""
     facts, _ = explained(root, handler)
     assert (convention, reason) == (facts["convention"], facts["why"])
+
+
+@pytest.mark.parametrize(
+    ("convention", "expected"),
+    [("standard", "any"), ("expression", "any"), ("stream", "any"), ("json", ""), ("lambda", "")],
+)
+def test_which_events_a_convention_accepts(root: Path, convention: str, expected: str) -> None:
+    """Conventions of text and bytes accept more than Lambda's Invoke does, and only for them there is a line."""
+    facts, _ = explained(root, "app.one", "--convention", convention)
+    assert expected == facts["events"]
+    assert bool(expected) == ("  events " in dispatch(root, "explain", "app.one", "--convention", convention).stdout)
 
 
 def test_why_when_it_is_asked_for(root: Path) -> None:

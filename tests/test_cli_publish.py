@@ -102,6 +102,34 @@ def test_a_new_function(tmp_path: Path, run: Publish, role: str, client: Callabl
     assert there["CodeSha256"] == publish.digest(tmp_path / "app.zip")
 
 
+NOTE = "note: Lambda's Invoke accepts only JSON; send any other event to hello through a function URL"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "noted"),
+    [
+        (("--runtime", "provided.al2023", "--handler", "app.handler"), True),
+        (("--runtime", "provided.al2023", "--handler", "app.py"), True),
+        (("--runtime", "provided.al2023", "--handler", "event.upper()"), True),
+        (("--runtime", "python3.13", "--handler", "app.handler", "--env", "AWS_LAMBDA_EXEC_WRAPPER=/x"), True),
+        (("--runtime", "provided.al2023", "--handler", "app.handler", "--env", "HANDLER_CONVENTION=stream"), True),
+        (("--runtime", "provided.al2023", "--handler", "app.handler", "--env", "HANDLER_CONVENTION=json"), False),
+        (("--runtime", "provided.al2023", "--handler", "app.handler", "--env", "HANDLER_CONVENTION=xml"), False),
+        (("--runtime", "python3.13", "--handler", "app.handler"), False),
+    ],
+)
+def test_events_that_invoke_does_not_accept(
+    tmp_path: Path, run: Publish, role: str, arguments: tuple[str, ...], noted: bool
+) -> None:
+    """A note for a new function whose convention accepts more than JSON; none for others, nor for an update."""
+    new = ("function", "hello", app(tmp_path), "--role", role, *arguments)
+    assert noted == (NOTE in run(*new, "--dry-run").stderr)
+    first = run(*new, "--json")
+    assert noted == (NOTE in first.stderr)
+    assert arn(first)
+    assert NOTE not in run(*new, "--timeout", "9", "--json").stderr
+
+
 def test_an_update(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:
     """Code and settings are replaced, variables added; what was not given stays."""
     new = ("function", "hello", app(tmp_path), "--runtime", "python3.13", "--handler", "app.handler", "--role", role)

@@ -144,6 +144,20 @@ def test_invoking_shows_answer_log_and_report(page: Any) -> None:
     playwright.expect(page.locator("#plot .init")).to_have_count(1)
 
 
+def test_an_event_that_is_not_json(server: ServerProcess, browser: Any) -> None:
+    """The page says so while it is typed, and shows the words with which it is refused; nothing is invoked."""
+    window = opened(server, browser, "light")
+    page = window.page
+    page.fill("#event", "a,b")
+    shows(page, "#validity", "not JSON; Lambda refuses it")
+    page.click("#invoke")
+    shows(page, "#answer", "Could not parse request body into json")
+    playwright.expect(page.locator("#history tr")).to_have_count(0)
+    (complaint,) = window.complaints
+    assert "400" in complaint
+    window.context.close()
+
+
 def test_an_error_shows_type_message_and_frames(page: Any) -> None:
     """A failing invocation reads as people read it."""
     page.fill("#event", '{"orderId": 1}')

@@ -85,6 +85,7 @@ def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]
         "names": choice.target.description,
         "convention": choice.name,
         "why": choice.chosen_by or "--convention or HANDLER_CONVENTION names it",
+        "events": "any" if getattr(choice.convention, "accepts_any_event", False) else "",
     }
     loaded = choice.load()
     if concurrent:
@@ -119,6 +120,11 @@ def _in_words(facts: dict[str, Any]) -> str:
         lines.append(f"  names       {facts['names']}")
     if "convention" in facts:
         lines.append(f"  convention  {facts['convention']}: {facts['why']}")
+    if facts.get("events"):
+        lines.append(
+            f"  events      {facts['events']}; Lambda's Invoke accepts only JSON, so send others through "
+            "a function URL or S3"
+        )
     if "error" in facts:
         lines.append(f"  usable      no, {facts['error']['type']}: {facts['error']['message']}")
     else:

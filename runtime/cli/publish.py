@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dispatch.discovery import AUTO, BUILT_IN, built_in
 from runtime.cli import options
 from runtime.cli.build import EXISTING, reported, show_report
 from runtime.cli.options import F
@@ -102,7 +103,20 @@ def function_command(name: str, archive: Path, **given: Any) -> None:
         description=given["description"],
         bucket=given["bucket"],
     )
-    plan_and_publish(lambda clients: publish.plan_function(wanted, clients), given)
+    plan = plan_and_publish(lambda clients: publish.plan_function(wanted, clients), given)
+    if plan.creates and wanted.runs_dispatch and _accepts_any_event(given["env"], report):
+        click.echo(
+            f"note: Lambda's Invoke accepts only JSON; send any other event to {name} through a function URL with "
+            "HANDLER_HTTP_BODY=1, or have it read the object that an S3 event names",
+            err=True,
+        )
+
+
+def _accepts_any_event(env: dict[str, str], report: CheckReport) -> bool:
+    """Whether a function's events may be anything, as far as it is known without running a plugin."""
+    requested = env.get("HANDLER_CONVENTION") or AUTO
+    name = report.convention if requested == AUTO else requested
+    return name in BUILT_IN and getattr(built_in(name), "accepts_any_event", False)
 
 
 def checked(archive: Path, given: dict[str, Any], **known: str) -> CheckReport:
@@ -128,8 +142,8 @@ def runtimes_of(report: CheckReport, archive: Path) -> list[str]:
     return managed + (["provided.al2023"] if has_bootstrap(archive) else [])
 
 
-def plan_and_publish(plan_for: Callable[[aws.Clients], publish.Plan], given: dict[str, Any]) -> None:
-    """Make a plan, then carry it out, or only show it."""
+def plan_and_publish(plan_for: Callable[[aws.Clients], publish.Plan], given: dict[str, Any]) -> publish.Plan:
+    """Make a plan, then carry it out, or only show it; return it."""
     as_json = given["as_json"]
     with reported(as_json) as progress:
         clients = aws.clients(given["region"], given["profile"], given["endpoint"])
@@ -139,6 +153,7 @@ def plan_and_publish(plan_for: Callable[[aws.Clients], publish.Plan], given: dic
         show_plan(plan, as_json)
     else:
         show_done(plan, answers, as_json)
+    return plan
 
 
 def show_plan(plan: publish.Plan, as_json: bool) -> None:

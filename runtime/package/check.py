@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dispatch.locate import locate
 from runtime.package import archive, check_binaries, check_files, check_python, check_syntax
 from runtime.package.errors import PackageError
 from runtime.package.inspected import Finding, Inspected
@@ -27,6 +28,7 @@ class CheckReport:
         python: the Python version it was checked for; "" if unknown.
         sizes: its sizes.
         findings: errors first.
+        convention: the convention that `auto` picks for the handler string; "" if unknown.
     """
 
     file: Path
@@ -35,6 +37,7 @@ class CheckReport:
     python: str
     sizes: archive.Sizes
     findings: list[Finding]
+    convention: str = ""
 
     @property
     def passed(self) -> bool:
@@ -66,8 +69,10 @@ def check_archive(file: Path, **known: str) -> CheckReport:
             return CheckReport(file, known.get("kind", ""), "", "", archive.sizes(file), outside)
         inspected = Inspected.from_archive(file, root, **known)
         findings = [finding for run in CHECKS for finding in run(inspected)]
+        convention = locate(inspected.handler, str(root)).convention if inspected.handler else ""
     findings.sort(key=lambda finding: (finding.level != "error", finding.check, finding.where))
-    return CheckReport(file, inspected.kind, inspected.arch, inspected.python, archive.sizes(file), findings)
+    of = (inspected.kind, inspected.arch, inspected.python)
+    return CheckReport(file, *of, archive.sizes(file), findings, convention)
 
 
 def has_bootstrap(file: Path) -> bool:

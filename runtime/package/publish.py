@@ -17,6 +17,7 @@ from runtime.package.progress import OnProgress, no_progress
 from runtime.package.target import MAX_ZIPPED
 
 WRAPPER = "/opt/dispatch"
+WRAPPER_VARIABLE = "AWS_LAMBDA_EXEC_WRAPPER"
 #: The longest handler string that Lambda's own setting takes, without blanks; the variable HANDLER takes any and wins.
 MAX_HANDLER = 128
 #: Lambda's setting when the handler string is in the variable.
@@ -53,6 +54,11 @@ class FunctionUpload:
     description: str = ""
     bucket: str = ""
 
+    @property
+    def runs_dispatch(self) -> bool:
+        """Whether it starts with our runtime, not with AWS's own; for a new function, whose settings are all here."""
+        return bool(self.layers or WRAPPER_VARIABLE in self.environment) or not self.runtime.startswith("python")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -60,6 +66,11 @@ class Plan:
 
     calls: list[AwsCall]
     unchanged: str = ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether a new function is made."""
+        return any(call.operation == "create_function" for call in self.calls)
 
     def carry_out(self, clients: Clients, progress: OnProgress = no_progress) -> list[Any]:
         """Make the calls and return their answers.
@@ -150,7 +161,7 @@ def _configuration(function: FunctionUpload, there: Mapping[str, Any]) -> dict[s
         variables.setdefault("HANDLER", handler)
         handler = _IN_VARIABLE
     if function.layers and (function.runtime or there.get("Runtime", "")).startswith("python"):
-        variables.setdefault("AWS_LAMBDA_EXEC_WRAPPER", WRAPPER)
+        variables.setdefault(WRAPPER_VARIABLE, WRAPPER)
     kept = dict(there.get("Environment", {}).get("Variables", {}))
     if handler and handler != _IN_VARIABLE:
         # It would win over this handler string.

@@ -24,7 +24,7 @@ from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event, RunningInvocation
 from runtime.local.web.errors import ApiError
 from runtime.local.web.history import History
-from runtime.local.web.request import read_body
+from runtime.local.web.request import read_payload
 from runtime.settings import handler_string
 
 FOLDER: Final = Path(__file__).parent / "page"
@@ -80,7 +80,7 @@ class PageApi:
 
     async def invoke(self, request: Request) -> Response:
         """Invoke a function; the response has a line of JSON for each thing that happens."""
-        event = Event(await read_body(request, protocol.EVENT_LIMIT), str(uuid.uuid4()))
+        event = Event(await read_payload(request, protocol.EVENT_LIMIT), str(uuid.uuid4()))
         try:
             invocation = self._platform.invoke(request.path_params["name"], event, "page")
         except UnknownFunction as error:

@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import uuid
-from typing import Final
+from typing import Final, NoReturn
 
 from starlette.requests import Request
 
@@ -52,20 +52,33 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
+async def read_payload(request: Request, limit: int) -> bytes:
+    """Return the payload of an invocation: a JSON text, unchanged; an empty body is an empty object, as on Lambda.
+
+    Raises:
+        ApiError: the body is too large, or is not JSON in UTF-8.
+    """
+    body = await read_body(request, limit) or b"{}"
+    try:
+        json.loads(body.decode(), parse_int=str, parse_constant=_refuse)  # an int has a limit of digits
+    except (ValueError, RecursionError) as error:
+        message = f"Could not parse request body into json: Could not parse payload into json: {error}"
+        raise ApiError("InvalidRequestContentException", message) from error
+    return body
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON value")
+
+
 async def read_event(request: Request, arn: str, limit: int) -> Event:
     """Return the event in a request, for the function with this ARN.
 
     Raises:
         ApiError: the body is too large or not JSON, or a header is not valid.
     """
-    body = await read_body(request, limit) or b"{}"
-    try:
-        json.loads(body)
-    except ValueError as error:
-        message = f"Could not parse request body into json: {error}"
-        raise ApiError("InvalidRequestContentException", message) from error
     return Event(
-        body,
+        await read_payload(request, limit),
         _request_id(request),
         arn=arn,
         trace_id=request.headers.get(protocol.AMZN_TRACE_ID, ""),

@@ -169,7 +169,7 @@ function validate() {
     mark.textContent = "";
     mark.className = "quiet";
   } catch {
-    mark.textContent = "not JSON; sent unchanged";
+    mark.textContent = "not JSON; Lambda refuses it";
     mark.className = "quiet bad";
   }
 }
