@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: How deep the value that cannot be sent is searched for.
 _DEEPEST = 100
 
+#: How many characters of a key are shown in a path.
+_LONGEST = 80
+
 
 def plainer(value: Any) -> Any:
     """Replace a value of a type that JSON lacks, such as a date or a dataclass. Raises TypeError for others."""
@@ -113,5 +116,6 @@ def as_path(steps: Iterable[Any]) -> str:
         if isinstance(step, str) and step.isidentifier():
             path += f".{step}" if path else step
         else:
-            path += f"[{step!r}]"
+            shown = repr(step)
+            path += f"[{shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '…'}]"
     return path

@@ -227,7 +227,7 @@ def _in_words(problems: list[Any], event: Any) -> str:
     by_path: dict[str, list[Any]] = {}
     for problem in problems:
         by_path.setdefault(_path(problem, event), []).append(problem)
-    described = [f"{path}: {_described(at_path)}" for path, at_path in [*by_path.items()][:_MOST]]
+    described = [f"{_shortened(path, _LONGEST)}: {_described(at_path)}" for path, at_path in [*by_path.items()][:_MOST]]
     if len(by_path) > _MOST:
         described.append(f"and {len(by_path) - _MOST} more")
     return "; ".join(described)
@@ -237,7 +237,7 @@ def _described(problems: list[Any]) -> str:
     first, *others = dict.fromkeys(problem["msg"] for problem in problems)
     text = ", or ".join([first, *(other[:1].lower() + other[1:] for other in others)])
     value = problems[0]["input"]
-    if not isinstance(value, dict | list):
+    if value is None or isinstance(value, str | int | float):
         text += f" (it is {_shortened(repr(value), _SHORT)})"
     return _shortened(text, _LONGEST)
 

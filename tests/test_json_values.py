@@ -125,6 +125,13 @@ def test_where_it_cannot_be_sent(value: Any, expected: str) -> None:
     assert str(caught.value).startswith(f"the answer cannot be sent as JSON: {expected}")
 
 
+def test_long_keys() -> None:
+    """A long key does not make the message long."""
+    with pytest.raises(MarshalError) as caught:
+        encoded({"k " * 1_000_000: 1j})
+    assert len(str(caught.value)) < 300
+
+
 def test_too_deep() -> None:
     """An answer that is nested too deeply is an error like any other, found in bounded time."""
     with pytest.raises(MarshalError):

@@ -257,6 +257,13 @@ def test_many_problems(ask: Ask) -> None:
     assert len(message) < 5_000
 
 
+def test_long_keys(here: Here) -> None:
+    """Nor does a long key make it long."""
+    with pytest.raises(UnmarshalError) as caught:
+        here(source("dict[str, Point]"))('{"' + "k " * 1_000_000 + '": 1}')
+    assert len(str(caught.value)) < 500
+
+
 def test_own_validators(serve: Serve) -> None:
     """What a validator says of a value is reported; any other exception of it is the user's own."""
     text = """
