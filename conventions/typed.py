@@ -171,8 +171,10 @@ def _problems(failure: ValidationError) -> list[Any]:
 
 def _is_refused(failure: ValidationError) -> bool:
     """Whether pydantic refuses the text itself, such as one with half a surrogate pair, which our parser accepts."""
-    first = _problems(failure)[0]
-    return first["type"] == "json_invalid" and not first["loc"]
+    if failure.error_count() > 1:
+        return False
+    (only,) = _problems(failure)
+    return only["type"] == "json_invalid" and not only["loc"]
 
 
 def _is_exact(schema: Any) -> bool:
@@ -225,12 +227,15 @@ def _exactly(text: bytes | str) -> Any:
 def _in_words(problems: list[Any], event: Any) -> str:
     """All problems of an event, each with its path; several at one path are the members of a union."""
     by_path: dict[str, list[Any]] = {}
+    left = len(problems)
     for problem in problems:
-        by_path.setdefault(_path(problem, event), []).append(problem)
-    described = [f"{_shortened(path, _LONGEST)}: {_described(at_path)}" for path, at_path in [*by_path.items()][:_MOST]]
-    if len(by_path) > _MOST:
-        described.append(f"and {len(by_path) - _MOST} more")
-    return "; ".join(described)
+        path = _path(problem, event)
+        if path not in by_path and len(by_path) == _MOST:
+            break
+        by_path.setdefault(path, []).append(problem)
+        left -= 1
+    described = [f"{_shortened(path, _LONGEST)}: {_described(at_path)}" for path, at_path in by_path.items()]
+    return "; ".join(described) + (f"; and {left} more" if left else "")
 
 
 def _described(problems: list[Any]) -> str:
