@@ -179,7 +179,7 @@ class Child:
         self.kill()
 
     def overdue(self, how: str, deadline: float) -> ExitError:
-        """Kill the group, wait for a platform that keeps deadlines, and return the error of a program that is too slow."""
+        """Kill the group, and return the error, late enough for a platform that keeps deadlines to come first."""
         self.kill()
         time.sleep(max(0.0, min(deadline + _LATE - time.time(), EARLY + _LATE)))
         return self.failure(f"{how} at the deadline, so it was ended by SIGKILL")

@@ -31,6 +31,7 @@ BUILT_IN = {
     "stream": "conventions.stream",
     "process": "conventions.process",
     "shell": "conventions.shell",
+    "coprocess": "conventions.coprocess",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
