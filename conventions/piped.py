@@ -156,7 +156,9 @@ class Piped(Child):
                 raise self._gone("ended")
 
     def _write(self) -> None:
-        if not self._rest:  # nothing but an error was waited for: it has read its event, and will read no other
+        if not self._rest:  # there was nothing to write, so this is an error: it has closed its input
+            if self._unread() > 1:
+                raise self._gone("closed its standard input")
             self._deaf = True
             self._poll.unregister(self.input)
             return
