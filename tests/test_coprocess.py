@@ -69,6 +69,11 @@ def gone(process: int) -> bool:
         return True
 
 
+def await_end(*processes: int) -> None:
+    """Wait until all of these have ended."""
+    await_true(lambda: all(map(gone, processes)), f"the end of {processes}")
+
+
 def trailer(answer: Answer) -> dict[str, Any]:
     """The error report in the trailers of a streamed answer."""
     report: dict[str, Any] = json.loads(base64.b64decode(answer.request.trailers["lambda-runtime-function-error-body"]))
@@ -284,7 +289,7 @@ def test_deadline(serve: Serve) -> None:
     soon = str(int(time.time() * 1000) + 700)
     report = do(runtime, "say(b'{\"res'); signal.pause()", **{"Lambda-Runtime-Deadline-Ms": soon}).report
     assert "child had not answered at the deadline, so it was ended by SIGKILL" == report["errorMessage"]
-    await_true(lambda: gone(first) and gone(helper), "the end of the group")
+    await_end(first, helper)
     assert b"2" == runtime.invoke(b"2").body
 
 
@@ -294,7 +299,7 @@ def test_end_while_idle(serve: Serve) -> None:
     for count in (1, 2):
         first = pid(runtime)
         os.kill(first, signal.SIGKILL)
-        await_true(lambda process=first: gone(process), "its end")
+        await_end(first)
         assert b"2" == runtime.invoke(b"2").body
         line = f"dispatch: coprocess child was ended by SIGKILL; starting it again (restart {count})\n"
         assert 1 == runtime.child.log.count(line)
@@ -393,7 +398,7 @@ def test_sigterm_that_is_ignored(serve: Serve) -> None:
     processes = json.loads(do(runtime, code).body)
     runtime.api.hand_out(event(b'{"do": "chunk(\'\'); signal.pause()"}', "r1"))
     runtime.end()
-    await_true(lambda: all(map(gone, processes)), "the end of the group")
+    await_end(*processes)
 
 
 def test_workers(serve: Serve) -> None:

@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ OF_A_CONVENTION = {
     "stream": {"threading"},
 }
 
+#: The same for the conventions whose handler is a program, which cannot list our modules.
+OF_A_PROGRAM = {
+    "process": set(),
+    "coprocess": {"simplejson", "json", "re"},
+}
+
 
 def test_hooks_are_documented() -> None:
     """The plugin author's page has every hook with its exact arguments."""
@@ -45,6 +52,15 @@ def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     )
     line = _started(tmp_path, "app.py" if convention == "script" else "app.main", convention)
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
+
+
+@pytest.mark.parametrize("convention", sorted(OF_A_PROGRAM))
+def test_cold_start_imports_for_a_program(convention: str, tmp_path: Path) -> None:
+    """A program that is started, or could be, needs no module beyond those of its convention."""
+    done = _run(tmp_path, "cat", convention, options=["-X", "importtime"])
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "conventions.programs" in imported
+    assert OF_A_PROGRAM[convention] == OF_A_PROGRAM[convention] | (imported & HEAVY)
 
 
 def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
@@ -77,6 +93,14 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
 
 def _started(root: Path, handler: str, convention: str = "standard", **settings: str) -> str:
     """What a runtime that loads this and cannot poll prints at its end."""
+    done = _run(root, handler, convention, **settings)
+    return next(line for line in done.stdout.splitlines() if line.startswith("AT THE END"))
+
+
+def _run(
+    root: Path, handler: str, convention: str, options: Sequence[str] = (), **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """A runtime that loads this and cannot poll."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))},
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
@@ -84,8 +108,7 @@ def _started(root: Path, handler: str, convention: str = "standard", **settings:
         "LAMBDA_TASK_ROOT": str(root),
         **settings,
     }
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "runtime", handler],
+    return subprocess.run(
+        [sys.executable, *options, "-P", "-m", "runtime", handler],
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    return next(line for line in done.stdout.splitlines() if line.startswith("AT THE END"))
