@@ -58,21 +58,23 @@ class _Program:
         self._child = Piped(argv)
 
     def __del__(self) -> None:
-        if self._process == os.getpid():
-            self._drop()
+        if self._child is not None and self._process == os.getpid():
+            self._child.end()
 
     def answer(self, line: bytes, deadline: float) -> Iterator[tuple[str, Any]]:
         """The lines with which the program answers this one: chunks, then a result, each with its kind.
 
         Unless it is read to the end, the program is ended. Raises the error that the program reports.
         """
-        child = self._ready()
+        child, self._child = self._ready(), None
         complete, why = False, "was ended because its answer was not read to the end"
         try:
             child.send(line)
             while not complete:
                 kind, value = answered(child.line(deadline), child.name)
-                complete = kind != CHUNK
+                if kind != CHUNK:
+                    complete = True
+                    self._keep(child)
                 if kind == ERROR:
                     raise value
                 yield kind, value
@@ -84,7 +86,8 @@ class _Program:
             raise
         finally:
             if not complete:
-                self._drop(why)
+                self._ended = why
+                child.end()
 
     def _ready(self) -> Piped:
         """The program, waiting for a line."""
@@ -93,23 +96,21 @@ class _Program:
                 self._child.forget()
             self._process, self._child = os.getpid(), None
         if self._child is not None:
-            why = self._child.disturbance()
-            if why:
-                self._drop(why)
-        if self._child is None:
-            self._child = self._started()
-        return self._child
-
-    def _started(self) -> Piped:
+            self._ended = self._child.disturbance()
+            if not self._ended:
+                return self._child
+            self._child.end()
         if self._ended:
             self._restarts += 1
             name, count = os.path.basename(self._argv[0]), self._restarts
             sys.stderr.write(f"dispatch: coprocess {name} {self._ended}; starting it again (restart {count})\n")
         return Piped(self._argv)
 
-    def _drop(self, why: str = "") -> None:
-        child, self._child, self._ended = self._child, None, why
-        if child is not None:
+    def _keep(self, child: Piped) -> None:
+        """Keep the program for the next event. A caller that asks before it has read an answer has started a second."""
+        if self._child is None:
+            self._child = child
+        else:
             child.end()
 
 

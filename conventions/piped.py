@@ -36,7 +36,7 @@ class Piped(Child):
 
     Attributes:
         input: the writing end of its standard input.
-        end_reason: how it ended, as the rest of a sentence; empty while it runs.
+        end_reason: why it could not answer, as the rest of a sentence; empty while it can.
     """
 
     #: Half the usual time, because the end of standard input gets the other half.
@@ -90,11 +90,14 @@ class Piped(Child):
                 data = os.read(self._errors, _READ)
             except BlockingIOError:
                 return
-            if data:
-                self.log(data)
-            else:
+            if not data:
                 os.close(self._errors)
                 self._errors = -1
+                return
+            try:
+                self.log(data)
+            except (OSError, ValueError):  # the log is closed; the program must be able to go on all the same
+                return
 
     def disturbance(self) -> str:
         """Why it cannot get the next line, as the rest of a sentence; empty if it can."""
@@ -142,6 +145,7 @@ class Piped(Child):
         while True:
             left = deadline - EARLY - time.time()
             if left <= 0:
+                self.end_reason = "had not answered at the deadline"
                 raise self.overdue("had not answered", deadline)
             ready = self.ready(self._poll, left)
             if self.input in ready:

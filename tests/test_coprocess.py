@@ -264,7 +264,7 @@ def test_input_that_is_not_read(serve: Serve, size: int) -> None:
 def test_answer_before_the_event_is_read(serve: Serve) -> None:
     """An answer that comes while the event is unread answers another one, so it is an error."""
     runtime = start(serve)
-    stale = 'result(1); select.select([0], [], []); say(b\'{"result": "stale"}\\n\')'
+    stale = 'result(1); select.select([0], [], []); say(b\'{"result": "stale"}\\n\'); signal.pause()'
     assert b"1" == do(runtime, stale).body
     report = runtime.invoke(b"2").report
     assert ("Runtime.MarshalError", True) == (report["errorType"], "before it had read" in report["errorMessage"])
@@ -486,18 +486,21 @@ def test_restarts_leave_nothing(serve: Serve) -> None:
         return len(os.listdir(f"/proc/{process}/fd")), len(children(process)), len(os.listdir(f"/proc/{process}/task"))
 
     before = count()
-    for code in ["sys.exit(3)", "say(b'x\\n')", "result(1); result(2)"] * 5:
+    for code in ["sys.exit(3)", "say(b'x\\n')", "say(b'{\"result\": 1}\\n' * 2)"] * 5:
         do(runtime, code)
     await_true(lambda: before == count(), "the same number of descriptors, processes and threads")
 
 
 def test_explain(tmp_path: Path) -> None:
-    """`dispatch explain` names the program, and starts nothing."""
-    write(tmp_path, {"child": "#!/bin/sh\necho >started\n"})
+    """`dispatch explain` names the program, its arguments and the convention."""
+    write(tmp_path, {"child": CHILD})
     done = subprocess.run(
         [sys.executable, "-m", "runtime.cli", "explain", "child -x", "--convention", "coprocess"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "the program" in done.stdout, done
-    assert "coprocess" in done.stdout
-    assert not (tmp_path / "started").exists()
+    assert [
+        f"'child -x' in {tmp_path}",
+        f"  names       the program {tmp_path / 'child'} with the arguments ['-x']",
+        "  convention  coprocess: --convention or HANDLER_CONVENTION names it",
+        "  usable      yes",
+    ] == done.stdout.splitlines()
