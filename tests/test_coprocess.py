@@ -19,6 +19,7 @@ from support.process import await_true, children
 from support.runtime import Answer, Ask, Fail, Runtime, Serve
 from support.wire import Reply
 
+from conventions import piped
 from conventions.json_lines import answered
 from dispatch import protocol
 from dispatch.errors import MarshalError
@@ -115,8 +116,7 @@ def test_both_directions_at_once(ask: Ask) -> None:
     source = f"""#!{sys.executable} -SE
 import os
 os.write(1, b'{{"result": "')
-while True:
-    data = os.read(0, 65536)
+while data := os.read(0, 65536):
     os.write(1, b"x" * len(data))
     if data.endswith(b"\\n"):
         os.write(1, b'"}}\\n')
@@ -306,13 +306,23 @@ def test_end_while_idle(serve: Serve) -> None:
 
 
 def test_standard_error(serve: Serve, tmp_path: Path) -> None:
-    """What precedes the answer is in the log before it; megabytes between two events do not stop the program."""
+    """Megabytes on standard error between two events are logged, and do not stop the program."""
     runtime = start(serve)
-    do(runtime, "os.write(2, b'said before'); result(1)")
-    assert "said before" in runtime.child.log
     do(runtime, "result(1); [os.write(2, b'x' * 9999 + b'\\n') for _ in range(300)]; open('written', 'w')")
     await_true((tmp_path / "task" / "written").exists, "the end of its words")
     runtime.child.wait_log(("x" * 9999 + "\n") * 300)
+
+
+def test_log_before_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the program has logged before its answer is in the log when the answer is read, whatever the thread does."""
+    monkeypatch.setattr(piped, "start_new_thread", lambda *_: None)
+    child = piped.Piped([str(write(tmp_path, {"child": CHILD}) / "child")])
+    child.send(b'{"event": {"do": "os.write(2, b\'said before\'); result(1)"}}\n')
+    assert b'{"result": 1}' == child.line(float("inf"))
+    assert "said before" == capfd.readouterr().err
+    child.end()
 
 
 def test_line_without_end(serve: Serve) -> None:
