@@ -16,11 +16,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: How long a program may take to end after SIGTERM, in seconds.
-_GRACE = 0.1
+#: How long before the deadline the group is killed, in seconds: the platform may kill us at the deadline, and then no
+#: one would end it.
+EARLY = 0.025
+
+#: How long after the deadline the error is reported, in seconds, so that a platform that keeps deadlines comes first.
+_LATE = 0.25
 
 #: How often the end of a program is looked for on a kernel without pidfd_open (before Linux 5.3), in seconds.
 _LOOK = 0.02
+
+#: How long the end of a killed process is waited for between two attempts to collect it, in seconds.
+_PAUSE = 0.001
 
 #: The lines of standard error, and the characters, that an error message ends with.
 _LINES, _CHARACTERS = 10, 2_000
@@ -51,7 +58,10 @@ class Child:
         output: the reading end of its standard output.
         errors: the reading end of its standard error.
         ended: a descriptor that becomes readable when it has ended; -1 if the kernel has no such thing.
+        grace: how long it may take to end after SIGTERM, in seconds.
     """
+
+    grace = 0.1
 
     def __init__(self, argv: list[str], environment: Mapping[bytes, bytes], stdin: int, name: str = "") -> None:
         """Start the program; `stdin` becomes its standard input. Raises ExitError."""
@@ -112,6 +122,15 @@ class Child:
         except ChildProcessError:
             return True
 
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for the end of the program; returns whether it has ended."""
+        until = time.monotonic() + seconds
+        while not self.has_ended():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(seconds / 20)
+        return True
+
     def log(self, data: bytes) -> None:
         """Write what came on standard error to the log, and keep its end for an error message."""
         self._tail = (self._tail + data)[-4 * _CHARACTERS :]
@@ -136,9 +155,7 @@ class Child:
         """
         if gently:
             self.kill(signal.SIGTERM)
-            until = time.monotonic() + _GRACE
-            while not self.has_ended() and time.monotonic() < until:
-                time.sleep(_GRACE / 20)
+            self.wait(self.grace)
         self.kill()  # before its status is read: after that, its number may be given to another process
         _live.discard(self)
         try:
@@ -156,9 +173,19 @@ class Child:
         for _ in range(20):
             try:
                 if not os.waitpid(-self.pid, os.WNOHANG)[0]:
-                    time.sleep(_GRACE / 100)
+                    time.sleep(_PAUSE)
             except ChildProcessError:
                 return
+
+    def leave(self) -> None:
+        """End the group because this process is ending."""
+        self.kill()
+
+    def overdue(self, how: str, deadline: float) -> ExitError:
+        """Kill the group, and return the error, late enough for a platform that keeps deadlines to come first."""
+        self.kill()
+        time.sleep(max(0.0, min(deadline + _LATE - time.time(), EARLY + _LATE)))
+        return self.failure(f"{how} at the deadline, so it was ended by SIGKILL")
 
     def failure(self, how: str) -> ExitError:
         """The error of a program that has ended badly, with the last lines that it wrote to standard error."""
@@ -179,7 +206,7 @@ def _keep_statuses() -> None:
 def _end_all() -> None:
     """End the programs of all threads: this process is ending, and would leave them behind."""
     for child in [*_live]:
-        child.kill()
+        child.leave()
 
 
 # A process that is forked meanwhile must not end the programs of its parent.

@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from conventions.child import Child, ending, environment, file_of
+from conventions.child import EARLY, Child, ending, environment, file_of
 from dispatch.errors import ResponseTooLarge, Terminated
 from dispatch.protocol import RESPONSE_LIMIT
 
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 
 #: Bytes that are read at once: a pipe's usual capacity (man 7 pipe).
 _READ = 65_536
-
-#: How long before the deadline the group is killed, in seconds: the platform may kill us at the deadline, and then no
-#: one would end it.
-_EARLY = 0.025
-
-#: How long after the deadline the error is reported, in seconds, so that a platform that keeps deadlines comes first.
-_LATE = 0.25
 
 #: How long the output of processes that a program has left behind is read, in seconds.
 _LINGER = 0.1
@@ -102,9 +95,9 @@ class _Output:
         """The output of the program itself, before it ends. Raises ExitError at the deadline."""
         child = self._child
         while True:
-            left = self._deadline - _EARLY - time.time()
+            left = self._deadline - EARLY - time.time()
             if left <= 0 and not child.has_ended():
-                self._give_up()
+                raise child.overdue("was still running", self._deadline)
             if time.monotonic() > self._counted:
                 raise ResponseTooLarge(self._size)
             ready = child.ready(self._poll, left)
@@ -123,7 +116,7 @@ class _Output:
             self._poll.unregister(self._child.ended)
         until, held = time.monotonic() + _LINGER, _HELD
         while self._open:
-            wait = min(until - time.monotonic(), self._deadline - _EARLY - time.time())
+            wait = min(until - time.monotonic(), self._deadline - EARLY - time.time())
             ready = self._open & self._child.ready(self._poll, wait)
             if wait <= 0 and (not ready or held <= 0):
                 return
@@ -147,11 +140,6 @@ class _Output:
                 return data
             self._counted = min(self._counted, time.monotonic() + _COUNT)
         return b""
-
-    def _give_up(self) -> None:
-        self._child.kill()
-        time.sleep(max(0.0, min(self._deadline + _LATE - time.time(), _EARLY + _LATE)))
-        raise self._child.failure("was still running at the deadline, so it was ended by SIGKILL")
 
     def check(self) -> None:
         """Raise ResponseTooLarge if there was more than the limit."""

@@ -29,12 +29,13 @@ BUILT_IN = {
     "json": "conventions.json",
     "lambda": "conventions.lambda_",
     "stream": "conventions.stream",
-    "cloudevent": "conventions.cloudevent",
-    "records": "conventions.records",
+    "process": "conventions.process",
+    "coprocess": "conventions.coprocess",
+    "shell": "conventions.shell",
     "asgi": "conventions.asgi",
     "wsgi": "conventions.wsgi",
-    "process": "conventions.process",
-    "shell": "conventions.shell",
+    "cloudevent": "conventions.cloudevent",
+    "records": "conventions.records",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -1,7 +1,8 @@
 """Every console block in the README, the docs and the examples does what it shows.
 
-A block of Python whose first line is ``# NAME.py`` is written to that file for the blocks behind it. A line that starts
-with ``$`` is a command, run by a shell in a copy of the page's folder; what follows is its standard output.
+A block of a program whose first line is ``# NAME.py`` or ``// NAME.js`` is written to that file for the blocks behind it.
+A line that starts with ``$`` is a command, run by a shell in a copy of the page's folder; what follows is its standard
+output.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/README.md"))]
-#: Programs of the pages' readers that a machine may lack; a page is then tested as far as it comes.
-OPTIONAL = {"cc"}
+#: Programs that a machine may lack; a page that needs one is then tested up to that point.
+OPTIONAL = ("cc", "jq", "mcp", "node", "perl")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -28,14 +29,14 @@ def test_blocks(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / page.parent.name
     shutil.copytree(page.parent, folder) if page.parent.parent == ROOT / "examples" else folder.mkdir()
     for language, text in BLOCK.findall(page.read_text()):
-        if language == "python" and (name := re.match(r"# (\S+\.py)\n", text)):
+        if language != "console" and (name := re.match(r"(?:#|//) (\S+\.(?:py|js|sh))\n", text)):
             (folder / name[1]).write_text(text)
         elif language == "python":
             compile(text, str(page), "exec")
         elif language == "console":
             for command, shown in commands(text):
-                if command.split()[0] in OPTIONAL and shutil.which(command.split()[0]) is None:
-                    pytest.skip(f"no {command.split()[0]}")
+                if lacking := lacks(command, folder):
+                    pytest.skip(f"the rest needs {lacking}, which is not installed")
                 assert (command, output(command, folder)) == (command, shown)
 
 
@@ -45,10 +46,27 @@ def commands(text: str) -> list[tuple[str, str]]:
     return [(command, shown) for command, _, shown in (part.partition("\n") for part in parts)]
 
 
+def lacks(command: str, folder: Path) -> str:
+    """A program that the command or the files that it names need, and that is missing; empty if there is none."""
+    names = re.findall(r"[\w.-]+", command)
+    text = " ".join(
+        [
+            command,
+            *(path.read_text(errors="replace") for path in folder.iterdir() if path.is_file() and path.name in names),
+        ]
+    )
+    needed = [name for name in OPTIONAL if re.search(rf"(?<![\w.-]){name}(?![\w-])", text)]
+    return next((name for name in needed if shutil.which(name, path=searched()) is None), "")
+
+
+def searched() -> str:
+    """The folders in which programs are found."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
 def output(command: str, folder: Path) -> str:
     """A command's standard output, without blanks at the ends of lines."""
-    scripts = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": searched()}
     done = subprocess.run(
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

@@ -43,6 +43,7 @@ OF_A_CONVENTION = {
         "typing",
     },
     "process": set(),
+    "coprocess": {"simplejson", "json", "re"},
     "shell": set(),
 }
 
@@ -50,7 +51,7 @@ OF_A_CONVENTION = {
 BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
-HANDLERS = {"script": "app.py", "process": "cat app.py"}
+HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}
 
 #: The runtime, which prints at its end what it has imported, whatever the convention runs.
 RUNTIME = """

@@ -181,6 +181,13 @@ TABLE = [
     *cases("hooks.same", "shell", ("Grüße\n\n".encode(),) * 2, (b"$(id) `id` '\" *",) * 2, (b"x" * 200_000,) * 2),
     *cases("hooks.fails", "shell", (b"x", Fails("Runtime.ExitError"))),
     *cases("hooks.leaves", "shell", (b"x", Fails("Runtime.ExitError"))),
+    *cases("programs/lines.py", "coprocess", (b'{"a": 1.10}', b'{"a": 1.10}'), ('"Grüße"'.encode(),) * 2),
+    *cases("programs/lines.py", "coprocess", (b"nonsense", UNDECODABLE), (b'"x"' + b" " * 200_000 + b"\n", b'"x"')),
+    *cases("programs/lines.py", "coprocess", (b'"fails"', Fails("LookupError")), (b'"chunks"', b"one two")),
+    *cases("programs/lines.py", "coprocess", (b'"nonsense"', Fails("Runtime.MarshalError")), (b"1", b"1")),
+    *cases("programs/lines.py", "coprocess", (b'"ends"', Fails("Runtime.ExitError")), (b"2", b"2")),
+    *cases("programs/lines.py", "coprocess", (b'"context"', Json('{"custom": {}}'), {CLIENT: '{"custom": {}}'})),
+    *cases("programs/lines.py 'an argument'", "coprocess", ('"\xe9"'.encode("latin-1"),) * 2, encoding="latin-1"),
 ]
 if find_spec("cloudevents"):
     TABLE += [
