@@ -236,7 +236,7 @@ def test_end_of_the_program(serve: Serve, code: str, how: str) -> None:
     assert b"1" == runtime.invoke(b"1").body
 
 
-@pytest.mark.parametrize("then", ["", "exec >&-; sleep 600"])
+@pytest.mark.parametrize("then", ["", "exec >&-; sleep 60"])
 @pytest.mark.parametrize("before", ["", "exec <&-"])
 def test_end_after_the_answer(serve: Serve, before: str, then: str) -> None:
     """A program that ends, or closes its pipes, after each answer has answered; it is replaced for each event."""
@@ -255,7 +255,7 @@ def test_program_that_always_ends(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [10, 3_000_000])
 def test_input_that_is_not_read(serve: Serve, size: int) -> None:
     """A program that closes its input, or answers without reading it, fails the event and is replaced."""
-    deaf = start(serve, "#!/bin/sh\nexec <&-\nsleep 600\n")
+    deaf = start(serve, "#!/bin/sh\nexec <&-\nsleep 60\n")
     body = b'"' + b"x" * size + b'"'
     for _ in range(2):
         assert "Runtime.ExitError" == deaf.invoke(body).report["errorType"]
