@@ -202,7 +202,8 @@ def shell_function(spec: str, root: str) -> Target | None:
 
 
 def _shell_function(spec: str, root: str) -> Target | None:
-    if not _is_path(spec) or shadowing.offered(root, _dotted(spec.rpartition(".")[0])):
+    """The same under `auto`: a file of the string's own name comes first, and so does a module."""
+    if os.path.isfile(os.path.join(root, spec)) or shadowing.offered(root, _dotted(spec.rpartition(".")[0])):
         return None
     return shell_function(spec, root)
 

@@ -125,7 +125,7 @@ FILES = {
     "pkg/__init__.py": "def yes(event, headers):\n    return event\n",
     "pkg/part.py": "",
     "data/numbers.csv": "",
-    **dict.fromkeys(["program", "data/program", "run me.sh", "run.sh", "app.sh"], "#!/bin/sh\n"),
+    **dict.fromkeys(["program", "data/program", "run me.sh", "run.sh", "app.sh"], "echo\n"),
 }
 
 
@@ -179,15 +179,6 @@ def test_runtime_api_address_is_required(tmp_path: Path, value: str) -> None:
         assert "Traceback" not in child.log
     finally:
         child.kill()
-
-
-def test_program(fail: Fail, tmp_path: Path) -> None:
-    """An executable file is named in the init error, as long as no convention is there that runs it."""
-    root = write(tmp_path, {"program": "#!/bin/sh\n"})
-    (root / "program").chmod(0o755)
-    failed = fail({}, "program", root=root)
-    assert "Runtime.UnknownConvention" == failed.type
-    assert "the program program" in failed.report["errorMessage"]
 
 
 def test_blocking_what_is_no_plugin(serve: Serve) -> None:

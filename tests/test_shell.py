@@ -25,6 +25,11 @@ def test_tutorial(serve: Serve, convention: str) -> None:
     runtime.child.wait_log('{"text":"Hello"}')
 
 
+def test_folder_with_a_blank(ask: Ask) -> None:
+    """A folder's name may have a blank."""
+    assert b"x" == ask({"my files/all.sh": "echo_it() { cat; }\n"}, b"x", handler="my files/all.echo_it").body
+
+
 def test_module_comes_first(ask: Ask) -> None:
     """Under `auto`, a module of the same name is chosen."""
     files = {"function.sh": TUTORIAL, "function.py": "def handler(event, headers): return 'python'\n"}
