@@ -121,12 +121,12 @@ def loads(text: bytes | str) -> Any:
 _DECODER = simplejson.JSONDecoder()
 
 
-def parsed(invocation: Invocation) -> Any:
+def parsed(invocation: Invocation, parse: Callable[[bytes | str], Any] = loads) -> Any:
     """The event as JSON. Raises UnmarshalError."""
     try:
-        return loads(invocation.body if invocation.encoding == UTF_8 else invocation.text)
+        return parse(invocation.body if invocation.encoding == UTF_8 else invocation.text)
     except UnicodeDecodeError:
-        return loads(invocation.text)  # its error names HANDLER_ENCODING
+        return parse(invocation.text)  # its error names HANDLER_ENCODING
     except (ValueError, RecursionError) as error:
         raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from enum import Enum
-from uuid import UUID
-
-from conventions import codec, taking_event
-from conventions.codec import UTF_8, parsed
+from conventions import codec, taking_event, typed
+from conventions.codec import UTF_8
+from conventions.json_values import plainer, unsendable
 from dispatch.errors import MarshalError
 from dispatch.protocol import JSON
 from dispatch.response import respond
@@ -22,11 +19,14 @@ if TYPE_CHECKING:
 
 
 def json(function: UserFunction) -> Handler:
-    """func(event: Any, headers: Mapping[str, str]) -> any value that JSON can express, or that plainer() converts."""
-    call = taking_event(function)
+    """func(event: Any, headers: Mapping[str, str]) -> any value that JSON can express, or that plainer() converts.
+
+    If the event's annotation is a dataclass, a TypedDict, a NamedTuple or a pydantic model, the event becomes one.
+    """
+    call, read = taking_event(function), typed.reader(function)
 
     def handle(invocation: Invocation) -> Response:
-        answer = call(parsed(invocation), invocation.headers)
+        answer = call(read(invocation), invocation.headers)
         if invocation.encoding == UTF_8:
             return respond(answer, encoded, JSON, _line)
         return respond(answer, _text, JSON, lambda item: _text(item) + "\n")
@@ -38,8 +38,13 @@ def encoded(value: Any) -> bytes:
     """The value as JSON without blanks, in UTF-8. Raises MarshalError."""
     try:
         return _dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise MarshalError(f"the answer cannot be sent as JSON: {error}") from error
+    except _FAILURES as error:
+        path, reason = unsendable(value, _dumps, error, _FAILURES)
+        raise MarshalError(f"the answer cannot be sent as JSON: {path}{': ' if path else ''}{reason}") from error
+
+
+#: What the encoder raises.
+_FAILURES = (TypeError, ValueError, RecursionError)
 
 
 def _line(item: Any) -> bytes:
@@ -49,31 +54,6 @@ def _line(item: Any) -> bytes:
 def _text(value: Any) -> str:
     """The value as JSON text, to be sent in another encoding."""
     return encoded(value).decode()
-
-
-def plainer(value: Any) -> Any:
-    """Replace a value of a type that JSON lacks: a date, UUID, Enum, set or dataclass. Raises TypeError for others."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, set | frozenset):
-        return _in_order(value)
-    if hasattr(type(value), "__dataclass_fields__"):
-        from dataclasses import fields  # imported already, by the code that created the value
-
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
-
-
-def _in_order(items: Any) -> list[Any]:
-    """A set's items, sorted if possible, so that equal sets give equal answers."""
-    try:
-        return sorted(items)
-    except TypeError:
-        return list(items)
 
 
 _dumps = codec.encoder(plainer, blanks=False, encoding=None, allow_nan=False)

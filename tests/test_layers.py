@@ -57,6 +57,18 @@ def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
 
 
+@pytest.mark.parametrize(
+    "parameters", ["event: dict, headers", "event: 'Nowhere', headers: 'Headers'", "event: list[dict]"]
+)
+def test_annotations_import_nothing(parameters: str, tmp_path: Path) -> None:
+    """An annotation that asks for no conversion costs no import."""
+    (tmp_path / "app.py").write_text(
+        f"import atexit, sys\ndef main({parameters}, *args): pass\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
+    )
+    line = _started(tmp_path, "app.main", "json")
+    assert OF_A_CONVENTION["json"] == OF_A_CONVENTION["json"] | (set(line.split()) & {*HEAVY, "pydantic"})
+
+
 def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
     """What stands in for typing while httptools is imported is gone before anybody else imports either."""
     (tmp_path / "app.py").write_text(

@@ -112,6 +112,7 @@ TABLE = [
     *cases("values.alien", "json", (b"1", Fails("Runtime.MarshalError"))),
     *cases("values.doubled", "json", (b"21", Json(42))),
     *cases("values.lines", "json", (b'["a", 1, null]', b'"a"\n1\nnull\nraw')),
+    *cases("values.mirrored", "json", (b'{"x": 1, "y": 1.10}', b'{"x":-1,"y":1.10}'), (b'{"x": "a"}', UNDECODABLE)),
     *cases("values.fails", "json", (b"1", Fails("ZeroDivisionError"))),
     *cases("scripts/answer.py", "json", (b"[1]", Json({"handler": "scripts/answer.py", "event": [1]}))),
     *cases("managed.echo", "lambda", (b'{"a": [1, null]}', b'{"a": [1, null]}'), (b"nonsense", UNDECODABLE)),

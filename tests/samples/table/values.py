@@ -52,5 +52,9 @@ def lines(event: list[Any], headers: Any) -> Any:
     yield b"raw"
 
 
+def mirrored(event: Point, headers: Any) -> Any:
+    return Point(-event.x, event.y)
+
+
 def fails(event: Any, headers: Any) -> Any:
     raise ZeroDivisionError("on purpose")
