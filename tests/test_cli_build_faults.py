@@ -192,6 +192,7 @@ def test_metadata_that_is_met(tmp_path: Path, run: Run, allowed: str) -> None:
 def test_a_file_that_is_no_handler(tmp_path: Path, run: Run, name: str) -> None:
     """Neither Python by its name nor executable: the build, the check and the runtime say the same of it."""
     write(tmp_path, {name: "#!/bin/sh\n"})
+    (tmp_path / name).chmod(0o644)
     expected = f"the file {name} in the archive is neither Python (.py, .pyc, .pyz) nor executable; chmod +x makes it a program"
     built = json.loads(run("build", "function", name, "-o", "a.zip", "--json").stdout)
     assert ([], [expected]) == (built["handlers"], built["notes"])
