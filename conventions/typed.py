@@ -1,18 +1,19 @@
 """Typed events: converts an event to the type that the function's annotation names, with pydantic.
 
-An annotation asks for this if it is a dataclass, a TypedDict, a NamedTuple or a pydantic model, or contains one, like
-`list[Order]` or `Order | None`. Nothing is imported for any other annotation, and pydantic only for these.
+An annotation asks for this if it is a dataclass, a TypedDict, a NamedTuple or a pydantic model, or a union with one,
+like `Order | None`. Nothing is imported for any other annotation, and pydantic only for these.
 """
 
 from __future__ import annotations
 
 import sys
 from _functools import partial  # type: ignore[import-not-found]
+from types import FunctionType
 
 import simplejson
 
 from conventions import codec
-from conventions.json_values import as_path
+from conventions.typed_problems import in_words
 from dispatch.errors import ImportModuleError, UnmarshalError
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Self
 
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     from dispatch.invocation import Invocation
     from dispatch.types import UserFunction
@@ -31,8 +32,14 @@ _MARKS = ("__dataclass_fields__", "__required_keys__", "__pydantic_validator__")
 #: How deep annotations are searched, which may contain themselves.
 _DEEPEST = 10
 
-#: How many problems of an event are named; how many characters each may have, and how many a value in it.
-_MOST, _LONGEST, _SHORT = 20, 200, 40
+#: How many decorators, methods and partials are looked through; an object may seem to have any attribute.
+_MOST_LAYERS = 100
+
+#: The classes of unions, in all Pythons.
+_UNIONS = frozenset({"UnionType", "_UnionGenericAlias", "Union"})
+
+#: Words that pydantic reads as numbers, although they are not JSON.
+_NOT_JSON = (b"NaN", b"Infinity")
 
 
 def reader(function: UserFunction) -> Callable[[Invocation], Any]:
@@ -60,7 +67,7 @@ def reader(function: UserFunction) -> Callable[[Invocation], Any]:
 
 def _annotation(function: Any, position: int) -> tuple[Any, dict[str, Any]] | None:
     """The annotation of the parameter at a position, and the global names of the function; None if there is none."""
-    while True:
+    for _ in range(_MOST_LAYERS):
         if isinstance(function, partial):
             position += len(function.args)
             function = function.func
@@ -71,10 +78,9 @@ def _annotation(function: Any, position: int) -> tuple[Any, dict[str, Any]] | No
             function = function.__wrapped__
         else:
             break
-    code = getattr(function, "__code__", None)
-    if code is None or position >= code.co_argcount:
+    if not isinstance(function, FunctionType) or position >= function.__code__.co_argcount:
         return None
-    annotation = _annotations(function).get(code.co_varnames[position])
+    annotation = _annotations(function).get(function.__code__.co_varnames[position])
     return None if annotation is None else (annotation, function.__globals__)
 
 
@@ -90,7 +96,7 @@ def _annotations(function: Any) -> dict[str, Any]:
 
 
 def _asks(annotation: Any, names: dict[str, Any], depth: int) -> bool:
-    """Whether an annotation is, or contains, one of the types to which events are converted."""
+    """Whether an annotation is one of the types to which events are converted, or a union with one."""
     if isinstance(annotation, type):
         return any(hasattr(annotation, mark) for mark in _MARKS) or (
             issubclass(annotation, tuple) and hasattr(annotation, "_fields")
@@ -103,20 +109,18 @@ def _asks(annotation: Any, names: dict[str, Any], depth: int) -> bool:
 
 
 def _parts(annotation: Any, names: dict[str, Any]) -> Iterator[Any]:
-    """What an annotation that is not a class consists of: a text's value, a union's members, a list's items."""
+    """What an annotation that is not a class stands for: a text's value, a union's members, a generic class."""
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__forward_arg__", None)
     if isinstance(text, str):
         yield eval(text, names)  # noqa: S307 - an annotation is the user's own code
         return
-    origin = getattr(annotation, "__origin__", None)
-    if origin is type or getattr(origin, "__name__", "") in {"Callable", "Literal"}:
-        return
     for name in ("__value__", "__supertype__"):  # of an alias, and of a NewType
         if hasattr(type(annotation), name) or name in getattr(annotation, "__dict__", ()):
             yield getattr(annotation, name)
-    if origin is not None:
-        yield origin
-    yield from getattr(annotation, "__args__", ())
+    if type(annotation).__name__ in _UNIONS:
+        yield from annotation.__args__
+    elif hasattr(annotation, "__origin__"):  # Annotated, too
+        yield annotation.__origin__
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -126,29 +130,19 @@ def _parts(annotation: Any, names: dict[str, Any]) -> Iterator[Any]:
 
 def _converter(annotation: Any, names: dict[str, Any]) -> Callable[[Invocation], Any]:
     shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    try:
-        from pydantic import TypeAdapter, ValidationError
-    except (ImportError, AttributeError) as error:
-        raise ImportModuleError(
-            f"the event is annotated as {shown}, which needs pydantic: {error}; pip install 'handler-dispatch[typed]', "
-            "or annotate it as dict"
-        ) from error
-    try:
-        from types import SimpleNamespace
-        from typing import get_type_hints
+    adapter, is_exact = _adapter(annotation, names, shown)
+    from pydantic import ValidationError
 
-        holder = SimpleNamespace(__annotations__={"event": annotation})
-        adapter = TypeAdapter(get_type_hints(holder, names, include_extras=True)["event"])
-        is_exact = _is_exact(adapter.core_schema)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise UnmarshalError(f"no event can be converted to {shown}, its annotation: {reason}") from error
+    def validated(invocation: Invocation) -> Any:
+        if is_exact:
+            return adapter.validate_python(codec.parsed(invocation, _exactly))
+        if invocation.encoding != codec.UTF_8 or any(word in invocation.body for word in _NOT_JSON):
+            codec.parsed(invocation)
+        return adapter.validate_json(invocation.body if invocation.encoding == codec.UTF_8 else invocation.text)
 
     def read(invocation: Invocation) -> Any:
         try:
-            if is_exact:
-                return adapter.validate_python(codec.parsed(invocation, _exactly))
-            return adapter.validate_json(invocation.body if invocation.encoding == codec.UTF_8 else invocation.text)
+            return validated(invocation)
         except ValidationError as error:
             failure = error
         event = codec.parsed(invocation)
@@ -160,9 +154,58 @@ def _converter(annotation: Any, names: dict[str, Any]) -> Callable[[Invocation],
         except ValidationError as error:
             if not _is_refused(error):
                 failure = error
-        raise UnmarshalError(f"the event cannot be converted to {shown}: {_in_words(_problems(failure), event)}")
+        raise UnmarshalError(f"the event cannot be converted to {shown}: {in_words(_problems(failure), event)}")
 
     return read
+
+
+def _adapter(annotation: Any, names: dict[str, Any], shown: str) -> tuple[TypeAdapter[Any], bool]:
+    """What converts to the type, and whether numbers keep all their digits; `shown` is the annotation in messages."""
+    try:
+        from pydantic import TypeAdapter
+    except (ImportError, AttributeError) as error:
+        raise ImportModuleError(
+            f"the event is annotated as {shown}, which needs pydantic: {error}; pip install 'handler-dispatch[typed]', "
+            "or annotate it as dict"
+        ) from error
+    try:
+        with _every_typed_dict():
+            adapter: TypeAdapter[Any] = TypeAdapter(_resolved(annotation, names))
+            is_exact = _is_exact(adapter.core_schema)  # raises if a name in the type is unknown
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise UnmarshalError(f"no event can be converted to {shown}, its annotation: {reason}") from error
+    return adapter, is_exact
+
+
+def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
+    """The annotation without texts."""
+    from types import SimpleNamespace
+    from typing import get_type_hints
+
+    holder = SimpleNamespace(__annotations__={"event": annotation})
+    return get_type_hints(holder, names, include_extras=True)["event"]
+
+
+class _every_typed_dict:  # noqa: N801 - used as a function
+    """Lets pydantic accept the TypedDict of Python 3.11's typing, too, while a type is read.
+
+    pydantic knows it by its metaclass's module, and refuses it because it lacks `__orig_bases__`, where only pydantic's
+    own decorators inside a TypedDict would be found.
+    """
+
+    def __enter__(self) -> None:
+        if sys.version_info < (3, 12):
+            self._name("typing_extensions")
+
+    def __exit__(self, *_: object) -> None:
+        if sys.version_info < (3, 12):
+            self._name("typing")
+
+    def _name(self, module: str) -> None:
+        from typing import TypedDict
+
+        type(TypedDict("_", {})).__module__ = module  # type: ignore[operator]
 
 
 def _problems(failure: ValidationError) -> list[Any]:
@@ -217,51 +260,3 @@ _DECODER = simplejson.JSONDecoder(parse_float=_Number)
 
 def _exactly(text: bytes | str) -> Any:
     return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# What is wrong with an event
-# ----------------------------------------------------------------------------------------------------------------------
-
-
-def _in_words(problems: list[Any], event: Any) -> str:
-    """All problems of an event, each with its path; several at one path are the members of a union."""
-    by_path: dict[str, list[Any]] = {}
-    left = len(problems)
-    for problem in problems:
-        path = _path(problem, event)
-        if path not in by_path and len(by_path) == _MOST:
-            break
-        by_path.setdefault(path, []).append(problem)
-        left -= 1
-    described = [f"{_shortened(path, _LONGEST)}: {_described(at_path)}" for path, at_path in by_path.items()]
-    return "; ".join(described) + (f"; and {left} more" if left else "")
-
-
-def _described(problems: list[Any]) -> str:
-    first, *others = dict.fromkeys(problem["msg"] for problem in problems)
-    text = ", or ".join([first, *(other[:1].lower() + other[1:] for other in others)])
-    value = problems[0]["input"]
-    if value is None or isinstance(value, str | int | float):
-        text += f" (it is {_shortened(repr(value), _SHORT)})"
-    return _shortened(text, _LONGEST)
-
-
-def _shortened(text: str, size: int) -> str:
-    return text if len(text) <= size else f"{text[:size]}…"
-
-
-def _path(problem: Any, event: Any) -> str:
-    """The path of a problem in the event, followed by the union's member that does not fit."""
-    steps, members, value = [], [], event
-    location = problem["loc"]
-    for place, step in enumerate(location, 1):
-        is_last = place == len(location)
-        if isinstance(step, int) if isinstance(value, list) else isinstance(value, dict) and step in value:
-            steps.append(step)
-            value = value[step] if isinstance(value, dict) or step < len(value) else None
-        elif is_last and problem["type"].startswith("missing"):
-            steps.append(step)
-        elif not is_last and str(step).isidentifier():
-            members.append(step)
-    return (as_path(steps) or "the event") + "".join(f" (as {member})" for member in members)

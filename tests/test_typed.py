@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 import pytest
 from support.runtime import Answer, Ask, Fail, Serve
@@ -52,6 +53,11 @@ class AsDict(TypedDict):
 class Point(NamedTuple):
     x: int
     y: float = 0.5
+
+@dataclass
+class Points:
+    all: list[Point]
+    named: dict[str, Point] = field(default_factory=dict)
 
 def handler(event: {annotation}, headers):
     return repr(event)
@@ -121,9 +127,7 @@ def source(annotation: str, text: str = PRELUDE) -> str:
         ("'Order'", ORDER, EXPECTED),
         ("Order | None", ORDER, EXPECTED),
         ("Optional[Order]", "null", "None"),
-        ("list[Item]", f"[{ITEM}]", "[Item(name='pen', price=Decimal('1.10'), size=<Size.SMALL: 's'>)]"),
-        ("list['Point']", "[[1]]", "[Point(x=1, y=0.5)]"),
-        ("dict[str, Point]", '{"a": {"x": 1, "y": 2}}', "{'a': Point(x=1, y=2.0)}"),
+        ("Points", '{"all": [[1]], "named": {"a": {"x": 1, "y": 2}}}', "Points(all=[Point(x=1, y=0.5)], named={'a': Point(x=1, y=2.0)})"),
         ("Union[Point, AsDict]", '{"x": 2}', "Point(x=2, y=0.5)"),
         ("Annotated[Point, 'a note']", "[1, 2.5]", "Point(x=1, y=2.5)"),
         ("Point", '{"x": "3"}', "Point(x=3, y=0.5)"),
@@ -220,8 +224,7 @@ def test_strict_models(ask: Ask) -> None:
         ),
         ("Order", "[1]", ["to Order: the event: Input should be "]),
         ("Order", '"text"', ["to Order: the event: Input should be an object (it is 'text')"]),
-        ("list[Item]", f'[{ITEM}, {ITEM}, {{"name": "a"}}]', ["list[Item]: [2].price: Field required"]),
-        ("dict[str, Point]", '{"a b": {"x": 1.5}}', ["['a b'].x: Input should be a valid integer"]),
+        ("Points", '{"all": [], "named": {"a b": {"x": 1.5}}}', ["named['a b'].x: Input should be a valid integer"]),
         ("AsDict", '{"when": 1, "count": []}', ["count: Input should be a valid integer"]),
         ("Point", '["a"]', ["[0]: Input should be a valid integer"]),
         ("Point", '{"x": 1, "z": 1}', ["z: "]),
@@ -251,8 +254,8 @@ def test_bad_event_for_a_model(serve: Serve) -> None:
 
 def test_many_problems(ask: Ask) -> None:
     """The message stays short, however many problems there are and however long the values."""
-    event = b"[" + b",".join([b'["' + b"y" * 10_000 + b'"]'] * 100) + b"]"
-    message = said(ask(source("list[Point]"), event, convention="json"))
+    event = b'{"all": [' + b",".join([b'["' + b"y" * 10_000 + b'"]'] * 100) + b"]}"
+    message = said(ask(source("Points"), event, convention="json"))
     assert message.endswith("; and 80 more")
     assert len(message) < 5_000
 
@@ -260,7 +263,7 @@ def test_many_problems(ask: Ask) -> None:
 def test_long_keys(here: Here) -> None:
     """Nor does a long key make it long."""
     with pytest.raises(UnmarshalError) as caught:
-        here(source("dict[str, Point]"))('{"' + "k " * 1_000_000 + '": 1}')
+        here(source("Points"))('{"all": [], "named": {"' + "k " * 1_000_000 + '": 1}}')
     assert len(str(caught.value)) < 500
 
 
@@ -290,7 +293,7 @@ def test_own_validators(serve: Serve) -> None:
     assert b"3" == runtime.invoke(b'{"n": 3}').body
 
 
-@pytest.mark.parametrize("event", [b"", b"{", b"\xff", b"nonsense"])
+@pytest.mark.parametrize("event", [b"", b"{", b"\xff", b"nonsense", b'{"x": 1, "y": NaN}', b'{"x": 1, "y": -Infinity}'])
 @pytest.mark.parametrize("annotation", ["Item", "Point"])
 def test_events_that_are_not_json(annotation: str, event: bytes, here: Here) -> None:
     """What is not JSON is the same error as in a function without annotations."""
@@ -340,6 +343,18 @@ def test_kinds_of_functions(kind: str, future: str, here: Here) -> None:
     assert "Point(x=1)" == here(text)('{"x": 1}')
 
 
+def test_word_in_a_text(here: Here) -> None:
+    """A text may contain what would not be a number."""
+    assert "name='NaN Infinity'" in here(source("Item"))('{"name": "NaN Infinity", "price": 1}')
+
+
+def test_object_with_every_attribute(here: Here) -> None:
+    """An object that seems to be a decorator's result without end is called like any other."""
+    text = "from functools import partial\nclass P:\n    def __getattr__(self, name):\n        return self\n"
+    text += "    def __call__(self, event, headers):\n        return repr(event)\nhandler = partial(P())\n"
+    assert "{'x': 1}" == here(text)('{"x": 1}')
+
+
 def test_script(ask: Ask) -> None:
     """A script's `main(handler, event)` has the event as its second parameter."""
     text = TYPES.replace("{future}", "") + "def main(handler: str, event: Point):\n    return [handler, repr(event)]\n"
@@ -357,7 +372,7 @@ def test_lambda_is_as_on_lambda(ask: Ask) -> None:
     [
         "dict", "list", "Any", "str", "int", "Decimal", "date", "UUID", "Size", "object", "None", "dict[str, Any]",
         "Nowhere", "'Nowhere'", "Optional['Nowhere']", "type[Order]", "Literal['Order']", "1", "'not python ('",
-        "sys.nothing", "Annotated[dict, 'Order']", "Plain",
+        "sys.nothing", "Annotated[dict, 'Order']", "Plain", "list[Order]", "dict[str, Order]", "'list[Order] | None'",
     ],
 )  # fmt: skip
 def test_annotations_that_change_nothing(annotation: str, here: Here) -> None:
@@ -389,11 +404,25 @@ def test_what_cannot_be_used(prepared: str, annotation: str, kind: str, words: l
     assert [] == [word for word in words if word not in failed.report["errorMessage"]], failed.report["errorMessage"]
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from Python 3.12 on it can be used")
-def test_typed_dict_of_python_311(fail: Fail) -> None:
-    """The TypedDict of Python 3.11 lacks what pydantic needs; the error says which one to use."""
-    text = "from typing import TypedDict\nclass T(TypedDict):\n    x: int\ndef handler(event: T, headers): pass\n"
-    assert "typing_extensions.TypedDict" in fail(text, convention="json").report["errorMessage"]
+def test_typed_dict_of_the_standard_library(here: Here) -> None:
+    """The one in typing works in every Python, with keys that may be missing; so it does inside another type."""
+    text = """
+    from dataclasses import dataclass
+    from typing import NotRequired, TypedDict
+    class T(TypedDict):
+        x: int
+        y: NotRequired[int]
+    @dataclass
+    class Some:
+        all: list[T]
+    def handler(event: Some, headers):
+        return repr(event.all)
+    """
+    function = here(text)
+    assert "[{'x': 1}, {'x': 2, 'y': 3}]" == function('{"all": [{"x": "1"}, {"x": 2, "y": 3}]}')
+    with pytest.raises(UnmarshalError, match=re.escape("all[0].x: Field required")):
+        function('{"all": [{"y": 1}]}')
+    assert "typing" == type(TypedDict("T", {})).__module__  # type: ignore[operator]
 
 
 def test_own_packages(ask: Ask) -> None:
