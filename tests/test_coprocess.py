@@ -417,8 +417,8 @@ def test_workers(serve: Serve) -> None:
     ids = [f"r{number}" for number in range(12)]
     runtime.api.hand_out(*(event(f'"{name}"'.encode(), name) for name in ids))
     assert [f'"{name}"'.encode() for name in ids] == [runtime.answer(name).body for name in ids]
-    programs = [children(worker) for worker in children(runtime.child.process.pid)]
-    assert [1, 1, 1] == [len(pids) for pids in programs]
+    workers = children(runtime.child.process.pid)
+    await_true(lambda: [1, 1, 1] == [len(children(worker)) for worker in workers], "a program of each worker")
 
 
 def test_fork(tmp_path: Path) -> None:
