@@ -170,6 +170,19 @@ def test_what_is_no_application(fail: Fail, source: str) -> None:
     assert words in failed.report["errorMessage"]
 
 
+@pytest.mark.parametrize("handler", [" app:app", "app: app", "app:app\n"])
+def test_blanks_in_the_handler_string(fail: Fail, handler: str) -> None:
+    """The error says so, and does not advise the convention that is set."""
+    failed = fail(app(), handler, "asgi")
+    assert (
+        "Runtime.MalformedHandlerName",
+        f"there are blanks or line ends in the handler: {handler!r}; write app:app",
+    ) == (
+        failed.type,
+        failed.report["errorMessage"],
+    )
+
+
 @pytest.mark.parametrize("variable", ["HANDLER_BASE_PATH", "HANDLER_EVENTS_PATH", "HANDLER_INVOKE_MODE"])
 def test_wrong_settings(fail: Fail, variable: str) -> None:
     """Each is an init error."""
