@@ -148,6 +148,7 @@ def _converter(annotation: Any, names: dict[str, Any]) -> Callable[[Invocation],
         try:
             if is_exact:
                 return adapter.validate_python(codec.parsed(invocation, _exactly))
+            _refuse_constants(invocation)
             return adapter.validate_json(invocation.body if invocation.encoding == codec.UTF_8 else invocation.text)
         except ValidationError as error:
             failure = error
@@ -163,6 +164,12 @@ def _converter(annotation: Any, names: dict[str, Any]) -> Callable[[Invocation],
         raise UnmarshalError(f"the event cannot be converted to {shown}: {_in_words(_problems(failure), event)}")
 
     return read
+
+
+def _refuse_constants(invocation: Invocation) -> None:
+    """Raise UnmarshalError for NaN and Infinity, which pydantic accepts as numbers although they are not JSON."""
+    if "NaN" in invocation.text or "Infinity" in invocation.text:
+        codec.parsed(invocation)
 
 
 def _problems(failure: ValidationError) -> list[Any]:

@@ -290,7 +290,7 @@ def test_own_validators(serve: Serve) -> None:
     assert b"3" == runtime.invoke(b'{"n": 3}').body
 
 
-@pytest.mark.parametrize("event", [b"", b"{", b"\xff", b"nonsense"])
+@pytest.mark.parametrize("event", [b"", b"{", b"\xff", b"nonsense", b'{"x": 1, "y": NaN}', b'{"x": 1, "y": -Infinity}'])
 @pytest.mark.parametrize("annotation", ["Item", "Point"])
 def test_events_that_are_not_json(annotation: str, event: bytes, here: Here) -> None:
     """What is not JSON is the same error as in a function without annotations."""
