@@ -397,6 +397,26 @@ def test_a_failure_after_the_answer_is_logged(serve: Serve) -> None:
 # Failures
 # ----------------------------------------------------------------------------------------------------------------------
 
+
+def test_an_exit_in_another_task(serve: Serve) -> None:
+    """The request fails, and the application does not go on with it during the next one."""
+    source = app(
+        more="async def leave():\n    sys.exit(3)\n",
+        during="""task = asyncio.create_task(leave()) if body == b"exit" else None
+    try:
+        await asyncio.sleep(0.01)
+    finally:
+        print("END", body, flush=True)""",
+    ).replace("import asyncio, os", "import asyncio, os, sys")
+    runtime = serve(source, "app:app", "asgi")
+    leaving = json.dumps(changed(http.FUNCTION_URL, body="exit")).encode()
+    assert "Runtime.ExitError" == runtime.invoke(leaving).report["errorType"]
+    runtime.api.wait_for("GET", "next", 2)
+    assert "END b'exit'\n" in runtime.child.log
+    assert "hello" == of(runtime.invoke(REQUEST))
+    assert 1 == runtime.end().count("[ERROR]")
+
+
 FAILING = {
     "before the start": ("raise LookupError('mine')", "LookupError", "mine"),
     "after the start": (f"{START}\n    raise LookupError('mine')", "LookupError", "mine"),
