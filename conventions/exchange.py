@@ -136,8 +136,7 @@ class Exchange:
             raise RuntimeError(f"unexpected ASGI message {kind!r}: {because}")
         if kind == "http.response.start":
             check_status(message["status"])
-            headers = message.get("headers", ())
-            self._headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+            self._headers = _as_text(message.get("headers", ()))
             self._status = message["status"]
             return
         if self._over.is_set():
@@ -156,3 +155,10 @@ class Exchange:
         elif self._streams:
             self._wanted.clear()
             await self._wanted.wait()
+
+
+def _as_text(headers: Any) -> list[tuple[str, str]]:
+    try:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise TypeError(f"the headers of an ASGI response must be pairs of bytes, not {headers!r}") from error

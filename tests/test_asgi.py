@@ -447,6 +447,16 @@ FAILING = {
         "TypeError",
         "'int'",
     ),
+    "text as a header": (
+        "await send({'type': 'http.response.start', 'status': 200, 'headers': [('a', 'b')]})",
+        "TypeError",
+        "the headers of an ASGI response must be pairs of bytes, not [('a', 'b')]",
+    ),
+    "a mapping of headers": (
+        "await send({'type': 'http.response.start', 'status': 200, 'headers': {b'a': b'b'}})",
+        "TypeError",
+        "must be pairs of bytes, not {b'a': b'b'}",
+    ),
     "no status": (
         "await send({'type': 'http.response.start', 'status': 'OK'})\n    " + FULL,
         "ValueError",
