@@ -322,6 +322,8 @@ def test_applications_without_a_lifespan(serve: Serve, kind: str) -> None:
         ("print('STOPPING'); await asyncio.sleep(1000)", "STOPPING"),
         ("print('STOPPING')\n    while True: pass", "STOPPING"),
         ("raise LookupError('cannot stop')", "cannot stop"),
+        ("raise asyncio.CancelledError", "did not end cleanly: CancelledError"),
+        ("raise SystemExit(3)", "did not end cleanly: the handler called sys.exit(3)"),
         (
             "await send({'type': 'lifespan.shutdown.failed', 'message': 'cannot stop'}); return",
             "shutdown failed: cannot stop",
