@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatch import locate
-from dispatch.errors import HandlerNotFound
+from dispatch.errors import HandlerNotFound, MalformedHandlerName
 from dispatch.locate import Target
 from dispatch.modules import described
 
@@ -19,11 +19,18 @@ _VARARGS, _COROUTINE = 0x04, 0x80
 
 
 def module_and_attribute(spec: str, root: str) -> Target | None:
-    """The target of `module:attribute`, as web servers write it; None for any other handler string."""
-    module, colon, attribute = spec.partition(":")
+    """The target of `module:attribute`, as web servers write it; None for any other handler string.
+
+    Raises:
+        MalformedHandlerName: there are blanks in it.
+    """
+    plain = "".join(spec.split())
+    module, colon, attribute = plain.partition(":")
     first, *inner = attribute.split(".")
     if not colon or not module or not all(name.isidentifier() for name in (first, *inner)):
         return None
+    if plain != spec:
+        raise MalformedHandlerName(f"there are blanks or line ends in the handler: {spec!r}; write {plain}")
     target = locate.locate(f"{module}.{first}", root)
     return _inside(target, first, inner) if inner else target
 

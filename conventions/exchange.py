@@ -52,7 +52,12 @@ class Exchange:
         Raises:
             MarshalError: it ended without a response. An exception that it raises is passed on.
         """
-        self._take_turn(self._begin, self._has_news)
+        try:
+            self._take_turn(self._begin, self._has_news)
+        except BaseException:
+            if not self._returned:  # another task has ended this turn by SystemExit
+                after_response(self._turns.take, self._give_up, self._has_returned)
+            raise
         if not self._returned:
             after_response(self._take_turn, self._finish, self._has_returned)
         status = self._status or 0
@@ -85,6 +90,12 @@ class Exchange:
         """The answer has been sent, or no one is listening any more."""
         self._over.set()
         self._wanted.set()
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The invocation has failed without the application, which must not go on in the next one."""
+        assert self._task is not None  # noqa: S101 - the turn had begun
+        self._task.cancel()
+        self._finish(loop)
 
     def _has_news(self) -> bool:
         return self._complete or self._returned or bool(self._streams and self._parts)
@@ -125,8 +136,7 @@ class Exchange:
             raise RuntimeError(f"unexpected ASGI message {kind!r}: {because}")
         if kind == "http.response.start":
             check_status(message["status"])
-            headers = message.get("headers", ())
-            self._headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+            self._headers = _as_text(message.get("headers", ()))
             self._status = message["status"]
             return
         if self._over.is_set():
@@ -145,3 +155,10 @@ class Exchange:
         elif self._streams:
             self._wanted.clear()
             await self._wanted.wait()
+
+
+def _as_text(headers: Any) -> list[tuple[str, str]]:
+    try:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise TypeError(f"the headers of an ASGI response must be pairs of bytes, not {headers!r}") from error

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 TEXT = "text/plain"
 
 
+#: The conventions of web applications, by the name of an application's second parameter.
+_APPLICATIONS = {"receive": "asgi", "start_response": "wsgi"}
+
+
 def standard(function: UserFunction) -> Handler:
     """func(event: str, headers: Mapping[str, str]) -> str | bytes | None, sent as it is."""
     call = taking_event(function)
@@ -35,10 +39,13 @@ standard.accepts_any_event = True  # type: ignore[attr-defined]
 
 
 def _hint(function: UserFunction, invocation: Invocation) -> str:
-    """What to set for a function that was probably written for JSON; empty if the event is something else."""
+    """What to set for a function that was probably written for JSON or HTTP; empty if the event is something else."""
     if not _is_json(invocation.body):
         return ""
-    if "context" in _second_parameter(function):
+    second = _second_parameter(function)
+    if second in _APPLICATIONS:
+        return f"it looks like a web application; to run it as one, set HANDLER_CONVENTION={_APPLICATIONS[second]}"
+    if "context" in second:
         return "for func(event, context) as in AWS's own runtime, with the event parsed, set HANDLER_CONVENTION=lambda"
     return "its events are text; to get this JSON parsed and to answer with JSON, set HANDLER_CONVENTION=json"
 

@@ -90,7 +90,7 @@ def work(settings: Settings, address: Address, log: Log) -> int:
         try:
             close()
         except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
-            log.warning(f"the {what} did not end cleanly: {error_reports.text(error)}")
+            log.warning(f"the {what} did not end cleanly: {error_reports.message(error) or type(error).__name__}")
     signals.ignore()
     signals.last_resort(reason)
     client.close()

@@ -8,6 +8,7 @@ import atexit
 import os
 import sys
 
+from dispatch.error_reports import user_traceback
 from dispatch.errors import Terminated
 
 TYPE_CHECKING = False
@@ -62,7 +63,8 @@ class ForkGuard:
 
 def _end_child(error: BaseException | None) -> NoReturn:
     if error is not None and not isinstance(error, SystemExit):
-        sys.excepthook(type(error), error, error.__traceback__)
+        trace = user_traceback(error)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
     code = error.code if isinstance(error, SystemExit) else int(error is not None)
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)  # noqa: T201 - as Python itself does

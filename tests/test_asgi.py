@@ -170,6 +170,19 @@ def test_what_is_no_application(fail: Fail, source: str) -> None:
     assert words in failed.report["errorMessage"]
 
 
+@pytest.mark.parametrize("handler", [" app:app", "app: app", "app:app\n"])
+def test_blanks_in_the_handler_string(fail: Fail, handler: str) -> None:
+    """The error says so, and does not advise the convention that is set."""
+    failed = fail(app(), handler, "asgi")
+    assert (
+        "Runtime.MalformedHandlerName",
+        f"there are blanks or line ends in the handler: {handler!r}; write app:app",
+    ) == (
+        failed.type,
+        failed.report["errorMessage"],
+    )
+
+
 @pytest.mark.parametrize("variable", ["HANDLER_BASE_PATH", "HANDLER_EVENTS_PATH", "HANDLER_INVOKE_MODE"])
 def test_wrong_settings(fail: Fail, variable: str) -> None:
     """Each is an init error."""
@@ -309,6 +322,8 @@ def test_applications_without_a_lifespan(serve: Serve, kind: str) -> None:
         ("print('STOPPING'); await asyncio.sleep(1000)", "STOPPING"),
         ("print('STOPPING')\n    while True: pass", "STOPPING"),
         ("raise LookupError('cannot stop')", "cannot stop"),
+        ("raise asyncio.CancelledError", "did not end cleanly: CancelledError"),
+        ("raise SystemExit(3)", "did not end cleanly: the handler called sys.exit(3)"),
         (
             "await send({'type': 'lifespan.shutdown.failed', 'message': 'cannot stop'}); return",
             "shutdown failed: cannot stop",
@@ -384,6 +399,26 @@ def test_a_failure_after_the_answer_is_logged(serve: Serve) -> None:
 # Failures
 # ----------------------------------------------------------------------------------------------------------------------
 
+
+def test_an_exit_in_another_task(serve: Serve) -> None:
+    """The request fails, and the application does not go on with it during the next one."""
+    source = app(
+        more="async def leave():\n    sys.exit(3)\n",
+        during="""task = asyncio.create_task(leave()) if body == b"exit" else None
+    try:
+        await asyncio.sleep(0.01)
+    finally:
+        print("END", body, flush=True)""",
+    ).replace("import asyncio, os", "import asyncio, os, sys")
+    runtime = serve(source, "app:app", "asgi")
+    leaving = json.dumps(changed(http.FUNCTION_URL, body="exit")).encode()
+    assert "Runtime.ExitError" == runtime.invoke(leaving).report["errorType"]
+    runtime.api.wait_for("GET", "next", 2)
+    assert "END b'exit'\n" in runtime.child.log
+    assert "hello" == of(runtime.invoke(REQUEST))
+    assert 1 == runtime.end().count("[ERROR]")
+
+
 FAILING = {
     "before the start": ("raise LookupError('mine')", "LookupError", "mine"),
     "after the start": (f"{START}\n    raise LookupError('mine')", "LookupError", "mine"),
@@ -413,6 +448,16 @@ FAILING = {
         f"{START}\n    await send({{'type': 'http.response.body', 'body': 3}})",
         "TypeError",
         "'int'",
+    ),
+    "text as a header": (
+        "await send({'type': 'http.response.start', 'status': 200, 'headers': [('a', 'b')]})",
+        "TypeError",
+        "the headers of an ASGI response must be pairs of bytes, not [('a', 'b')]",
+    ),
+    "a mapping of headers": (
+        "await send({'type': 'http.response.start', 'status': 200, 'headers': {b'a': b'b'}})",
+        "TypeError",
+        "must be pairs of bytes, not {b'a': b'b'}",
     ),
     "no status": (
         "await send({'type': 'http.response.start', 'status': 'OK'})\n    " + FULL,

@@ -139,6 +139,27 @@ def test_process_that_the_handler_forks(serve: Serve, convention: str, child: tu
     assert 1 == stop(runtime).count("SHUTDOWN HOOK")
 
 
+def test_failure_of_a_process_that_user_code_forks(serve: Serve) -> None:
+    """Its traceback has the user's frames alone, in a handler and in what is put off."""
+    source = """
+    import dispatch, os
+    def fork():
+        child = os.fork()
+        if not child:
+            raise LookupError("the child")
+        os.waitpid(child, 0)
+    def handler(event, headers):
+        dispatch.after_response(fork)
+        fork()
+    """
+    runtime = serve(source)
+    runtime.invoke()
+    runtime.api.wait_for("GET", "next", 2)
+    frames = [line.rpartition("in ")[2] for line in runtime.child.log.splitlines() if line.startswith("  File")]
+    assert ["handler", "fork", "fork"] == frames, runtime.child.log
+    assert 2 == runtime.child.log.count("LookupError: the child\n")
+
+
 @pytest.mark.parametrize("child", ["yield 'the child'", "1 / 0", "return"])
 @pytest.mark.parametrize("word", ["def", "async def"])
 def test_process_that_a_generator_forks(serve: Serve, word: str, child: str) -> None:

@@ -11,6 +11,7 @@ from support.runtime import Ask, Serve
 HINT = "dispatch: auto chose the convention standard, because the string is a dotted name; "
 LAMBDA = HINT + "for func(event, context) as in AWS's own runtime, with the event parsed, set HANDLER_CONVENTION=lambda"
 JSON = HINT + "its events are text; to get this JSON parsed and to answer with JSON, set HANDLER_CONVENTION=json"
+WEB = HINT + "it looks like a web application; to run it as one, set HANDLER_CONVENTION="
 PLUGIN = """
 from dispatch import Response, Target
 
@@ -49,6 +50,9 @@ def hints(log: str) -> list[str]:
         ),
         ("class Handler:\n    def go(self, event, context):\n        raise KeyError\nhandler = Handler().go\n", LAMBDA),
         ("from functools import partial\ndef go(a, event, context):\n    a.b\nhandler = partial(go, 1)\n", LAMBDA),
+        ("async def handler(scope, receive, send): ...\n", WEB + "asgi"),
+        ("class App:\n    async def __call__(self, scope, receive, send): ...\nhandler = App()\n", WEB + "asgi"),
+        ("def handler(environ, start_response):\n    start_response('200 OK', [])\n", WEB + "wsgi"),
         ("def handler(event):\n    return event\n", JSON),
         ("handler = int\n", JSON),
     ],
