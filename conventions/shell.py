@@ -62,7 +62,9 @@ def _check(bash: str, path: str, function: str) -> None:
         listed = whole([bash, "-c", f"{_LOAD}builtin declare -F", path], Invocation(b""), "bash")
     except ExitError as error:
         raise ImportModuleError(f"{path} cannot be loaded: {error}") from None
-    names = [line.split()[-1] for line in listed.decode("utf-8", "replace").splitlines()]
+    # The file may have a trap that writes when the shell ends.
+    lines = listed.decode("utf-8", "replace").splitlines()
+    names = [line.split()[-1] for line in lines if line.startswith("declare -f")]
     if function not in names:
         raise HandlerNotFound(
             f"no function {function} in {path}; it has: {', '.join(names) or 'no functions'}"

@@ -73,10 +73,11 @@ def test_nul(serve: Serve) -> None:
         ('shopt -s extglob\nwork() { case "$1" in !(y)) echo not y ;; esac; }\n', "work", b"not y\n"),
         ("work() { ( sleep 600 & ); echo one; }\n", "work", b"one\n"),
         ("cat\nwork() { cat; }\n", "work", b"x"),
+        ("trap 'echo; echo bye' EXIT\nwork() { echo one; }\n", "work", b"one\n\nbye\n"),
     ],
 )
 def test_files_as_people_write_them(ask: Ask, source: str, function: str, expected: bytes) -> None:
-    """Strict mode, names of builtins and keywords, extended patterns, background jobs, a file that reads its input."""
+    """Strict mode, names of builtins and keywords, extended patterns, background jobs, input at the top, an exit trap."""
     assert expected == ask({"all.sh": source}, b"x", handler=f"all.{function}", convention="shell").body
 
 
