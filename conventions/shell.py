@@ -57,7 +57,7 @@ def _check(bash: str, path: str, function: str) -> None:
     try:
         _parse(bash, path)
     except ExitError as error:
-        raise UserCodeSyntaxError(f"{path} has a syntax error: {error}") from None
+        raise UserCodeSyntaxError(f"{path} has a syntax error: {error}{_of_windows(path)}") from None
     try:
         listed = whole([bash, "-c", f"{_LOAD}builtin declare -F", path], Invocation(b""), "bash")
     except ExitError as error:
@@ -70,6 +70,13 @@ def _check(bash: str, path: str, function: str) -> None:
             f"no function {function} in {path}; it has: {', '.join(names) or 'no functions'}"
             + ("; chmod +x makes the file a program" if function == "sh" else "")
         )
+
+
+def _of_windows(path: str) -> str:
+    """What to do if the file has the line ends of Windows, of which bash only says that something is unexpected."""
+    with open(path, "rb") as file:
+        has_returns = b"\r\n" in file.read()
+    return "\nits lines end with \\r\\n, as on Windows; convert its line ends to \\n" if has_returns else ""
 
 
 def _parse(bash: str, path: str) -> None:

@@ -115,6 +115,7 @@ def test_streams(ask: Ask) -> None:
         ({"all.sh": "echo\n"}, "all.one", "Runtime.HandlerNotFound", ["no functions"]),
         ({"tool.sh": "echo\n"}, "tool.sh", "Runtime.HandlerNotFound", ["chmod +x"]),
         ({"all.sh": "one() {\n"}, "all.one", "Runtime.UserCodeSyntaxError", ["all.sh", "line 2"]),
+        ({"all.sh": "one() { :; }\r\n"}, "all.one", "Runtime.UserCodeSyntaxError", ["convert its line ends to \\n"]),
         (
             {"all.sh": "one() { :; }\necho why >&2\nexit 5\n"},
             "all.one",
