@@ -99,6 +99,8 @@ def _located(spec: str, root: str) -> Target:
             raise HandlerNotFound(
                 f"the handler {spec!r} does not name a shell function; write file.function for file.sh"
             )
+        if os.path.isfile(os.path.join(root, f"{file}.sh")):
+            raise HandlerNotFound(f"the handler {spec!r} does not name a shell function: no function is {function!r}")
         raise ImportModuleError(f"no file {file}.sh in {root}; {modules.listing(root, file)}")
 
     return Target("", f"the shell function {spec}", find)

@@ -123,6 +123,7 @@ def test_streams(ask: Ask) -> None:
             ["status 5", "why"],
         ),
         ({"other.sh": ""}, "all.one", "Runtime.ImportModuleError", ["all.sh", "other.sh"]),
+        ({"all.sh": ""}, "all.one two", "Runtime.HandlerNotFound", ["no function is 'one two'"]),
         ({"all.sh": ""}, "all", "Runtime.HandlerNotFound", ["file.function"]),
         ({"all.sh": ""}, "../all.one", "Runtime.MalformedHandlerName", ["leave the task root"]),
     ],
