@@ -36,6 +36,11 @@ _ANY_FORMAT = "application/cloudevents"
 #: The characters of an attribute that a header has unescaped ("HTTP Header Values").
 _IN_HEADERS = frozenset(map(chr, range(0x21, 0x7F))) - frozenset('"%')
 
+#: The form of a time in RFC 3339 (section 5.6), each of its digits written as 0.
+_DIGITS = str.maketrans("123456789", "000000000")
+_TIMES = ("0000-00-00T00:00:00", "0000-00-00 00:00:00")
+_OFFSETS = ("Z", "+00:00", "-00:00")
+
 #: The fields of EventBridge's envelope, and the attributes that AWS's own samples make of them.
 _ENVELOPE = {
     "id": "id",
@@ -110,7 +115,7 @@ def _from_event_bridge(envelope: dict[str, Any]) -> Event:
     attributes = {name: envelope[field] for field, name in _ENVELOPE.items() if envelope.get(field) is not None}
     resources = envelope.get("resources") or []
     if not isinstance(resources, list) or not all(isinstance(each, str) and each for each in resources):
-        raise UnmarshalError(f"the EventBridge event's resources must be a list of texts, not {resources!r}")
+        raise UnmarshalError(f"the EventBridge event's resources must be a list of texts, not {_shown(resources)}")
     if resources:
         attributes["subject"] = resources[0]
     if len(resources) > 1:
@@ -121,26 +126,35 @@ def _from_event_bridge(envelope: dict[str, Any]) -> Event:
 def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
     for name in REQUIRED:
         if name not in attributes:
-            raise UnmarshalError(f"not a CloudEvent: it has no {name}; it has: {', '.join(attributes) or 'nothing'}")
+            names = codec.shortened(", ".join(attributes)) or "nothing"
+            raise UnmarshalError(f"not a CloudEvent: it has no {name}; it has: {names}")
     for name in (*REQUIRED, *_OPTIONAL_TEXTS):
         value = attributes.get(name, "absent")
         if not isinstance(value, str) or not value:
-            raise UnmarshalError(f"the CloudEvent's {name} must be a text that is not empty, not {value!r}")
+            raise UnmarshalError(f"the CloudEvent's {name} must be a text that is not empty, not {_shown(value)}")
     if attributes["specversion"] != SPECVERSION:
         raise UnmarshalError(
-            f"the CloudEvent's specversion is {attributes['specversion']!r}; this convention reads {SPECVERSION}"
+            f"the CloudEvent's specversion is {_shown(attributes['specversion'])}; this convention reads {SPECVERSION}"
         )
     for name, value in attributes.items():
         if name == "data" or not (name.isascii() and name.isalnum() and name == name.lower()):
             raise UnmarshalError(
-                f"the CloudEvent has an attribute {name!r}; names have lower-case letters and digits only, "
+                f"the CloudEvent has an attribute {_shown(name)}; names have lower-case letters and digits only, "
                 "and data is not an attribute"
             )
         if isinstance(value, dict | list):
-            raise UnmarshalError(f"the CloudEvent's {name} must be text, a number, true or false, not {value!r}")
+            raise UnmarshalError(f"the CloudEvent's {name} must be text, a number, true or false, not {_shown(value)}")
     if "time" in attributes:
         moment(attributes["time"])
     return attributes
+
+
+def _is_rfc_3339(text: str) -> bool:
+    """Whether a time has this form; Python reads many others of ISO 8601, such as weeks."""
+    shape = text.translate(_DIGITS)
+    offset = next((offset for offset in _OFFSETS if shape.endswith(offset)), "")
+    start, point, fraction = shape.removesuffix(offset).partition(".")
+    return bool(offset) and start in _TIMES and bool(fraction) == bool(point) and not fraction.strip("0")
 
 
 def moment(text: str) -> datetime:
@@ -149,9 +163,14 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(text.upper())
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None:
-        raise UnmarshalError(f"the CloudEvent's time is not a time with its offset from UTC (RFC 3339): {text!r}")
+    if found is None or not _is_rfc_3339(text.upper()):
+        raise UnmarshalError(f"the CloudEvent's time is not a time with its offset from UTC (RFC 3339): {_shown(text)}")
     return found
+
+
+def _shown(value: Any) -> str:
+    """A value of an event for an error message."""
+    return codec.shortened(repr(value))
 
 
 def _is_json(content_type: str) -> bool:

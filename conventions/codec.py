@@ -36,6 +36,9 @@ _LONG = b"0" * 19
 _CONTAINERS = frozenset({dict, list, tuple})
 _KNOWN = frozenset({str, int, bool, type(None), float}) | _CONTAINERS
 
+#: How many characters of an event an error message shows.
+_LONGEST = 200
+
 #: The nesting depth that orjson can write, and the number of values that fit into an answer of 6 MiB.
 _DEEPEST, _MOST = 250, 3_200_000
 
@@ -129,6 +132,11 @@ def parsed(invocation: Invocation, parse: Callable[[bytes | str], Any] = loads) 
         return parse(invocation.text)  # its error names HANDLER_ENCODING
     except (ValueError, RecursionError) as error:
         raise UnmarshalError(f"the event is not JSON: {error}; it starts with {invocation.body[:40]!r}") from None
+
+
+def shortened(text: str) -> str:
+    """A part of an event for an error message, which may be all of the event that is wrong."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def encoder(default: Callable[[Any], Any], *, blanks: bool, **options: Any) -> Callable[[Any], bytes]:

@@ -66,6 +66,7 @@ class _Program:
 
         Unless it is read to the end, the program is ended. Raises the error that the program reports.
         """
+        waiting = self._child
         child, self._child = self._ready(), None
         complete, why = False, "was ended because its answer was not read to the end"
         try:
@@ -83,11 +84,15 @@ class _Program:
             raise
         except DispatchError as error:
             why = child.end_reason or f"was ended because of {error.error_type}"
-            raise
+            # It has been ending since its last answer and has read nothing: its successor gets the line.
+            if not child.missed or child is not waiting:
+                raise
         finally:
             if not complete:
                 self._ended = why
                 child.end()
+        if not complete:
+            yield from self.answer(line, deadline)
 
     def _ready(self) -> Piped:
         """The program, waiting for a line."""

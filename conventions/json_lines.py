@@ -89,6 +89,8 @@ def _kind(answer: Any) -> str:
 
 def _error(value: Any) -> ReportedError:
     trace = value.get("stackTrace") if isinstance(value, dict) else None
+    if not isinstance(trace, list | None):
+        raise TypeError
     fields = {"errorType": _text(value["errorType"]), "errorMessage": _text(value["errorMessage"])}
     return ReportedError({**fields, "stackTrace": [_text(entry) for entry in trace]} if trace else fields)
 

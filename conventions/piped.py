@@ -37,6 +37,7 @@ class Piped(Child):
     Attributes:
         input: the writing end of its standard input.
         end_reason: why it could not answer, as the rest of a sentence; empty while it can.
+        missed: whether it was gone before it had read anything of the line that was sent.
     """
 
     #: Half the usual time, because the end of standard input gets the other half.
@@ -45,6 +46,8 @@ class Piped(Child):
     def __init__(self, argv: list[str]) -> None:
         """Start the program. Raises ExitError."""
         self.end_reason = ""
+        self.missed = False
+        self._sent = 0
         self._status: int | None = None
         self._data = b""  # output that is not read yet
         self._rest = memoryview(b"")  # input that is not written yet
@@ -114,7 +117,7 @@ class Piped(Child):
 
     def send(self, line: bytes) -> None:
         """Begin to write a line; `line()` writes the rest."""
-        self._rest = memoryview(line)
+        self._rest, self._sent = memoryview(line), len(line)
         self._poll.modify(self.input, select.POLLOUT)
         self._write()
 
@@ -177,6 +180,7 @@ class Piped(Child):
 
     def _gone(self, how: str) -> ExitError:
         """The error of a program that has ended, or has closed a pipe."""
+        self.missed = self._unread() + len(self._rest) >= self._sent
         if self.wait(_LINGER):
             how = ending(self.end())
         else:

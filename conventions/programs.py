@@ -47,20 +47,38 @@ def _words(spec: str) -> list[str]:
     if "\0" in spec:
         raise MalformedHandlerName(f"the handler {spec!r} is not a command line: it has a NUL character")
     if spec.isascii() and _QUOTES.isdisjoint(spec):
-        words = spec.split()
-        operator = next((word for word in words if word in _OPERATORS), None)
-        if operator is not None:
-            raise MalformedHandlerName(
-                f"the handler {spec!r} has the operator {operator}, but no shell reads it; "
-                f"write it in quotes, or let a shell run the whole: sh -c '{spec}'"
-            )
-        return words
-    import shlex
+        words = unquoted = spec.split()
+    else:
+        import shlex
 
-    try:
-        return shlex.split(spec)
-    except ValueError as error:
-        raise MalformedHandlerName(f"the handler {spec!r} is not a command line: {error}") from None
+        try:
+            words = shlex.split(spec)
+        except ValueError as error:
+            raise MalformedHandlerName(f"the handler {spec!r} is not a command line: {error}") from None
+        unquoted = _blotted(spec).split()
+    operator = next((word for word in unquoted if word in _OPERATORS), None)
+    if operator is not None:
+        whole = spec if unquoted is words else "…"
+        raise MalformedHandlerName(
+            f"the handler {spec!r} has the operator {operator}, but no shell reads it; "
+            f"write it in quotes, or let a shell run the whole: sh -c '{whole}'"
+        )
+    return words
+
+
+def _blotted(spec: str) -> str:
+    """A command line with an x for each quote and each character that is quoted or not ASCII."""
+    blotted, quote, escaped = "", "", False
+    for character in spec:
+        plain = character.isascii() and not quote and not escaped and character not in _QUOTES
+        blotted += character if plain else "x"
+        if escaped:
+            escaped = False
+        elif character == "\\" and quote != "'":
+            escaped = True
+        elif character in (quote or "'\""):
+            quote = "" if quote else character
+    return blotted
 
 
 def _found(name: str, root: str) -> str | None:

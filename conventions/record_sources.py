@@ -6,6 +6,7 @@ batch response" for Kinesis and DynamoDB, "Configuring error handling controls f
 
 from __future__ import annotations
 
+from conventions.codec import shortened
 from dispatch.errors import UnmarshalError
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ def read(event: Any) -> Batch:
         if isinstance(event.get("Records"), list):
             return _of_list(event["Records"])
     raise _unsupported(
-        f"its keys are {', '.join(map(repr, event)) or 'none'}" if isinstance(event, dict) else _kind(event)
+        f"its keys are {shortened(', '.join(map(repr, event))) or 'none'}" if isinstance(event, dict) else _kind(event)
     )
 
 
@@ -80,7 +81,7 @@ def _of_list(records: list[Any]) -> Batch:
         path = f"Records[{number}]"
         current = _at(value, path, ("eventSource",)) if "eventSource" in _object(value, path) else None
         if current not in _SOURCES:
-            raise _unsupported(f"{path} comes from {current or value.get('EventSource')!r}")
+            raise _unsupported(f"{path} comes from {shortened(repr(current or value.get('EventSource')))}")
         if current != (source := source or current):
             raise UnmarshalError(f"{path} comes from {current!r}, but the records before it come from {source!r}")
         found.append(Record(value, _at(value, path, _SOURCES[current]), _lane(value, path, current)))
@@ -104,7 +105,7 @@ def _of_topics(partitions: Any) -> Iterator[Record]:
         for number, value in enumerate(records):
             offset = _object(value, f"{path}[{number}]").get("offset")
             if not isinstance(offset, int) or isinstance(offset, bool):
-                raise UnmarshalError(f"{path}[{number}].offset must be a whole number, not {offset!r}")
+                raise UnmarshalError(f"{path}[{number}].offset must be a whole number, not {shortened(repr(offset))}")
             yield Record(value, {"partition": partition, "offset": offset}, partition)
 
 
@@ -114,7 +115,7 @@ def _at(value: Any, path: str, names: tuple[str, ...]) -> str:
         value = _object(value, path).get(name)
         path = f"{path}.{name}"
     if not isinstance(value, str) or not value:
-        raise UnmarshalError(f"{path} must be a text that is not empty, not {value!r}")
+        raise UnmarshalError(f"{path} must be a text that is not empty, not {shortened(repr(value))}")
     return value
 
 

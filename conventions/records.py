@@ -107,6 +107,10 @@ class _Run:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is the failure of this record alone
             self._fail(record, error)
+            for other in [*self._running]:  # user code has stopped the event loop
+                if other not in self._failed:
+                    self._skip(other, CANCELLED)
+                    self._mark(other)
 
     def _call(self, record: Record) -> Any:
         return self._function(record.value, self._invocation.headers)
@@ -180,7 +184,7 @@ class _Run:
                     raise
                 if record not in self._failed:  # if it is, it was cancelled
                     self._fail(record, error)
-            del self._running[record]
+            self._running.pop(record, None)
             record, value = self._next(left), _TO_CALL
 
 

@@ -57,17 +57,26 @@ def _check(bash: str, path: str, function: str) -> None:
     try:
         _parse(bash, path)
     except ExitError as error:
-        raise UserCodeSyntaxError(f"{path} has a syntax error: {error}") from None
+        raise UserCodeSyntaxError(f"{path} has a syntax error: {error}{_of_windows(path)}") from None
     try:
         listed = whole([bash, "-c", f"{_LOAD}builtin declare -F", path], Invocation(b""), "bash")
     except ExitError as error:
         raise ImportModuleError(f"{path} cannot be loaded: {error}") from None
-    names = [line.split()[-1] for line in listed.decode("utf-8", "replace").splitlines()]
+    # The file may have a trap that writes when the shell ends.
+    lines = listed.decode("utf-8", "replace").splitlines()
+    names = [line.split()[-1] for line in lines if line.startswith("declare -f")]
     if function not in names:
         raise HandlerNotFound(
             f"no function {function} in {path}; it has: {', '.join(names) or 'no functions'}"
             + ("; chmod +x makes the file a program" if function == "sh" else "")
         )
+
+
+def _of_windows(path: str) -> str:
+    """What to do if the file has the line ends of Windows, of which bash only says that something is unexpected."""
+    with open(path, "rb") as file:
+        has_returns = b"\r\n" in file.read()
+    return "\nits lines end with \\r\\n, as on Windows; convert its line ends to \\n" if has_returns else ""
 
 
 def _parse(bash: str, path: str) -> None:
@@ -90,6 +99,8 @@ def _located(spec: str, root: str) -> Target:
             raise HandlerNotFound(
                 f"the handler {spec!r} does not name a shell function; write file.function for file.sh"
             )
+        if os.path.isfile(os.path.join(root, f"{file}.sh")):
+            raise HandlerNotFound(f"the handler {spec!r} does not name a shell function: no function is {function!r}")
         raise ImportModuleError(f"no file {file}.sh in {root}; {modules.listing(root, file)}")
 
     return Target("", f"the shell function {spec}", find)

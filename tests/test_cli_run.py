@@ -176,9 +176,9 @@ def test_a_streamed_answer_is_printed_as_it_comes(tmp_path: Path) -> None:
     assert 0 == process.returncode
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_a_signal_leaves_no_process_behind(root: Path, number: signal.Signals, status: int) -> None:
-    """Ctrl-C and SIGTERM in the middle of an event end the command and the runtime."""
+    """Ctrl-C, SIGTERM and a closed terminal in the middle of an event end the command and the runtime."""
     write_handler(
         root,
         "import os, time\ndef handler(event, context):\n    print('pid', os.getpid())\n    time.sleep(60)\n",

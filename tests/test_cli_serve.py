@@ -216,9 +216,9 @@ class attach:  # noqa: N801 - used as a function
         self._socket.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_all(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end the server and the environments, with status 0."""
+    """Ctrl-C, SIGTERM and a closed terminal end the server and the environments, with status 0."""
     write(tmp_path, "__import__('os').getpid()")
     with ServerProcess(tmp_path, "app.handler", "--convention", "lambda") as server:
         pid = ask(server)

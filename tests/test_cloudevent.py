@@ -203,6 +203,14 @@ def test_a_missing_attribute(seeing: Runtime, name: str) -> None:
 
 
 @needs_sdk
+def test_times(seeing: Runtime) -> None:
+    """Every form of a time that RFC 3339 has is accepted."""
+    ends = ["Z", "z", "-00:00", "+14:00", ".5Z", ".123456789-03:30"]
+    times = [f"2026-01-02{between}03:04:05{end}" for between in "Tt " for end in ends]
+    assert ["response"] * len(times) == [seeing.invoke(structured(time=time)).kind for time in times]
+
+
+@needs_sdk
 @pytest.mark.parametrize(
     ("event", "words"),
     [
@@ -210,7 +218,13 @@ def test_a_missing_attribute(seeing: Runtime, name: str) -> None:
         (structured(specversion="2.0"), "specversion is '2.0'"),
         (structured(time="yesterday"), "time is not a time with its offset from UTC (RFC 3339): 'yesterday'"),
         (structured(time="2026-01-02T03:04:05"), "time is not a time with its offset"),
+        *(
+            (structured(time=time), "time is not a time with its offset from UTC (RFC 3339)")
+            for time in ("2026-W01-1T00:00:00Z", "20260102T030405Z", "2026-01-02T03Z", "2026-01-02T03:04:05,5Z",
+                         "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05+0100", "2026-01-02T03:04:05+01:00:30")
+        ),
         (structured(time=5), "time must be a text"),
+        (structured(id=["i" * 1000]), f"id must be a text that is not empty, not ['{'i' * 198}…"),
         (structured(subject=""), "subject must be a text that is not empty, not ''"),
         (structured(bad_name="x"), "attribute 'bad_name'; names have lower-case letters and digits only"),
         (structured(CamelCase="x"), "attribute 'CamelCase'"),

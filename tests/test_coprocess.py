@@ -193,7 +193,7 @@ def test_results(line: bytes, expected: bytes) -> None:
         *(b'{"result": 1, "error": {}}', b'{"result": 1} {"result": 2}', b'{"result": NaN}', b'{"result": }'),
         *(b'{"result": "\xed\xa0\x80"}', b'{"result": \xef\xbb\xbf1}', b'{"result": ' + b"[" * 100_000),
         *(b'{"error": "text"}', b'{"error": {"errorType": "A"}}', b'{"error": {"errorType": 1, "errorMessage": "b"}}'),
-        b'{"error": {"errorType": "A", "errorMessage": "b", "stackTrace": 1}}',
+        *(b'{"error": {"errorType": "A", "errorMessage": "b", "stackTrace": %b}}' % trace for trace in (b"1", b'"c"')),
         *(b'{"chunk": 1}', b'{"chunk": null}'),
     ],
 )
@@ -242,6 +242,14 @@ def test_end_after_the_answer(serve: Serve, before: str, then: str) -> None:
     """A program that ends, or closes its pipes, after each answer has answered; it is replaced for each event."""
     runtime = start(serve, f'#!/bin/sh\nread -r line\n{before}\necho "{{\\"result\\": $$}}"\n{then}\n')
     assert 3 == len({runtime.invoke(b"1").body for _ in range(3)})
+
+
+def test_end_before_the_next_event_is_read(serve: Serve) -> None:
+    """A program that ends while the next event waits in the pipe has not received it; its successor answers it."""
+    runtime = start(serve)
+    ending = "result(1); select.select([0], [], []); os._exit(3)"
+    assert [b"1", b"2"] == [do(runtime, ending).body, runtime.invoke(b"2").body]
+    assert 1 == runtime.end().count("child ended with status 3; starting it again (restart 1)")
 
 
 def test_program_that_always_ends(serve: Serve, tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ def begun(runtime: Runtime, folder: Path, request_id: str, **headers: str) -> li
 
 
 def test_command_line(ask: Ask) -> None:
-    """By name, the handler string is a command line; quotes keep blanks together."""
+    """By name, the handler string is a command line; quotes keep blanks together, and operators as they are."""
     files = {"bin/args.sh": '#!/bin/sh\nprintf "%s|" "$@"\n'}
-    assert b"a|b c|d'e|" == ask(files, handler="""bin/args.sh a 'b c' "d'e" """, convention="process").body
+    words = ask(files, handler=r"""bin/args.sh a 'b c' "d'e" '>' \< "a \" ; b" a&b""", convention="process").body
+    assert b"a|b c|d'e|>|<|a \" ; b|a&b|" == words
 
 
 @pytest.mark.parametrize("handler", ["./tool", "tool", "bin/../tool"])
@@ -374,6 +375,8 @@ def _runs_other_machines() -> bool:
     [
         ("bin", "Runtime.HandlerNotFound", ["bin in ", "is a folder", "tool"]),
         ("cat app.py | wc", "Runtime.MalformedHandlerName", ["operator |", "sh -c 'cat app.py | wc'"]),
+        ("cat 'app.py' | wc", "Runtime.MalformedHandlerName", ["operator |", "sh -c '…'"]),
+        ('cat it\\\'s "a\\"|" > b', "Runtime.MalformedHandlerName", ["operator >"]),
         ("no-such-program -x", "Runtime.HandlerNotFound", ["no-such-program", "PATH", "app.py"]),
         ("bin/none", "Runtime.HandlerNotFound", ["bin/none", "bin/ has: tool"]),
         ("'unclosed", "Runtime.MalformedHandlerName", ["unclosed", "quotation"]),

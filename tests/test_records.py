@@ -381,6 +381,11 @@ ODD = f"""{NAME_OF}
                 task.cancel()
         await asyncio.Event().wait()
 
+    async def stops_the_loop(record, headers):
+        if name_of(record) == "bad":
+            asyncio.get_running_loop().stop()
+        await asyncio.Event().wait()
+
     def too_few(record):
         pass
 
@@ -410,6 +415,13 @@ def test_cancelling_everything(serve: Serve) -> None:
     runtime = serve(ODD, "app.cancels_all", "records")
     assert [] == reported(runtime.invoke(encoded(sqs())))
     assert ["m-a", "m-bad", "m-c"] == reported(runtime.invoke(encoded(sqs("a", "bad", "c")), within(0.5)))
+
+
+def test_stopping_the_loop(serve: Serve) -> None:
+    """If a record stops the event loop, those that were under way are reported, too."""
+    runtime = serve(ODD, "app.stops_the_loop", "records")
+    assert ["m-a", "m-bad", "m-c"] == reported(runtime.invoke(encoded(sqs("a", "bad", "c"))))
+    assert "cancelled before they were finished: m-bad, m-c" in runtime.end()
 
 
 def test_a_wrong_signature(serve: Serve) -> None:
@@ -481,6 +493,9 @@ R1 = ["Records", 1]
         ([1], "one by one: '[1]'"),
         (None, "one by one: null"),
         ({"Records": {}}, "its keys are 'Records'"),
+        ({"k" * 1000: 1}, f"its keys are '{'k' * 199}…; {SUPPORTED}"),
+        ({"Records": [{"eventSource": "s" * 1000}]}, f"comes from '{'s' * 199}…; {SUPPORTED}"),
+        (changed(sqs("a", "b"), [*R1, "messageId"], ["m" * 1000]), f"not ['{'m' * 198}…"),
         ({"Records": [{"eventSource": "aws:s3"}]}, f"Records[0] comes from 'aws:s3'; {SUPPORTED}"),
         ({"Records": [{"EventSource": "aws:sns"}]}, "Records[0] comes from 'aws:sns'"),
         ({"Records": [{}]}, "Records[0] comes from None"),

@@ -73,10 +73,11 @@ def test_nul(serve: Serve) -> None:
         ('shopt -s extglob\nwork() { case "$1" in !(y)) echo not y ;; esac; }\n', "work", b"not y\n"),
         ("work() { ( sleep 600 & ); echo one; }\n", "work", b"one\n"),
         ("cat\nwork() { cat; }\n", "work", b"x"),
+        ("trap 'echo; echo bye' EXIT\nwork() { echo one; }\n", "work", b"one\n\nbye\n"),
     ],
 )
 def test_files_as_people_write_them(ask: Ask, source: str, function: str, expected: bytes) -> None:
-    """Strict mode, names of builtins and keywords, extended patterns, background jobs, a file that reads its input."""
+    """Strict mode, names of builtins and keywords, extended patterns, background jobs, input at the top, an exit trap."""
     assert expected == ask({"all.sh": source}, b"x", handler=f"all.{function}", convention="shell").body
 
 
@@ -114,6 +115,7 @@ def test_streams(ask: Ask) -> None:
         ({"all.sh": "echo\n"}, "all.one", "Runtime.HandlerNotFound", ["no functions"]),
         ({"tool.sh": "echo\n"}, "tool.sh", "Runtime.HandlerNotFound", ["chmod +x"]),
         ({"all.sh": "one() {\n"}, "all.one", "Runtime.UserCodeSyntaxError", ["all.sh", "line 2"]),
+        ({"all.sh": "one() { :; }\r\n"}, "all.one", "Runtime.UserCodeSyntaxError", ["convert its line ends to \\n"]),
         (
             {"all.sh": "one() { :; }\necho why >&2\nexit 5\n"},
             "all.one",
@@ -121,6 +123,7 @@ def test_streams(ask: Ask) -> None:
             ["status 5", "why"],
         ),
         ({"other.sh": ""}, "all.one", "Runtime.ImportModuleError", ["all.sh", "other.sh"]),
+        ({"all.sh": ""}, "all.one two", "Runtime.HandlerNotFound", ["no function is 'one two'"]),
         ({"all.sh": ""}, "all", "Runtime.HandlerNotFound", ["file.function"]),
         ({"all.sh": ""}, "../all.one", "Runtime.MalformedHandlerName", ["leave the task root"]),
     ],

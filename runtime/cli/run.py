@@ -124,10 +124,12 @@ async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool)
 
 
 def stop_on_sigterm() -> None:
-    """End at SIGTERM as at Ctrl-C, and leave no process running."""
+    """End at SIGTERM, and when the terminal is closed, as at Ctrl-C, and leave no process running."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, task.cancel)
 
 
 class Printer:

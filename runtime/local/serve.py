@@ -99,8 +99,8 @@ class EndSignals:
     """The signals that end the server.
 
     Attributes:
-        end: resolves at SIGTERM, which lets the events under way finish, and at SIGINT.
-        now: resolves at SIGINT, and at any signal after the first.
+        end: resolves at SIGTERM, which lets the events under way finish, at SIGINT and when the terminal is closed.
+        now: resolves at the latter two, and at any signal after the first.
     """
 
     def __init__(self) -> None:
@@ -110,8 +110,11 @@ class EndSignals:
 
     def install(self) -> None:
         """Handle the signals from now on."""
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._receive, number)
+            loop.add_signal_handler(number, self._receive, number)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
+            loop.add_signal_handler(signal.SIGHUP, self._receive, signal.SIGHUP)
 
     def _receive(self, number: signal.Signals) -> None:
         patient = number == signal.SIGTERM and not self.end.done()
