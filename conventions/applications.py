@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: What an application is called with, by protocol.
 _ARGUMENTS = {"asgi": ("scope", "receive", "send"), "wsgi": ("environ", "start_response")}
 
+#: A translation table that removes what separates the names in a handler string.
+_SEPARATORS = dict.fromkeys(map(ord, ":./"))
+
 #: Flags of compiled code (inspect.CO_VARARGS, inspect.CO_COROUTINE).
 _VARARGS, _COROUTINE = 0x04, 0x80
 
@@ -22,13 +25,15 @@ def module_and_attribute(spec: str, root: str) -> Target | None:
     """The target of `module:attribute`, as web servers write it; None for any other handler string.
 
     Raises:
-        MalformedHandlerName: there are blanks in it.
+        MalformedHandlerName: there are blanks in it, or one of the two is missing.
     """
     plain = "".join(spec.split())
     module, colon, attribute = plain.partition(":")
     first, *inner = attribute.split(".")
-    if not colon or not module or not all(name.isidentifier() for name in (first, *inner)):
+    if not colon or not plain.translate(_SEPARATORS).isidentifier():
         return None
+    if not module or not all(name.isidentifier() for name in (first, *inner)):
+        raise MalformedHandlerName(f"the handler {spec!r} does not name an application; write it like web:app")
     if plain != spec:
         raise MalformedHandlerName(f"there are blanks or line ends in the handler: {spec!r}; write {plain}")
     target = locate.locate(f"{module}.{first}", root)

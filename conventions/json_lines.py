@@ -91,6 +91,8 @@ def _error(value: Any) -> ReportedError:
     trace = value.get("stackTrace") if isinstance(value, dict) else None
     if not isinstance(trace, list | None):
         raise TypeError
+    if not value["errorType"]:
+        raise ValueError
     fields = {"errorType": _text(value["errorType"]), "errorMessage": _text(value["errorMessage"])}
     return ReportedError({**fields, "stackTrace": [_text(entry) for entry in trace]} if trace else fields)
 

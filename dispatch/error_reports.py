@@ -158,9 +158,14 @@ def xray_cause(message: str, kind: str, frames: list[Any]) -> str | None:
     return cause if len(cause) < XRAY_LIMIT else None
 
 
+#: The characters of a text in a header; common servers accept 4 to 8 KB for all headers together.
+_IN_HEADER = 1024
+
+
 def in_header(text: str) -> str:
-    """Text as one line of ASCII."""
-    return text.encode("ascii", "backslashreplace").decode().replace("\r", " ").replace("\n", " ")
+    """Text as one line of ASCII, cut where it is too long for a header."""
+    line = text.encode("ascii", "backslashreplace").decode().replace("\r", " ").replace("\n", " ")
+    return line[:_IN_HEADER]
 
 
 def _folder() -> str:

@@ -183,6 +183,13 @@ def test_blanks_in_the_handler_string(fail: Fail, handler: str) -> None:
     )
 
 
+@pytest.mark.parametrize("handler", ["app:", ":app", "app::app", "app:app:app", "folder/app:"])
+def test_half_a_handler_string(fail: Fail, handler: str) -> None:
+    """A string with a colon that does not name an application is not taken for Python source."""
+    failed = fail(app(), handler, "asgi")
+    assert ("Runtime.MalformedHandlerName", True) == (failed.type, "web:app" in failed.report["errorMessage"])
+
+
 @pytest.mark.parametrize("variable", ["HANDLER_BASE_PATH", "HANDLER_EVENTS_PATH", "HANDLER_INVOKE_MODE"])
 def test_wrong_settings(fail: Fail, variable: str) -> None:
     """Each is an init error."""

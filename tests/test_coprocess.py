@@ -160,6 +160,16 @@ def test_reported_error(serve: Serve) -> None:
     assert first == pid(runtime)
 
 
+def test_long_error_type(serve: Serve) -> None:
+    """A type that no header could carry is cut there, and complete in the report."""
+    answer = do(
+        start(serve),
+        'error = {"errorType": "é" * 9000, "errorMessage": ""}; say(json.dumps({"error": error}).encode() + b"\\n")',
+    )
+    assert "é" * 9000 == answer.report["errorType"]
+    assert ("\\xe9" * 9000)[:1024] == answer.request.header("Lambda-Runtime-Function-Error-Type")
+
+
 def test_event_that_is_not_json(serve: Serve) -> None:
     """An event that is not JSON never reaches the program."""
     runtime = start(serve)
@@ -194,7 +204,7 @@ def test_results(line: bytes, expected: bytes) -> None:
         *(b'{"result": "\xed\xa0\x80"}', b'{"result": \xef\xbb\xbf1}', b'{"result": ' + b"[" * 100_000),
         *(b'{"error": "text"}', b'{"error": {"errorType": "A"}}', b'{"error": {"errorType": 1, "errorMessage": "b"}}'),
         *(b'{"error": {"errorType": "A", "errorMessage": "b", "stackTrace": %b}}' % trace for trace in (b"1", b'"c"')),
-        *(b'{"chunk": 1}', b'{"chunk": null}'),
+        *(b'{"error": {"errorType": "", "errorMessage": "b"}}', b'{"chunk": 1}', b'{"chunk": null}'),
     ],
 )
 def test_line_that_is_not_an_answer(line: bytes) -> None:
