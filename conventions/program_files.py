@@ -94,6 +94,8 @@ def _problem_of_env(words: list[str]) -> str:
 
 def _problem_of_binary(start: bytes) -> str:
     if not start.startswith(b"\x7fELF"):
+        if start.startswith(b"\xef\xbb\xbf#!"):
+            return "a byte-order mark comes before its #!; save it as UTF-8 without one"
         system = next((system for magic, system in _OF_OTHERS.items() if start.startswith(magic)), "")
         if system:
             return f"it is built for {system}; build it for Linux"

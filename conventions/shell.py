@@ -66,10 +66,12 @@ def _check(bash: str, path: str, function: str) -> None:
     lines = listed.decode("utf-8", "replace").splitlines()
     names = [line.split()[-1] for line in lines if line.startswith("declare -f")]
     if function not in names:
-        raise HandlerNotFound(
-            f"no function {function} in {path}; it has: {', '.join(names) or 'no functions'}"
-            + ("; chmod +x makes the file a program" if function == "sh" else "")
-        )
+        advice = ""
+        if function == "sh":
+            advice = "; chmod +x makes the file a program"
+        elif f"\ufeff{function}" in names:
+            advice = f"; a byte-order mark comes before {function}; save the file as UTF-8 without one"
+        raise HandlerNotFound(f"no function {function} in {path}; it has: {', '.join(names) or 'no functions'}{advice}")
 
 
 def _of_windows(path: str) -> str:

@@ -331,6 +331,7 @@ ELF = b"\x7fELF\x02\x01" + bytes(12)
 UNUSABLE: dict[str, tuple[bytes, int, list[str]]] = {
     "without run bit": (b"#!/bin/sh\n", 0o644, ["permission", "chmod +x"]),
     "without #!": (b"echo hi\n", 0o755, ["neither a binary for Linux nor a script", "#!/bin/sh"]),
+    "byte-order mark": (b"\xef\xbb\xbf#!/bin/sh\n", 0o755, ["byte-order mark", "UTF-8 without one"]),
     "empty": (b"", 0o755, ["neither a binary"]),
     "carriage return": (b"#!/bin/sh\r\necho\r\n", 0o755, ["carriage return", "\\n"]),
     "option and carriage return": (b"#!/bin/sh -e\r\n", 0o755, ["carriage return"]),

@@ -113,6 +113,12 @@ def test_streams(ask: Ask) -> None:
     [
         ({"all.sh": "one() { :; }\ntwo() { :; }\n"}, "all.three", "Runtime.HandlerNotFound", ["three", "one, two"]),
         ({"all.sh": "echo\n"}, "all.one", "Runtime.HandlerNotFound", ["no functions"]),
+        (
+            {"all.sh": "\ufeffone() { :; }\n"},
+            "all.one",
+            "Runtime.HandlerNotFound",
+            ["byte-order mark comes before one"],
+        ),
         ({"tool.sh": "echo\n"}, "tool.sh", "Runtime.HandlerNotFound", ["chmod +x"]),
         ({"all.sh": "one() {\n"}, "all.one", "Runtime.UserCodeSyntaxError", ["all.sh", "line 2"]),
         ({"all.sh": "one() { :; }\r\n"}, "all.one", "Runtime.UserCodeSyntaxError", ["convert its line ends to \\n"]),
