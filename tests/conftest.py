@@ -17,8 +17,9 @@ from support.runtime import COMMAND, Answer, Ask, Fail, Failed, Runtime, Serve
 # Last, for the benchmarks alone: whatever is installed comes before the checkout.
 sys.path.append(str(Path(__file__).parents[1]))
 
-# A shell has what it starts in the background ignore SIGINT, and children would inherit that.
+# A shell has what it starts in the background ignore SIGINT and SIGQUIT, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture
