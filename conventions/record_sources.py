@@ -111,12 +111,15 @@ def _of_topics(partitions: Any) -> Iterator[Record]:
 
 def _at(value: Any, path: str, names: tuple[str, ...]) -> str:
     """The text at a path of keys."""
+    found = value
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    if isinstance(found, str) and found:
+        return found
     for name in names:
         value = _object(value, path).get(name)
         path = f"{path}.{name}"
-    if not isinstance(value, str) or not value:
-        raise UnmarshalError(f"{path} must be a text that is not empty, not {shortened(repr(value))}")
-    return value
+    raise UnmarshalError(f"{path} must be a text that is not empty, not {shortened(repr(value))}")
 
 
 def _object(value: Any, path: str) -> dict[str, Any]:

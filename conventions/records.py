@@ -8,6 +8,7 @@ async; all others are handled one after another.
 from __future__ import annotations
 
 import os
+import time
 from _collections_abc import AsyncIterable, Awaitable
 
 from conventions import record_sources
@@ -81,6 +82,7 @@ class _Run:
         self._running: dict[Record, None] = {}
         part, most = RESERVE
         self._reserve = min(part * invocation.remaining_time, most)
+        self._until = invocation.deadline - self._reserve
 
     def report(self) -> dict[str, Any]:
         """Handle all records; the answer."""
@@ -97,6 +99,8 @@ class _Run:
         """Handle one record; if the function turns out to be async and order does not matter, all that are left."""
         try:
             value = self._call(record)
+            if value is None:
+                return
             if isinstance(value, Awaitable | AsyncIterable):
                 settle(self._together(record, value, iter(()) if self._batch.ordered else left))
             elif is_iterator(value):
@@ -130,7 +134,7 @@ class _Run:
         return False
 
     def _left(self) -> float:
-        return self._invocation.remaining_time - self._reserve
+        return self._until - time.time()
 
     def _skip(self, record: Record, why: str) -> None:
         self._skipped.setdefault(why, []).append(record)
