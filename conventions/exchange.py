@@ -1,4 +1,4 @@
-"""One request to an ASGI application: what it receives, what it sends, and what it does after the answer."""
+"""One request to an ASGI application: the messages both ways, and the work that follows the answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Message: TypeAlias = dict[str, Any]
 
-#: From this status on, an application may be about to raise what it has just made a response of, as Starlette does.
+#: The lowest status of a response that may report an exception which the application raises right after it. Starlette
+#: does this.
 _ERROR = 500
 
 

@@ -32,7 +32,7 @@ class Record:
     Attributes:
         value: the record as it is in the event.
         identifier: what the report of its failure names it by.
-        lane: what it must be handled in order with: a FIFO queue's message group, a stream, a partition of a topic;
+        lane: the sequence in which its order matters: a FIFO queue's message group, a stream, a partition of a topic;
             None if its order does not matter.
     """
 
@@ -63,7 +63,7 @@ class Batch:
 
 
 def read(event: Any) -> Batch:
-    """The records of an event. Raises UnmarshalError, which names the source or the path of what is wrong."""
+    """The records of an event. Raises UnmarshalError, which names the unknown source or the path of the wrong value."""
     if isinstance(event, dict):
         if event.get("eventSource") in _KAFKA:
             return Batch([*_of_topics(event.get("records"))], from_checkpoint=True)
