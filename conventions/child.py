@@ -11,6 +11,7 @@ import time
 
 from dispatch.asynchrony import LONGEST_WAIT
 from dispatch.errors import ExitError
+from dispatch.protocol import OWN_HEADERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +39,14 @@ _HELD = (signal.SIGTERM, signal.SIGINT)
 #: The names of all signals.
 _SIGNALS = frozenset(name for name in dir(signal) if name.startswith("SIG") and not name.startswith("SIG_"))
 
+#: Bytes that are read at once: a pipe's usual capacity (man 7 pipe).
+READ = 65_536
+
+_OWN_HEADERS = OWN_HEADERS.lower()
+
 #: Headers that are not passed. Many programs read HTTP_PROXY as a setting of their own (https://httpoxy.org), and AWS
 #: sets LAMBDA_RUNTIME_DIR.
-_LEFT_OUT = frozenset({"proxy", "lambda-runtime-dir"})
+_LEFT_OUT = frozenset({"proxy", f"{_OWN_HEADERS}dir"})
 
 #: The characters of a header that is passed. Web servers also leave out names with an underscore, because as a variable
 #: such a header is the same as one with a hyphen, for which it could be sent.
@@ -260,5 +266,5 @@ def environment(headers: Mapping[str, str]) -> dict[bytes, bytes]:
         variable, data = lowered.upper().replace("-", "_").encode(), value.encode("utf-8", "backslashreplace")
         if lowered == "content-type":
             variables[variable] = data
-        variables[variable if lowered.startswith("lambda-runtime-") else b"HTTP_" + variable] = data
+        variables[variable if lowered.startswith(_OWN_HEADERS) else b"HTTP_" + variable] = data
     return variables

@@ -139,7 +139,12 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def encoder(default: Callable[[Any], Any], *, blanks: bool, **options: Any) -> Callable[[Any], bytes]:
+def refused(value: Any) -> Any:
+    """Raise TypeError: an encoder's default for values of which every type is known."""
+    raise TypeError(f"{type(value).__name__} is not JSON serializable")
+
+
+def encoder(default: Callable[[Any], Any] = refused, *, blanks: bool, **options: Any) -> Callable[[Any], bytes]:
     """Create a function that writes values as JSON in UTF-8, like a simplejson.JSONEncoder with these options.
 
     Args:

@@ -12,7 +12,7 @@ from dispatch import variables
 from dispatch.errors import MarshalError
 from dispatch.http import Request, kind, reply, streamed_reply
 from dispatch.invocation import Headers, handled
-from dispatch.protocol import HTTP_INTEGRATION, JSON, OCTETS, PRELUDE_END
+from dispatch.protocol import HTTP_INTEGRATION, JSON, OCTETS, OWN_HEADERS, PRELUDE_END, TEXT
 from dispatch.response import Response, respond, stop, while_handling
 
 TYPE_CHECKING = False
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from dispatch.invocation import Invocation
     from dispatch.types import Handler
 
-#: What the names of the Runtime API's own headers start with.
-_RUNTIME_API = "lambda-runtime-"
-
+_OWN_HEADERS = OWN_HEADERS.lower()
 _CONTENT_TYPE = "content-type"
-_TEXT = "text/plain"
 
 
 def of_http(handler: Handler, *, guesses_type: bool) -> Handler:
@@ -65,8 +62,8 @@ def _parsed(body: bytes) -> Any:
 
 def _headers(request: Request, invocation: Invocation) -> Headers:
     """The request's headers and those of the Runtime API, which no caller can set."""
-    pairs = [pair for pair in request.header_pairs if not pair[0].lower().startswith(_RUNTIME_API)]
-    pairs += [(name, value) for name, value in invocation.headers.items() if name.lower().startswith(_RUNTIME_API)]
+    pairs = [pair for pair in request.header_pairs if not pair[0].lower().startswith(_OWN_HEADERS)]
+    pairs += [(name, value) for name, value in invocation.headers.items() if name.lower().startswith(_OWN_HEADERS)]
     return Headers(pairs)
 
 
@@ -103,16 +100,16 @@ class _Answer:
         self._status, self._headers, self._cookies = fields["statusCode"], fields["headers"], fields["cookies"]
 
     def _guessed(self) -> str:
-        """The media type of output that does not say what it is, by its first bytes."""
+        """The media type of output that comes without one, guessed from its first bytes."""
         try:
             # The first chunk of several may end within a character.
             text = getincrementaldecoder(self._encoding)().decode(self._start, self._is_complete)
         except UnicodeError:
             return OCTETS
-        return OCTETS if "\0" in text else _TEXT
+        return OCTETS if "\0" in text else TEXT
 
     def _with_charset(self, content_type: str) -> str:
-        return f"{_TEXT}; charset={self._encoding}" if content_type == _TEXT else content_type
+        return f"{TEXT}; charset={self._encoding}" if content_type == TEXT else content_type
 
     def whole(self, request: Request) -> Response:
         """The answer in the format of the request's event."""
@@ -147,8 +144,4 @@ def _refused(error: Exception) -> MarshalError:
     return MarshalError(f"the answer cannot be sent over HTTP: {error}")
 
 
-def _no_other(value: Any) -> Any:
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
-
-
-_dumps = codec.encoder(_no_other, blanks=False, encoding=None)
+_dumps = codec.encoder(blanks=False, encoding=None)

@@ -103,11 +103,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _plain(value: Any) -> Any:
-    raise TypeError(value)
-
-
-_dumps = codec.encoder(_plain, blanks=False, encoding=None, allow_nan=False)
+_dumps = codec.encoder(blanks=False, encoding=None, allow_nan=False)
 
 #: What becomes of the value of each kind.
 _READ = {RESULT: _dumps, ERROR: _error, CHUNK: _text}

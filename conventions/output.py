@@ -6,8 +6,9 @@ import os
 import select
 import time
 
-from conventions.child import EARLY, Child, ending, environment, file_of
+from conventions.child import EARLY, READ, Child, ending, environment, file_of
 from dispatch.errors import ResponseTooLarge, Terminated
+from dispatch.invocation import INFINITY
 from dispatch.protocol import RESPONSE_LIMIT
 
 TYPE_CHECKING = False
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dispatch.invocation import Invocation
-
-#: Bytes that are read at once: a pipe's usual capacity (man 7 pipe).
-_READ = 65_536
 
 #: How long the output of processes that a program has left behind is read, in seconds.
 _LINGER = 0.1
@@ -28,10 +26,8 @@ _HELD = 1024 * 1024
 #: How long the rest of an answer that is too large is counted, in seconds, for the size in the error.
 _COUNT = 0.5
 
-_INFINITY = float("inf")
 
-
-def run(argv: list[str], invocation: Invocation, name: str = "", limit: float = _INFINITY) -> Iterator[bytes]:
+def run(argv: list[str], invocation: Invocation, name: str = "", limit: float = INFINITY) -> Iterator[bytes]:
     """The bytes that a program writes to standard output with the event on standard input, as it comes.
 
     The program's process group ends with this iterator, at the deadline at the latest.
@@ -84,7 +80,7 @@ class _Output:
         self._deadline = deadline
         self._limit = limit
         self._size = 0
-        self._counted = _INFINITY
+        self._counted = INFINITY
         self._open = {child.output, child.errors}
         self._poll = select.poll()
         for descriptor in (*self._open, child.ended):
@@ -108,9 +104,10 @@ class _Output:
                 return
 
     def left_behind(self) -> Iterator[bytes]:
-        """The rest: what is still in the pipes, and what processes that the program has left behind write to them.
+        """The remaining output: the rest in the pipes, and the output of processes that the program has left behind.
 
-        A program's output may pass through one of those (bash: `exec > >(tee copy)`), so they get a moment to end.
+        The program's own output may pass through one of these (bash: `exec > >(tee copy)`), so they have a moment to
+        end.
         """
         if self._child.ended >= 0:
             self._poll.unregister(self._child.ended)
@@ -122,13 +119,13 @@ class _Output:
                 return
             for descriptor in ready:
                 data = self._read(descriptor)
-                held -= _READ
+                held -= READ
                 if data:
                     yield data
 
     def _read(self, descriptor: int) -> bytes:
         """The bytes of the answer that can be read from a descriptor now; none if they belong to the log."""
-        data = os.read(descriptor, _READ)
+        data = os.read(descriptor, READ)
         if not data:
             self._poll.unregister(descriptor)
             self._open.discard(descriptor)

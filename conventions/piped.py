@@ -10,16 +10,13 @@ import termios
 import time
 from _thread import allocate_lock, start_new_thread
 
-from conventions.child import EARLY, Child, ending
+from conventions.child import EARLY, READ, Child, ending
 from dispatch.errors import MarshalError
 from dispatch.protocol import RESPONSE_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dispatch.errors import ExitError
-
-#: Bytes that are read at once: a pipe's usual capacity (man 7 pipe).
-_READ = 65_536
 
 #: The longest line, in bytes: an answer of the largest size, each of its characters written as an escape like \u0041.
 LONGEST_LINE = 6 * RESPONSE_LIMIT
@@ -85,12 +82,12 @@ class Piped(Child):
         self._silent.release()
 
     def read_errors(self) -> None:
-        """Log what is waiting on standard error, so that it precedes whatever the caller does next."""
+        """Log the text that is waiting on standard error; its lines come before those that the caller logs next."""
         with self._lock:
             if self._errors < 0:
                 return
             try:
-                data = os.read(self._errors, _READ)
+                data = os.read(self._errors, READ)
             except BlockingIOError:
                 return
             if not data:
@@ -108,7 +105,7 @@ class Piped(Child):
         if self._has_ended(ready):
             return ending(self.end())
         if self._data or self.output in ready:
-            data = self._data or os.read(self.output, _READ)
+            data = self._data or os.read(self.output, READ)
             return f"wrote more than its answer: {data[:80]!r}" if data else "closed its standard output"
         return "closed its standard input" if self._deaf or self.input in ready else ""
 
@@ -154,7 +151,7 @@ class Piped(Child):
             if self.input in ready:
                 self._write()
             if self.output in ready:
-                data = os.read(self.output, _READ)
+                data = os.read(self.output, READ)
                 if data:
                     return data
                 raise self._gone("closed its standard output")

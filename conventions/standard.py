@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conventions import taking_event, taking_http_body
 from dispatch.errors import MarshalError
-from dispatch.protocol import OCTETS
+from dispatch.protocol import OCTETS, TEXT
 from dispatch.response import Response, respond, to_bytes
 
 TYPE_CHECKING = False
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from dispatch.invocation import Invocation
     from dispatch.types import Conventions, Handler, UserFunction
-
-TEXT = "text/plain"
-
 
 #: The conventions of web applications, by the name of an application's second parameter.
 _APPLICATIONS = {"receive": "asgi", "start_response": "wsgi"}

@@ -86,8 +86,4 @@ def _without_length(request: Request, status: int, headers: Headers) -> Headers:
     return [pair for pair in headers if pair[0].lower() != "content-length"]
 
 
-def _refused(value: Any) -> Any:
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
-
-
-_dumps = codec.encoder(_refused, blanks=False, encoding=None)
+_dumps = codec.encoder(blanks=False, encoding=None)

@@ -14,6 +14,9 @@ INIT_ERROR = f"{RUNTIME_API}/runtime/init/error"
 RESTORE_NEXT = f"{RUNTIME_API}/runtime/restore/next"
 RESTORE_ERROR = f"{RUNTIME_API}/runtime/restore/error"
 
+#: The beginning of the names of the Runtime API's own headers.
+OWN_HEADERS = "Lambda-Runtime-"
+
 #: Headers of an event.
 REQUEST_ID = "Lambda-Runtime-Aws-Request-Id"
 DEADLINE_MS = "Lambda-Runtime-Deadline-Ms"
@@ -76,6 +79,7 @@ AMZN_REMAPPED_LENGTH = "x-amzn-Remapped-Content-Length"
 # ----------------------------------------------------------------------------------------------------------------------
 
 JSON = "application/json"
+TEXT = "text/plain"
 OCTETS = "application/octet-stream"
 
 #: The content type that tells API Gateway and function URLs that a stream starts with a prelude, and the bytes between
