@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 def asgi(app: Any) -> Handler:
     """An ASGI 3 application: app(scope, receive, send), called for each request; its lifespan runs once."""
     applications.check(app, "asgi")
+    return served(app)
+
+
+def served(app: Any, **options: Any) -> Handler:
+    """The handler that an ASGI application is; the options are those of `conventions.web.serving`."""
     lifespan = Lifespan(app)
     streams, shared = variables.streams(), shared_attributes()
 
@@ -34,7 +39,7 @@ def asgi(app: Any) -> Handler:
         scope["aws.context"] = LambdaContext(current(), shared)
         return Exchange(app, scope, request.body, streams=streams).answer()
 
-    handle: Any = serving(respond_to)
+    handle: Any = serving(respond_to, **options)
     handle.startup, handle.shutdown = lifespan.start, lifespan.stop
     #: Requests share the event loop, whether or not the application is an `async def` itself.
     handle.one_at_a_time = False

@@ -11,11 +11,10 @@ import os
 import time
 from _collections_abc import AsyncIterable, Awaitable
 
-from conventions import record_sources
+from conventions import failures, record_sources
 from conventions.codec import parsed
 from conventions.json import encoded
 from dispatch.asynchrony import settle
-from dispatch.error_reports import text, user_traceback
 from dispatch.errors import HandlerNotFound, Terminated
 from dispatch.invocation import INFINITY
 from dispatch.modules import described
@@ -38,6 +37,8 @@ RESERVE = 0.1, 1.0
 
 #: The part of the reserve for which coroutines that are cancelled may clean up.
 _CLEANING = 0.5
+
+_LOGGER = "dispatch.records"
 
 #: Why a record was not handled, for the log.
 AFTER_A_FAILURE = "not handled, to keep the order after a record that failed or was late"
@@ -91,7 +92,7 @@ class _Run:
             if self._may_start(record):
                 self._handle(record, left)
         for why, skipped in self._skipped.items():
-            _log(f"{why}: {', '.join(map(_name, skipped))}")
+            failures.log(_LOGGER, f"{why}: {', '.join(map(_name, skipped))}")
         failed = [record for record in self._batch.records if record in self._failed]
         return {"batchItemFailures": [{"itemIdentifier": record.identifier} for record in failed]}
 
@@ -148,7 +149,7 @@ class _Run:
         if os.getpid() != self._process:
             raise error
         self._mark(record)
-        _log(f"failed: {_name(record)}", error)
+        failures.log(_LOGGER, f"failed: {_name(record)}", error)
 
     async def _together(self, first: Record, value: Any, left: Iterator[Record]) -> None:
         """Finish the first record, whose value is async, and handle those that are left beside it."""
@@ -207,17 +208,6 @@ async def _exhaust(value: Any) -> None:
 def _name(record: Record) -> str:
     identifier = record.identifier
     return "{partition} at {offset}".format(**identifier) if isinstance(identifier, dict) else str(identifier)
-
-
-def _log(message: str, error: BaseException | None = None) -> None:
-    """Log a failure, from which no one else hears of it: an error with its traceback, or a warning."""
-    exception = None if error is None else (type(error), error, user_traceback(error))
-    try:
-        from logging import ERROR, WARNING, getLogger
-
-        getLogger("dispatch.records").log(WARNING if error is None else ERROR, message, exc_info=exception)
-    except Exception:  # noqa: BLE001 - the task root has its own logging.py, or a filter of the user's fails
-        os.write(2, f"dispatch: {message}{'' if error is None else f': {text(error)}'}\n".encode("utf-8", "replace"))
 
 
 def dispatch_conventions() -> Conventions:

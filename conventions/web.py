@@ -1,14 +1,14 @@
-"""What every convention for web applications shares: an event becomes a request, a response becomes the answer.
+"""What every convention for HTTP shares: an event becomes a request, a response becomes the answer.
 
-A convention adds only how its kind of application is called, `serving(respond)`: `respond` gets a
+A convention adds only how its kind of application is called, `serving(respond_to)`: `respond_to` gets a
 `dispatch.http.Request` and returns the status, the headers as pairs, and the body as bytes or an iterator of bytes.
 """
 
 from __future__ import annotations
 
-from conventions import codec
+from conventions import codec, failures
 from dispatch import variables
-from dispatch.errors import ApplicationError, MarshalError
+from dispatch.errors import ApplicationError, MarshalError, Terminated, UnmarshalError
 from dispatch.http import Request, kind, reply, streamed_reply
 from dispatch.http.percent import SENT_PATH, encode
 from dispatch.protocol import JSON, OCTETS
@@ -17,7 +17,7 @@ from dispatch.response import Response, is_iterator, respond, stop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, TypeAlias
+    from typing import Any, Self, TypeAlias
 
     from dispatch.invocation import Invocation
     from dispatch.types import Handler
@@ -32,28 +32,61 @@ FAILURE = 400
 _QUOTED = 200
 
 
-def serving(respond_to: Callable[[Request], Answer]) -> Handler:
-    """A handler that answers HTTP events in their own format, and posts any other event to `HANDLER_EVENTS_PATH`."""
+def serving(
+    respond_to: Callable[[Request], Answer],
+    *,
+    otherwise: Callable[[Invocation, Any], Response] | None = None,
+    failed: Callable[[Exception | SystemExit], Answer] | None = None,
+    events_path: str | None = None,
+) -> Handler:
+    """A handler that answers HTTP events in their own format.
+
+    Args:
+        respond_to: answers a request.
+        otherwise: answers any other event, which it gets parsed, or as bytes if it is not JSON. Without it, such an
+            event is posted as JSON to `events_path`, and a status of 400 or more is a function error.
+        failed: what a client gets if `respond_to` raises, which is then logged; without it, that is a function error.
+        events_path: percent-encoded; by default that of `HANDLER_EVENTS_PATH`.
+    """
     base_path, streams = variables.base_path(), variables.streams()
-    events_path = encode(variables.events_path(), SENT_PATH)
+    path = events_path or encode(variables.events_path(), SENT_PATH)
 
     def handle(invocation: Invocation) -> Response:
-        event = codec.parsed(invocation)
+        event = codec.parsed(invocation) if otherwise is None else _payload(invocation)
         if kind(event) is None:
-            status, headers, body = respond_to(_posted(event, invocation, events_path))
-            return _answer_to_event(status, headers, body if streams else _whole(body), events_path)
+            if otherwise is not None:
+                return otherwise(invocation, event)
+            status, headers, body = respond_to(_posted(event, invocation, path))
+            return _answer_to_event(status, headers, body if streams else _whole(body), path)
         request = Request.from_event(event, base_path)
-        status, headers, body = respond_to(request)
+        try:
+            return answer(request, *respond_to(request))
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:
+            if failed is None:
+                raise
+            failures.log("dispatch.http", f"{request.method} {request.raw_path} failed", error)
+            return answer(request, *failed(error))
+
+    def answer(request: Request, status: int, headers: Headers, body: bytes | Iterator[bytes]) -> Response:
         headers = _without_length(request, status, headers)
         try:
             if streams:
+                body = _Begun(body) if is_iterator(body) else body  # type: ignore[arg-type]
                 return respond(streamed_reply(request, status, headers, body), bytes, OCTETS)
-            answer = reply(request, status, headers, _whole(body))
+            return Response(_dumps(reply(request, status, headers, _whole(body))), JSON)
         except (TypeError, ValueError) as error:
             raise MarshalError(f"the application's response cannot be sent: {error}") from error
-        return Response(_dumps(answer), JSON)
 
     return handle
+
+
+def _payload(invocation: Invocation) -> Any:
+    try:
+        return codec.parsed(invocation)
+    except UnmarshalError:
+        return invocation.body
 
 
 def _posted(event: Any, invocation: Invocation, path: str) -> Request:
@@ -77,6 +110,28 @@ def _whole(body: bytes | Iterator[bytes]) -> bytes:
         return b"".join(body)  # type: ignore[arg-type]
     finally:
         stop(body)  # type: ignore[arg-type]
+
+
+class _Begun:
+    """The parts of a body whose first one has been taken, so that an application that fails there has sent nothing."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        try:
+            self._first: bytes | None = next(parts, b"")
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        first, self._first = self._first, None
+        return next(self._parts) if first is None else first
+
+    def close(self) -> None:
+        stop(self._parts)
 
 
 def _without_length(request: Request, status: int, headers: Headers) -> Headers:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 def wsgi(app: Any) -> Handler:
     """A WSGI application: app(environ, start_response) -> an iterable of bytes."""
     applications.check(app, "wsgi")
+    return served(app)
+
+
+def served(app: Any, **options: Any) -> Handler:
+    """The handler that a WSGI application is; the options are those of `conventions.web.serving`."""
     streams, shared = variables.streams(), shared_attributes()
 
     def respond_to(request: Request) -> Answer:
@@ -31,7 +36,7 @@ def wsgi(app: Any) -> Handler:
         response.take(app(environ, response.start))
         return response.streamed() if streams else response.whole()
 
-    return serving(respond_to)
+    return serving(respond_to, **options)
 
 
 wsgi.accepts_object = True  # type: ignore[attr-defined]

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _FILES = frozenset({"py", "pyc", "pyz"})
 
 
+#: The name under which the module `__main__` of the task root is loaded.
+MAIN = "__main__of_function"
+
+
 def member(name: str, attribute: str, root: str, written: str | None = None) -> Any:
     """The function, or other object, of that name in a module of the task root or in an installed one.
 
@@ -64,11 +68,7 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
     from importlib import import_module
 
     try:
-        if name == "__main__":  # the runtime's own __main__ is loaded already
-            if not shadowing.offered(root, name):
-                raise ModuleNotFoundError("No module named '__main__'", name=name)
-            sys.modules.pop(name, None)
-        return import_module(name)
+        return _main_of(root) if name == "__main__" else import_module(name)
     except SyntaxError as error:
         raise syntax_error(f"the module {name}", error, module=written) from error
     except ImportError as error:
@@ -81,6 +81,22 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
                 f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}", **facts
             ) from error
         raise ImportModuleError(f"the module {name} cannot be imported: {error}", **facts) from error
+
+
+def _main_of(root: str) -> ModuleType:
+    """The task root's `__main__.py` as a module of another name: Python's own `__main__` is the runtime."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    found = PathFinder.find_spec("__main__", [root])
+    loader: Any = found and found.loader
+    if found is None or loader is None:
+        raise ModuleNotFoundError("No module named '__main__'", name="__main__")
+    code = loader.get_code("__main__")
+    found.name = loader.name = MAIN
+    module = sys.modules[MAIN] = module_from_spec(found)
+    exec(code, module.__dict__)  # noqa: S102 - running the user's module is the job
+    return module
 
 
 def attribute_of(module: ModuleType, name: str, attribute: str, written: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.files import write
+from support.files import archive, write
 from support.runtime import Ask, Fail, Serve
 
 import dispatch
@@ -167,7 +167,12 @@ def test_module_that_puts_an_object_in_its_place(fail: Fail, source: str, has: s
     assert f"no 'missing' in {has}" == failed.report["errorMessage"]
 
 
-MAIN = {"__main__.py": "def main(event, headers):\n    return f'{__name__} {event}'\n"}
+#: With the usual last lines, which must not run.
+MAIN = {
+    "__main__.py": "def main(event, headers):\n    return f'{main.__module__} {__file__[-11:]} {event}'\n"
+    "if __name__ == '__main__':\n    raise SystemExit('called')\n"
+}
+MAIN_ANSWER = b"__main__of_function __main__.py x"
 
 
 def test_main_that_is_not_there(fail: Fail) -> None:
@@ -178,8 +183,9 @@ def test_main_that_is_not_there(fail: Fail) -> None:
 
 
 def test_main_that_is_there(ask: Ask) -> None:
-    """A `__main__.py` in the task root is a module like any."""
-    assert b"__main__ x" == ask(MAIN, b"x", "__main__.main").body
+    """A `__main__.py` in the task root, or in an archive, is a module like any, under a name of its own."""
+    assert MAIN_ANSWER == ask(MAIN, b"x", "__main__.main").body
+    assert MAIN_ANSWER == ask({"app.pyz": archive(MAIN)}, b"x", "app.pyz/__main__.main").body
 
 
 def test_main_beside_the_runtime(ask: Ask, tmp_path: Path) -> None:
@@ -187,7 +193,7 @@ def test_main_beside_the_runtime(ask: Ask, tmp_path: Path) -> None:
     root = write(tmp_path / "task", MAIN)
     for package in ("conventions", "dispatch", "runtime"):
         shutil.copytree(Path(dispatch.__file__).parents[1] / package, root / package)
-    assert b"__main__ x" == ask({}, b"x", "__main__.main", root=root, env={"PYTHONPATH": str(root)}).body
+    assert MAIN_ANSWER == ask({}, b"x", "__main__.main", root=root, env={"PYTHONPATH": str(root)}).body
 
 
 @pytest.mark.parametrize("name", ["logging", "string", "weakref"])

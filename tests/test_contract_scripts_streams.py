@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import textwrap
-import zipfile
 from pathlib import Path
 
 import pytest
+from support.files import archive
 from support.runtime import Ask, Serve
 from test_contract_scripts import SPOILERS
 
@@ -354,15 +353,6 @@ def test_job_behind_one_that_was_left(serve: Serve) -> None:
     runtime = serve({"s.py": source}, "s.py")
     assert [b"", b"own\n"] == [runtime.invoke(event).body for event in (b"leave", b"next")]
     runtime.child.wait_log("late\n")
-
-
-def archive(files: dict[str, str]) -> bytes:
-    """A zip archive of these files."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as target:
-        for name, source in files.items():
-            target.writestr(name, textwrap.dedent(source))
-    return packed.getvalue()
 
 
 def test_archive_named_as_a_package_inside(ask: Ask) -> None:

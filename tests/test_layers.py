@@ -108,9 +108,9 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     """A plugin that is asked for brings no other built-in convention than the one that is."""
     (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention, HANDLER_PLUGINS="own")
-    modules = {f"conventions.{name}" for name in BUILT_IN} - {"conventions.standard"}
-    expected = {f"conventions.{name}" for name in (convention, BUILT_ON.get(convention, convention))} & modules
-    assert expected == modules & {name.removesuffix("_") for name in line.split()}
+    modules = set(BUILT_IN.values()) - {"conventions.standard"}
+    expected = {BUILT_IN[name] for name in (convention, BUILT_ON.get(convention, convention))} & modules
+    assert expected == modules & set(line.split())
 
 
 def _written(root: Path) -> Path:

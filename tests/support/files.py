@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,3 +21,12 @@ def write(folder: Path, files: Files) -> Path:
         if data.startswith(b"#!"):
             path.chmod(0o755)
     return folder
+
+
+def archive(files: Mapping[str, str]) -> bytes:
+    """A zip archive of these files."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as target:
+        for name, source in files.items():
+            target.writestr(name, textwrap.dedent(source))
+    return packed.getvalue()

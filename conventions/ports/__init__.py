@@ -1,0 +1,1 @@
+"""Ports: conventions for functions that were written for another platform, whose files run here unchanged."""
