@@ -36,6 +36,10 @@ BUILT_IN = {
     "wsgi": "conventions.wsgi",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
+    "scaleway": "conventions.ports.scaleway",
+    "alibaba": "conventions.ports.alibaba",
+    "tencent": "conventions.ports.tencent",
+    "yandex": "conventions.ports.yandex",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
@@ -45,6 +49,7 @@ OF_A_SCRIPT = "script"
 OF_A_PROGRAM = "process"
 OF_A_SHELL_FUNCTION = "shell"
 OF_SOURCE = "expression"
+OF_ANY = (OF_A_FUNCTION, OF_A_SCRIPT, OF_A_PROGRAM, OF_A_SHELL_FUNCTION, OF_SOURCE)
 
 #: The convention of AWS's managed Python runtime.
 AS_ON_LAMBDA = "lambda"

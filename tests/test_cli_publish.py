@@ -155,6 +155,7 @@ def test_a_function_for_another_platform(
     run: Publish,
     role: str,
     client: Callable[[str], Any],
+    *,
     arguments: tuple[str, ...],
     expected: dict[str, str],
     said: str,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dispatch import hookspecs
-from dispatch.discovery import BUILT_IN
+from dispatch.discovery import BUILT_IN, OF_ANY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,13 +42,19 @@ OF_A_CONVENTION = {
         "traceback",
         "typing",
     },
+    **dict.fromkeys(("alibaba", "scaleway", "tencent", "yandex"), {"simplejson", "json", "re"}),
     "process": set(),
     "coprocess": {"simplejson", "json", "re"},
     "shell": set(),
 }
 
 #: The conventions that are built on another one.
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
+BUILT_ON = {
+    "cloudevent": "json",
+    "records": "json",
+    "shell": "process",
+    **dict.fromkeys(("alibaba", "scaleway", "tencent", "yandex"), "json"),
+}
 
 #: A function for each convention, in `app.py` and `app.sh`.
 HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}
@@ -111,6 +117,13 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     modules = set(BUILT_IN.values()) - {"conventions.standard"}
     expected = {BUILT_IN[name] for name in (convention, BUILT_ON.get(convention, convention))} & modules
     assert expected == modules & set(line.split())
+
+
+def test_auto_beside_a_plugin(tmp_path: Path) -> None:
+    """Only what `auto` may choose is imported before user code, so that ports cost nothing."""
+    (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
+    line = _started(_written(tmp_path), "app.main", "auto", HANDLER_PLUGINS="own")
+    assert {BUILT_IN[name] for name in OF_ANY} == set(BUILT_IN.values()) & set(line.split())
 
 
 def _written(root: Path) -> Path:
