@@ -30,6 +30,7 @@ def test_blocks(page: Path, tmp_path: Path) -> None:
     shutil.copytree(page.parent, folder) if page.parent.parent == ROOT / "examples" else folder.mkdir()
     for language, text in BLOCK.findall(page.read_text()):
         if language != "console" and (name := re.match(r"(?:#|//) (\S+\.(?:py|js|sh))\n", text)):
+            (folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
             (folder / name[1]).write_text(text)
         elif language == "python":
             compile(text, str(page), "exec")
