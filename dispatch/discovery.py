@@ -36,6 +36,9 @@ BUILT_IN = {
     "wsgi": "conventions.wsgi",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
+    "nuclio": "conventions.ports.nuclio",
+    "fn": "conventions.ports.fn",
+    "agentcore": "conventions.ports.agentcore",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
