@@ -1,4 +1,4 @@
-"""What the ports share about logs: a platform's package may set logging up for its own server, and each record is due once."""
+"""What the ports share about logs: where a platform's package sets logging up for its own server, each record is due once."""
 
 from __future__ import annotations
 

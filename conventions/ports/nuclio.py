@@ -1,8 +1,8 @@
 """The `nuclio` convention: `def handler(context, event)`, with `init_context(context)` in the same module.
 
-nuclio-sdk 0.6.3 makes the context, the event and the response. When `init_context` and the termination callback are
-called, and what an exception answers, is in nuclio/nuclio, pkg/processor/runtime/python/py/_nuclio_wrapper.py; that the
-SDK's logger ignores levels in nuclio_sdk/logger.py. `nuclio_wire` has what travels between Nuclio's processor and Python.
+nuclio-sdk 0.6.3 makes the context, the event and the response; its logger ignores levels (nuclio_sdk/logger.py). When
+`init_context` and the termination callback are called, and what an exception answers, is in nuclio/nuclio,
+pkg/processor/runtime/python/py/_nuclio_wrapper.py. `nuclio_wire` has what travels between Nuclio's processor and Python.
 """
 
 from __future__ import annotations
@@ -35,13 +35,15 @@ _HEALTH = "/__internal/health"
 def nuclio(function: UserFunction) -> Handler:
     """handler(context, event) -> str, bytes, a dict or list, (status, body), context.Response."""
     sdk = _sdk()
-    platform, streams, begun = sdk.Platform("local"), variables.streams(), []
+    platform, streams = sdk.Platform("local"), variables.streams()
     context = sdk.Context(_logger(sdk), platform, "0", sdk.TriggerInfo("http", "default-http"))
     read_event = nuclio_wire.reader(sdk)
+    begun = False
 
     def startup() -> None:
+        nonlocal begun
         if not begun:
-            begun.append(True)
+            begun = True
             init_context = getattr(sys.modules.get(function.__module__), "init_context", None)
             if init_context is not None:
                 settle(init_context(context))

@@ -1,7 +1,7 @@
 """Events and responses as they travel between Nuclio's processor and Python.
 
-The fields of an event: nuclio/nuclio, pkg/processor/runtime/rpc/encoder/encode.go, and trigger/http/event.go for those of
-a request; nuclio-sdk 0.6.3, event.py, parses the body. Responses: nuclio-sdk's response.py makes the fields, and
+The fields of an event: nuclio/nuclio, pkg/processor/runtime/rpc/encoder/encode.go, and trigger/http/event.go for those
+of a request; nuclio-sdk 0.6.3, event.py, parses the body. Responses: nuclio-sdk's response.py makes the fields, and
 runtime/rpc/result/result.go and trigger/http/trigger.go what is sent. Nuclio's HTTP server is valyala/fasthttp: uri.go
 (`normalizePath`), args.go, and header.go, which capitalizes names and keeps headers of the connection to itself.
 """
@@ -101,7 +101,7 @@ def answer(sdk: Any, output: Any) -> Answer:
     Raises:
         TypeError, ValueError: Nuclio's SDK or its processor would not accept the output.
     """
-    body = getattr(output, "body", None) if isinstance(output, sdk.Response) else output
+    body: Any = output.body if isinstance(output, sdk.Response) else output
     if is_iterator(body):
         whole = "" if body is output else sdk.Response(output.headers, "", output.content_type, output.status_code)
         status, headers, _ = answer(sdk, whole)

@@ -56,7 +56,7 @@ class Worker:
             output = self._awaited(self._function(self._context, event))
             fields = nuclio_sdk.Response.from_entrypoint_output(self._encode, output)
             found: dict[str, Any] = json.loads(self._encode(fields))
-        except BaseException as error:  # noqa: BLE001 - as the wrapper does
+        except BaseException as error:
             text = f'Exception caught in handler - "{error}": {traceback.format_exc()}'
             return {"body": text, "body_encoding": "text", "content_type": "text/plain", "status_code": 500}
         return found

@@ -2,7 +2,7 @@ import base64
 
 from bedrock_agentcore import BedrockAgentCoreApp
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 app = BedrockAgentCoreApp()
 
@@ -19,9 +19,9 @@ async def invoke(payload, context):
     if path == "/empty":
         return Response(status_code=204)
     if path == "/created":
-        return Response("created", 201, {"x-own": "made"}, "text/plain")
+        return PlainTextResponse("created", 201, {"x-own": "made"})
     if path == "/cookies":
-        response = Response("two")
+        response = PlainTextResponse("two")
         response.set_cookie("a", "1")
         response.set_cookie("b", "2")
         return response
