@@ -15,7 +15,8 @@ from support.http_events import EVENTS, changed, delivered
 from support.local import ServerProcess
 from support.ports import REQUESTS, SAMPLES, answers, documented, ours, peer, python
 from support.runtime import Answer, Ask, Fail, Serve
-from support.web import JSON, Ask as Request
+from support.web import JSON
+from support.web import Ask as Request
 
 from dispatch import http
 

@@ -215,7 +215,8 @@ def test_the_health_check_is_not_the_functions(ask: Ask) -> None:
         ("raise LookupError('wröng')", "wröng"),
         ("raise SystemExit(3)", "3"),
         ("return '200', 'x'", "not a status: '200'; it must be a whole number, like 200"),
-        ("return {'a': {1, 2}}.fromkeys([(1,)])", "keys must be"),
+        ("return context.Response(headers=[1])", "not the headers of a response: [1]; they must be a dictionary"),
+        ("return {(1,): 2}", "keys must be"),
     ],
 )
 @pytest.mark.parametrize("mode", ["BUFFERED", "RESPONSE_STREAM"])

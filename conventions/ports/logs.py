@@ -1,4 +1,4 @@
-"""What the ports share about logs: where a platform's package sets logging up for its own server, each record is due once."""
+"""Logging that a platform's package has set up for its own server: here each record reaches the log once."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 nuclio-sdk 0.6.3 makes the context, the event and the response; its logger ignores levels (nuclio_sdk/logger.py). When
 `init_context` and the termination callback are called, and what an exception answers, is in nuclio/nuclio,
-pkg/processor/runtime/python/py/_nuclio_wrapper.py. `nuclio_wire` has what travels between Nuclio's processor and Python.
+pkg/processor/runtime/python/py/_nuclio_wrapper.py. `nuclio_wire` converts between Nuclio's processor and Python.
 """
 
 from __future__ import annotations

@@ -110,7 +110,9 @@ def answer(sdk: Any, output: Any) -> Answer:
     status, text = found["status_code"], found["body"]
     if type(status) is not int:
         raise TypeError(f"not a status: {status!r}; it must be a whole number, like 200")
-    named = {name.lower(): value for name, value in found["headers"].items()}
+    if not isinstance(found["headers"], dict):
+        raise TypeError(f"not the headers of a response: {found['headers']!r}; they must be a dictionary")
+    named = {str(name).lower(): value for name, value in found["headers"].items()}
     headers = [
         (name, _in_header(value))
         for name, value in {**named, **dict.fromkeys(_OF_SERVER), _FILE: None, _DELETED: None}.items()
