@@ -40,6 +40,9 @@ BUILT_IN = {
     "alibaba": "conventions.ports.alibaba",
     "tencent": "conventions.ports.tencent",
     "yandex": "conventions.ports.yandex",
+    "nuclio": "conventions.ports.nuclio",
+    "fn": "conventions.ports.fn",
+    "agentcore": "conventions.ports.agentcore",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -43,10 +43,26 @@ OF_A_CONVENTION = {
         "typing",
     },
     **dict.fromkeys(("alibaba", "scaleway", "tencent", "yandex"), {"simplejson", "json", "re"}),
+    # The SDKs of the platforms need them.
+    "nuclio": {"simplejson", "json", "re", "logging", "traceback", "typing", "threading", "inspect", "subprocess"},
+    "fn": {
+        "simplejson",
+        "json",
+        "re",
+        "logging",
+        "traceback",
+        "typing",
+        "threading",
+        "asyncio",
+        "inspect",
+        "subprocess",
+    },
     "process": set(),
     "coprocess": {"simplejson", "json", "re"},
     "shell": set(),
 }
+
+OF_A_CONVENTION["agentcore"] = OF_A_CONVENTION["asgi"]
 
 #: The conventions that are built on another one.
 BUILT_ON = {
@@ -55,9 +71,13 @@ BUILT_ON = {
     "shell": "process",
     **dict.fromkeys(("alibaba", "scaleway", "tencent", "yandex"), "json"),
 }
+BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "agentcore": "asgi"}
+
+#: The packages without which a function is not loaded.
+NEEDED = {"cloudevent": "cloudevents", "nuclio": "nuclio_sdk", "fn": "fdk"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
-HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}
+HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat", "agentcore": "app.agent"}
 
 #: The runtime, which prints at its end what it has imported, whatever the convention runs.
 RUNTIME = """
@@ -79,8 +99,8 @@ def test_hooks_are_documented() -> None:
 @pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
 def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
-    if convention == "cloudevent":
-        pytest.importorskip("cloudevents")  # without it, the function is not loaded
+    if convention in NEEDED:
+        pytest.importorskip(NEEDED[convention])
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention)
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
 
@@ -127,7 +147,9 @@ def test_auto_beside_a_plugin(tmp_path: Path) -> None:
 
 
 def _written(root: Path) -> Path:
-    (root / "app.py").write_text("def main(*args): pass\n")
+    (root / "app.py").write_text(
+        "def main(*args): pass\nclass agent:\n    def __call__(self): pass\n    entrypoint = main\nagent = agent()\n"
+    )
     (root / "app.sh").write_text("main() { :; }\n")
     return root
 
