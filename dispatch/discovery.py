@@ -36,6 +36,9 @@ BUILT_IN = {
     "wsgi": "conventions.wsgi",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
+    "openfaas": "conventions.ports.openfaas",
+    "openwhisk": "conventions.ports.openwhisk",
+    "digitalocean": "conventions.ports.digitalocean",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
