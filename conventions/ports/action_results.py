@@ -1,7 +1,7 @@
 """What the result of an OpenWhisk action becomes over HTTP, by the extension of the action's name in the URL.
 
-The rules are those of `WebActions.scala` in Apache OpenWhisk's controller (its transcoders for `.http`, `.json`, `.html`,
-`.svg` and `.text`), and of the media types of Akka HTTP, which it runs on.
+The rules are those of `WebActions.scala` in Apache OpenWhisk's controller (its transcoders for `.http`, `.json`,
+`.html`, `.svg` and `.text`), and of the media types of Akka HTTP, which it runs on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import binascii
 
 from conventions import codec
 from dispatch import current
+from dispatch.asynchrony import settle
 from dispatch.errors import MarshalError
 from dispatch.protocol import JSON
 from dispatch.response import is_iterator
@@ -97,7 +98,7 @@ def _http(result: Any) -> Answer:
     status = _status(result["statusCode"]) if "statusCode" in result else None
     content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
     headers = [pair for pair in headers if pair[0].lower() != "content-type"]
-    body = result.get("body")
+    body = settle(result.get("body"))
     if body is None or body == "":
         return status or 204, headers, b""
     is_text = isinstance(body, str) or is_iterator(body)

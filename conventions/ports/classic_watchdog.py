@@ -32,6 +32,9 @@ _METHODS = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
 _PAGES = {"text/html": (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--"), "text/xml": (b"<?xml",)}
 _CONTROLS = bytes({*range(32)} - {*b"\t\n\f\r\x1b"})
 
+#: The variable that sets the content type of all answers.
+_CONTENT_TYPE = "content_type"
+
 #: How much of an answer it looks at.
 _LOOKED_AT = 512
 
@@ -43,7 +46,7 @@ def handler(function: UserFunction) -> Handler:
         if request.method not in _METHODS:
             return 405, [], b""
         body = _output(function, request)
-        content_type = os.environ.get("content_type") or request.headers.get("content-type") or _detected(body)
+        content_type = os.environ.get(_CONTENT_TYPE) or request.headers.get("content-type") or _detected(body)
         return 200, [("Content-Type", content_type)] if content_type else [], body
 
     handle: Any = serving(respond_to, failed=_failed, events_path="/", posts_bytes=True)
@@ -65,7 +68,7 @@ def _output(function: UserFunction, request: Request) -> bytes | Iterator[bytes]
         with Streams("stdout", "stderr", stdout=stdout):
             answer = function(request.body.decode("utf-8", "surrogateescape"))
             if answer is not None and not is_iterator(answer):
-                print(answer)
+                sys.stdout.write(f"{answer!s}\n")
     finally:
         for name, value in before.items():
             if value is None:

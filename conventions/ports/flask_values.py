@@ -11,6 +11,7 @@ import sys
 import simplejson
 
 from conventions.wsgi import called
+from dispatch.asynchrony import settle
 from dispatch.protocol import JSON
 from dispatch.response import chunks, is_iterator
 
@@ -52,7 +53,7 @@ class Values(dict[str, str]):
         return isinstance(name, str) and super().__contains__(self._key(name))
 
     def get(self, name: str, default: Any = None, type: Any = None) -> Any:  # noqa: A002 - the name that functions use
-        """The first value, converted by `type` if that is given; the default if there is none, or it does not convert."""
+        """The first value, converted by `type` if that is given; the default if there is none that converts."""
         if name not in self:
             return default
         try:
@@ -74,7 +75,7 @@ class Values(dict[str, str]):
         """Each name with its values."""
         return iter([(name, values[:]) for name, values in self._lists.items()])
 
-    def to_dict(self, flat: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - as in Werkzeug
+    def to_dict(self, flat: bool = True) -> dict[str, Any]:
         """A plain dictionary, of first values or of lists."""
         return dict(self) if flat else dict(self.lists())
 
@@ -82,7 +83,7 @@ class Values(dict[str, str]):
 class Query(Values):
     """`request.args`."""
 
-    def items(self, multi: bool = False) -> Any:  # noqa: FBT001, FBT002 - as in Werkzeug
+    def items(self, multi: bool = False) -> Any:
         """Names with first values, or with all of them."""
         return ((name, value) for name, values in self.lists() for value in values) if multi else super().items()
 
@@ -120,7 +121,7 @@ def answered(result: Any, request: Request, *, streams: bool) -> Answer:
             result, status, headers = result
         else:
             raise TypeError(f"the function returned a tuple of {len(result)}; Flask takes a body, a status and headers")
-    pairs = _pairs(headers)
+    result, pairs = settle(result), _pairs(headers)
     if isinstance(result, dict | list):
         # Here the headers replace those of an answer that is complete already, name by name.
         replaced = {"content-type": ("Content-Type", JSON), **{name.lower(): (name, value) for name, value in pairs}}
@@ -176,9 +177,7 @@ def _pairs(headers: Any) -> list[tuple[str, str]]:
 
 def dumps(value: Any) -> bytes:
     """A value as `jsonify` writes it."""
-    options = {"use_decimal": False, "namedtuple_as_object": False, "allow_nan": True}
-    text = simplejson.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, **options)
-    return f"{text}\n".encode()
+    return f"{_encoder.encode(value)}\n".encode()
 
 
 def _plain(value: Any) -> Any:
@@ -197,6 +196,10 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_options: dict[str, Any] = {"use_decimal": False, "namedtuple_as_object": False, "allow_nan": True, "encoding": None}
+_encoder = simplejson.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, **_options)
 
 
 class FlaskContext:

@@ -13,6 +13,7 @@ from conventions.ports.flask_values import HTML, FlaskContext, Missing, Query, a
 from conventions.ports.parameters import positional
 from conventions.web import serving
 from dispatch import variables
+from dispatch.asynchrony import settle
 from dispatch.errors import HandlerNotFound
 from dispatch.modules import described
 from dispatch.protocol import JSON, OCTETS
@@ -89,7 +90,7 @@ def _taken(result: Any) -> Any:
     if type(result) is not dict:
         return result
     headers = result.get("headers", [])
-    status, body = result.get("statusCode", 200), result.get("body", "")
+    status, body = result.get("statusCode", 200), settle(result.get("body", ""))
     if isinstance(headers, dict):
         is_binary = headers.get("Content-type") == OCTETS  # in this spelling alone, and in python3-http-debian
         headers = list(headers.items())

@@ -36,6 +36,7 @@ _WEB_PATH = ["", "api", "v1", "web"]
 #: What a segment of a path keeps when the controller writes it again.
 _SEGMENT = percent.DECODED_PATH - {"/"}
 
+_NOTHING = object()
 _FORM = "application/x-www-form-urlencoded"
 _RESERVED = frozenset(f"__ow_{name}" for name in ("method", "headers", "path", "user", "query", "body"))
 _METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
@@ -54,45 +55,58 @@ def handler(
         call: calls the action with its arguments, or with the payload of an event that is not HTTP.
         adapted: what the action gets instead of OpenWhisk's arguments for a request.
     """
-    annotations = variables.web_annotations()
-    is_raw, has_options = "raw" in annotations, "custom-options" in annotations
+    action = _Action(call, adapted or (lambda arguments, _request: arguments), variables.web_annotations())
+    return serving(action.respond_to, otherwise=action.payload, failed=action.failed)
 
-    def run(arguments: Any, invocation: Invocation) -> Any:
-        os.environ.update(environment(invocation))
-        result = call(arguments, invocation)
-        if not isinstance(result, dict | list) and not is_iterator(result):
-            raise MarshalError(f"the action returned {type(result).__name__}; it must return a dictionary or a list")
-        return result
 
-    def respond_to(request: Request) -> Answer:
-        if request.method == "OPTIONS" and not has_options:
-            return cross_origin((200, [], b""), request)
+class _Action:
+    def __init__(
+        self,
+        call: Callable[[Any, Invocation], Any],
+        adapted: Callable[[dict[str, Any], Request], Any],
+        annotations: frozenset[str],
+    ) -> None:
+        self._call = call
+        self._adapted = adapted
+        self._is_raw = "raw" in annotations
+        self._has_options = "custom-options" in annotations
+
+    def respond_to(self, request: Request) -> Answer:
+        """The answer to a request."""
+        if request.method == "OPTIONS" and not self._has_options:
+            return self._cross_origin((200, [], b""), request)
         path, extension = _place(request.raw_path)
         try:
-            arguments = _arguments(request, path, is_raw=is_raw)
-            result = run(adapted(arguments, request) if adapted else arguments, current())
-            return cross_origin(answered(result, extension), request)
+            arguments = self._adapted(_arguments(request, path, is_raw=self._is_raw), request)
+            return self._cross_origin(answered(self._run(arguments, current()), extension), request)
         except Refused as refused:
-            return cross_origin(refused.answer(), request)
+            return self._cross_origin(refused.answer(), request)
 
-    def cross_origin(answer: Answer, request: Request | None = None) -> Answer:
-        if has_options:
-            return answer
-        status, headers, body = answer
-        wanted = request and request.headers.get("access-control-request-headers")
-        return status, _cross_origin(wanted or _ALLOWED_HEADERS) + headers, body
+    def failed(self, _error: Exception | SystemExit) -> Answer:
+        """The answer to a request where the action has failed."""
+        return self._cross_origin(Refused("There was an error processing your request.", _FAILED).answer())
 
-    def failed(_error: Exception | SystemExit) -> Answer:
-        return cross_origin(Refused("There was an error processing your request.", _FAILED).answer())
-
-    def otherwise(invocation: Invocation, event: Any) -> Response:
-        result = run({} if event is None or event == b"" else event, invocation)
+    def payload(self, invocation: Invocation, event: Any) -> Response:
+        """The answer to an event that is not HTTP. Raises ApplicationError for `{"error": ...}`."""
+        result = self._run({} if event is None or event == b"" else event, invocation)
         if isinstance(result, dict) and "error" in result:
             error = result["error"]
             raise ApplicationError(error if isinstance(error, str) else encoded(error).decode())
         return respond(result, encoded, JSON)
 
-    return serving(respond_to, otherwise=otherwise, failed=failed)
+    def _run(self, arguments: Any, invocation: Invocation) -> Any:
+        os.environ.update(environment(invocation))
+        result = self._call(arguments, invocation)
+        if not isinstance(result, dict | list) and not is_iterator(result):
+            raise MarshalError(f"the action returned {type(result).__name__}; it must return a dictionary or a list")
+        return result
+
+    def _cross_origin(self, answer: Answer, request: Request | None = None) -> Answer:
+        if self._has_options:
+            return answer
+        status, headers, body = answer
+        wanted = request and request.headers.get("access-control-request-headers")
+        return status, _cross_origin(wanted or _ALLOWED_HEADERS) + headers, body
 
 
 def environment(invocation: Invocation) -> dict[str, str]:
@@ -123,9 +137,11 @@ def _place(raw_path: str) -> tuple[str, str]:
     parts, extension = raw_path.split("/", 7), ".http"
     if parts[:4] == _WEB_PATH and len(parts) > 6 and all(parts[4:7]):
         extension = next(filter(parts[6].endswith, EXTENSIONS), extension)
-        raw_path = "/".join(["", *parts[7:]])
-    segments = [percent.encode(percent.decode_text(segment), _SEGMENT) for segment in raw_path.split("/")]
-    return "" if raw_path == "/" else "/".join(segments), extension
+        path = "/".join(["", *parts[7:]])
+    else:
+        path = "" if raw_path == "/" else raw_path
+    segments = [percent.encode(percent.decode_text(segment), _SEGMENT) for segment in path.split("/")]
+    return "/".join(segments), extension
 
 
 def _arguments(request: Request, path: str, *, is_raw: bool) -> dict[str, Any]:
@@ -142,17 +158,17 @@ def _arguments(request: Request, path: str, *, is_raw: bool) -> dict[str, Any]:
     given = {**dict(request.query), **fields}
     if not _RESERVED.isdisjoint(given):
         raise Refused("Request defines parameters that are not allowed (e.g., reserved properties).")
-    return {**context, **given, **({} if body is None or body is fields else {"__ow_body": body})}
+    return {**context, **given, **({} if body is _NOTHING or body is fields else {"__ow_body": body})}
 
 
 def _parsed_body(request: Request) -> Any:
-    """The fields of a form or of a JSON object, any other JSON value, or text; None if there is no body."""
+    """The fields of a form or of a JSON object, any other JSON value, or text; `_NOTHING` if there is no body."""
     content_type = request.headers.get("content-type", "")
     media, _, _ = media_type(content_type)
     if media == _FORM:
         return dict(percent.decode_query(request.body.decode("utf-8", "replace")))
     if not request.body and (is_json(media) or not content_type):
-        return None
+        return _NOTHING
     if not is_json(media):
         return opaque(request)[0]
     try:
