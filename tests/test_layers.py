@@ -45,10 +45,13 @@ OF_A_CONVENTION = {
     "process": set(),
     "coprocess": {"simplejson", "json", "re"},
     "shell": set(),
+    "openfaas": {"simplejson", "json", "re"},
+    "openwhisk": {"simplejson", "json", "re"},
+    "digitalocean": {"simplejson", "json", "re"},
 }
 
 #: The conventions that are built on another one.
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
+BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "openfaas": "wsgi"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
 HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}

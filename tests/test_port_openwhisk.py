@@ -100,7 +100,12 @@ def post(
 def seen(request: http.Request, platform: str = "openwhisk") -> Any:
     """What the action gets of a request."""
     found: list[Any] = []
-    got = called(lambda args: {"body": found.append(args)}, request, platform)
+
+    def main(args: Any) -> Any:
+        found.append(args)
+        return {}
+
+    got = called(main, request, platform)
     assert (204, b"") == (got.status, got.body), got.body
     return found[0]
 

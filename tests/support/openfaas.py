@@ -29,7 +29,7 @@ if answer is not None:
 
 def serve_http(port: int) -> None:
     """A Flask application that calls `handle(event, context)` of `function/handler.py` for every path."""
-    import waitress  # type: ignore[import-untyped]
+    import waitress
     from flask import Flask, jsonify, request
 
     handle = importlib.import_module("function.handler").handle
@@ -79,7 +79,7 @@ class Watchdog(BaseHTTPRequestHandler):
         """Run the process."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path, _, query = self.path.partition("?")
-        variables = {}
+        variables: dict[str, str] = {}
         for name in self.headers:
             key = "-".join(part.capitalize() for part in name.split("-")).replace("-", "_")
             variables.setdefault(f"Http_{key}", self.headers.get_all(name, [""])[0])
