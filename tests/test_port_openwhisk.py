@@ -1,113 +1,60 @@
-"""The ports openwhisk and digitalocean: beside a stand-in for the controller, and what thirty requests do not show."""
+"""The port openwhisk: beside a stand-in for the controller, and what thirty requests do not show."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("httpx")
 
+from support.actions import PNG, called, post, seen, stand_in
 from support.batches import sqs
 from support.http_events import EVENTS, delivered
 from support.local import ServerProcess
-from support.ports import SAMPLES, answers, differing, documented, ours, peer, python
+from support.ports import answers, differing, documented, ours
 from support.runtime import Ask, Fail, Serve
 from support.web import Got
 
-from conventions.ports.digitalocean import Context
 from dispatch import Invocation, http
 from dispatch.discovery import built_in
 from dispatch.invocation import handled
 
-SERVER = Path(__file__).parent / "support" / "openwhisk.py"
-
-#: The URL of the sample, by platform.
-URLS = {"openwhisk": "/api/v1/web/guest/default/sample.http", "digitalocean": "/api/v1/web/fn-1/sample/hello"}
-
-
-@pytest.fixture(scope="module", params=URLS)
-def platform(request: pytest.FixtureRequest) -> str:
-    """One of the two."""
-    return str(request.param)
-
 
 @pytest.fixture(scope="module")
-def host(platform: str) -> Iterator[str]:
-    """Where its stand-in listens."""
-    with peer(python(str(SERVER), platform, "{port}"), {}, SAMPLES / platform) as one:
+def host() -> Iterator[str]:
+    """Where the stand-in listens."""
+    with stand_in("openwhisk") as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def theirs(platform: str, host: str) -> Mapping[str, Got | str]:
+def theirs(host: str) -> Mapping[str, Got | str]:
     """What it answers to the thirty requests."""
-    return answers(host, URLS[platform])
+    return answers(host, "/api/v1/web/guest/default/sample.http")
 
 
 @pytest.fixture(scope="module")
-def server(platform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The local platform with the same function."""
-    with ours(tmp_path_factory.mktemp(platform), platform, "__main__.main") as one:
+    with ours(tmp_path_factory.mktemp("openwhisk"), "openwhisk", "__main__.main") as one:
         yield one
 
 
 @pytest.mark.parametrize("function", ["buffered", "streamed"])
 def test_answers_as_the_platform(
-    function: str, platform: str, theirs: Mapping[str, Got | str], host: str, server: ServerProcess
+    function: str, theirs: Mapping[str, Got | str], host: str, server: ServerProcess
 ) -> None:
     """Status, headers and body are the same, but for the rows of the page."""
-    assert documented(platform) == set(differing(theirs, server, host, function))
+    assert documented("openwhisk") == set(differing(theirs, server, host, function))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Web actions
 # ----------------------------------------------------------------------------------------------------------------------
-
-CORS = {
-    "access-control-allow-origin": "*",
-    "access-control-allow-methods": "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH",
-    "access-control-allow-headers": "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
-}
-
-
-def called(main: Any, request: http.Request, platform: str = "openwhisk", kind: str = http.ALB_MULTI_VALUE) -> Got:
-    """What the caller gets for a request; the headers for other origins are as they should be, and left out."""
-    invocation = Invocation(json.dumps(http.event(request, kind)).encode(), {"Lambda-Runtime-Aws-Request-Id": "7"})
-    token = handled.set(invocation)
-    try:
-        answer = json.loads(built_in(platform)(main)(invocation).read())
-    finally:
-        handled.reset(token)
-    got = Got.of(*delivered(kind, answer))
-    assert CORS.items() <= got.headers.items()
-    return got._replace(headers={name: value for name, value in got.headers.items() if name not in CORS})
-
-
-def post(
-    body: bytes = b"", content_type: str = "", path: str = "/", query: str = "", method: str = "POST"
-) -> http.Request:
-    """A request."""
-    headers = [("host", "example.com"), *([("content-type", content_type)] if content_type else [])]
-    return http.Request(method, path, query, headers, body, client="127.0.0.1", scheme="http")
-
-
-def seen(request: http.Request, platform: str = "openwhisk") -> Any:
-    """What the action gets of a request."""
-    found: list[Any] = []
-
-    def main(args: Any) -> Any:
-        found.append(args)
-        return {}
-
-    got = called(main, request, platform)
-    assert (204, b"") == (got.status, got.body), got.body
-    return found[0]
 
 
 def given(args: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +62,6 @@ def given(args: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in args.items() if name not in {"__ow_method", "__ow_headers", "__ow_path"}}
 
 
-PNG = base64.b64encode(b"\x89PNG").decode()
 FORM = "application/x-www-form-urlencoded"
 
 #: A body, its type, and what the action gets of it, parsed and raw.
@@ -467,131 +413,3 @@ def test_handler_strings(ask: Ask, handler: str, file: str, convention: str) -> 
     """The file as OpenWhisk and DigitalOcean name it, and another function than main."""
     source = "def main(args):\n    return {'name': args['name']}\n\nother = main\n"
     assert b'{"name":"x"}' == ask({file: source}, b'{"name": "x"}', handler, convention).body
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# DigitalOcean
-# ----------------------------------------------------------------------------------------------------------------------
-
-FUNCTIONS = """
-    def none():
-        return {"body": "none"}
-
-    def one(event):
-        return {"body": sorted(event)}
-
-    def default(event={}, context=None):
-        return {"body": type(context).__name__}
-
-    class Class:
-        def method(self, event):
-            return {"body": "method"}
-
-        def __call__(self, event, context):
-            return {"body": "instance"}
-
-    method, instance = Class().method, Class()
-
-    def empty(event, context):
-        return None
-
-    def error(event, context):
-        return {"error": "no"}
-
-    async def context(_, context):
-        names = ["function_name", "function_version", "activation_id", "request_id", "namespace", "api_host", "api_key"]
-        left = context.get_remaining_time_in_millis()
-        return {"body": [getattr(context, name) for name in names], "left": 0 < left < 100_000_000_000,
-                "deadline": type(context.deadline).__name__}
-"""
-
-
-@pytest.mark.parametrize(
-    ("handler", "expected"),
-    [
-        ("none", {"body": "none"}),
-        ("one", {"body": ["a"]}),
-        ("default", {"body": "Context"}),
-        ("method", {"body": "method"}),
-        ("instance", {"body": "instance"}),
-        ("empty", {}),
-    ],
-)
-def test_parameters(ask: Ask, handler: str, expected: Any) -> None:
-    """Both parameters are optional, and so is the result."""
-    assert expected == json.loads(ask(FUNCTIONS, b'{"a": 1}', f"app.{handler}", "digitalocean").body)
-
-
-def test_context(serve: Serve) -> None:
-    """What Lambda has for it; there is no API to call."""
-    headers = {
-        "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-west-1:123456789012:function:hello",
-        "Lambda-Runtime-Aws-Request-Id": "5",
-    }
-    env = {"AWS_LAMBDA_FUNCTION_NAME": "hello", "AWS_LAMBDA_FUNCTION_VERSION": "3"}
-    with serve(FUNCTIONS, "app.context", "digitalocean", env=env) as runtime:
-        answer = json.loads(runtime.invoke(b"{}", headers).body)
-    assert {
-        "body": ["/123456789012/hello", "3", "5", "5", "123456789012", "", ""],
-        "left": True,
-        "deadline": "int",
-    } == answer
-
-
-def test_context_without_a_deadline() -> None:
-    """There is no time to wait for."""
-    context = Context(Invocation(b""))
-    assert (0, 0) == (context.deadline, context.get_remaining_time_in_millis())
-
-
-def test_error_of_digitalocean(ask: Ask) -> None:
-    """As in OpenWhisk."""
-    report = ask(FUNCTIONS, b"{}", "app.error", "digitalocean").report
-    assert ("ApplicationError", "no") == (report["errorType"], report["errorMessage"])
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type", "text", "is_base64"),
-    [(b'{"a": 1}', "application/json", '{"a": 1}', False), (b"\x89PNG", "image/png", PNG, True), (b"", "", "", False)],
-)
-def test_raw_events(
-    monkeypatch: pytest.MonkeyPatch, body: bytes, content_type: str, text: str, is_base64: bool
-) -> None:
-    """With `web: raw`, body and query are not parsed; only what is binary is base64."""
-    monkeypatch.setenv("HANDLER_WEB", "raw")
-    event = seen(post(body, content_type, "/x", "a=1&a=2"), "digitalocean")
-    assert {
-        "body": text,
-        "headers": event["__ow_headers"],
-        "isBase64Encoded": is_base64,
-        "method": "POST",
-        "path": "/x",
-        "queryString": "a=1&a=2",
-    } == event["http"]
-    assert "a" not in event
-
-
-def test_parsed_events() -> None:
-    """Query and body are at the top level, the request is in `http`, which no caller can replace."""
-    event = seen(post(b'{"shark": 1, "http": "mine"}', "application/json", "/x", "shark=2&a=b"), "digitalocean")
-    assert ({"headers", "method", "path"}, "POST", "/x") == (
-        event["http"].keys(),
-        event["http"]["method"],
-        event["http"]["path"],
-    )
-    assert (1, "b") == (event["shark"], event["a"])
-
-
-def test_binary_body_of_a_parsed_event() -> None:
-    """It is where OpenWhisk has it, and marked."""
-    event = seen(post(b"\x89PNG", "image/png"), "digitalocean")
-    assert (PNG, True) == (event["__ow_body"], event["__ow_isBase64Encoded"])
-    assert "__ow_isBase64Encoded" not in seen(post(b"a", "text/plain"), "digitalocean")
-
-
-@pytest.fixture(autouse=True)
-def _variables() -> Iterator[None]:
-    """The variables of the action loop end with each test."""
-    yield
-    for name in [name for name in os.environ if name.startswith("__OW_")]:
-        del os.environ[name]

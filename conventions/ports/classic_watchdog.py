@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 
 from conventions.buffer import Buffer
 from conventions.web import serving
@@ -62,13 +61,13 @@ def _output(function: UserFunction, request: Request) -> bytes | Iterator[bytes]
     stdout = io.TextIOWrapper(output, "utf-8", "surrogateescape", newline="\n", write_through=True)
     request_variables = _variables(request)
     before = {name: os.environ.get(name) for name in request_variables}
-    os.environ.update(request_variables)
     answer: Any = None
     try:
+        os.environ.update(request_variables)
         with Streams("stdout", "stderr", stdout=stdout):
             answer = function(request.body.decode("utf-8", "surrogateescape"))
             if answer is not None and not is_iterator(answer):
-                sys.stdout.write(f"{answer!s}\n")
+                print(answer)  # noqa: T201 - the template does, wherever standard output goes by then
     finally:
         for name, value in before.items():
             if value is None:
@@ -89,7 +88,7 @@ def _variables(request: Request) -> dict[str, str]:
     length = str(len(request.body))
     found |= {"Http_Method": request.method, "Http_ContentLength": length, "Http_Content_Length": length}
     found |= {"Http_Query": request.raw_query, "Http_Path": request.path, "Http_Host": request.headers.get("host", "")}
-    return {name: value for name, value in found.items() if value and "\0" not in value}
+    return {name: value for name, value in found.items() if value and "=" not in name and "\0" not in value}
 
 
 def _detected(body: bytes | Iterator[bytes]) -> str:
