@@ -38,6 +38,7 @@ def serving(
     otherwise: Callable[[Invocation, Any], Response] | None = None,
     failed: Callable[[Exception | SystemExit], Answer] | None = None,
     events_path: str | None = None,
+    posts_bytes: bool = False,
 ) -> Handler:
     """A handler that answers HTTP events in their own format.
 
@@ -46,14 +47,15 @@ def serving(
         otherwise: answers any other event, which it gets parsed, or as bytes if it is not JSON. Without it, such an
             event is posted as JSON to `events_path`, and a status of 400 or more is a function error.
         failed: what a client gets if `respond_to` raises, which is then logged; without it, that is a function error.
-        events_path: percent-encoded; by default that of `HANDLER_EVENTS_PATH`. Where it is given, an event that is not
-            JSON is posted as it is, for the application to refuse.
+        events_path: percent-encoded; by default that of `HANDLER_EVENTS_PATH`.
+        posts_bytes: whether an event that is not JSON is posted as well, as bytes; otherwise it is an error.
     """
     base_path, streams = variables.base_path(), variables.streams()
     path = events_path or encode(variables.events_path(), SENT_PATH)
 
     def handle(invocation: Invocation) -> Response:
-        event = codec.parsed(invocation) if otherwise is None and events_path is None else _payload(invocation)
+        takes_bytes = posts_bytes or otherwise is not None
+        event = _payload(invocation) if takes_bytes else codec.parsed(invocation)
         if kind(event) is None:
             if otherwise is not None:
                 return otherwise(invocation, event)
@@ -91,8 +93,10 @@ def _payload(invocation: Invocation) -> Any:
 
 
 def _posted(event: Any, invocation: Invocation, path: str) -> Request:
-    body = invocation.body if invocation.encoding == codec.UTF_8 else invocation.text.encode()
-    headers = [("host", "localhost"), ("content-type", JSON), ("content-length", str(len(body)))]
+    is_json = not isinstance(event, bytes)
+    body = invocation.text.encode() if is_json and invocation.encoding != codec.UTF_8 else invocation.body
+    content_type = JSON if is_json else OCTETS
+    headers = [("host", "localhost"), ("content-type", content_type), ("content-length", str(len(body)))]
     return Request("POST", path, "", headers, body, client="127.0.0.1", scheme="http", event=event)
 
 

@@ -43,6 +43,9 @@ BUILT_IN = {
     "nuclio": "conventions.ports.nuclio",
     "fn": "conventions.ports.fn",
     "agentcore": "conventions.ports.agentcore",
+    "openfaas": "conventions.ports.openfaas",
+    "openwhisk": "conventions.ports.openwhisk",
+    "digitalocean": "conventions.ports.digitalocean",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -20,58 +20,44 @@ HEAVY = {"requests", "click", "rich", "starlette", "uvicorn", "h11", "pluggy", "
          "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading", "typing",
          "re"}  # fmt: skip
 
+JSON = {"simplejson", "json", "re"}
+#: What asyncio imports.
+ASYNC = {"asyncio", "inspect", "logging", "subprocess", "threading", "traceback", "typing"}
+NEIGHBOURS = ("alibaba", "scaleway", "tencent", "yandex")
+
 #: What a convention may need of it.
 OF_A_CONVENTION = {
     "standard": set(),
     "script": set(),
-    "json": {"simplejson", "json", "re"},
-    "lambda": {"simplejson", "json", "re"},
+    "json": JSON,
+    "lambda": JSON,
     "stream": {"threading"},
-    "cloudevent": {"simplejson", "json", "re", "typing"},  # the SDK needs typing
-    "records": {"simplejson", "json", "re"},
-    "wsgi": {"simplejson", "json", "re"},
-    "asgi": {
-        "simplejson",
-        "json",
-        "re",
-        "asyncio",
-        "inspect",
-        "logging",
-        "subprocess",
-        "threading",
-        "traceback",
-        "typing",
-    },
-    **dict.fromkeys(("alibaba", "scaleway", "tencent", "yandex"), {"simplejson", "json", "re"}),
-    # The SDKs of the platforms need them.
-    "nuclio": {"simplejson", "json", "re", "logging", "traceback", "typing", "threading", "inspect", "subprocess"},
-    "fn": {
-        "simplejson",
-        "json",
-        "re",
-        "logging",
-        "traceback",
-        "typing",
-        "threading",
-        "asyncio",
-        "inspect",
-        "subprocess",
-    },
     "process": set(),
-    "coprocess": {"simplejson", "json", "re"},
+    "coprocess": JSON,
     "shell": set(),
+    "asgi": JSON | ASYNC,
+    "wsgi": JSON,
+    "cloudevent": JSON | {"typing"},  # the SDK needs typing
+    "records": JSON,
+    "openfaas": JSON,
+    "openwhisk": JSON,
+    "digitalocean": JSON,
+    # The SDKs of the platforms need them.
+    "nuclio": JSON | ASYNC - {"asyncio"},
+    "fn": JSON | ASYNC,
+    "agentcore": JSON | ASYNC,
+    **dict.fromkeys(NEIGHBOURS, JSON),
 }
-
-OF_A_CONVENTION["agentcore"] = OF_A_CONVENTION["asgi"]
 
 #: The conventions that are built on another one.
 BUILT_ON = {
     "cloudevent": "json",
     "records": "json",
     "shell": "process",
-    **dict.fromkeys(("alibaba", "scaleway", "tencent", "yandex"), "json"),
+    "openfaas": "wsgi",
+    "agentcore": "asgi",
+    **dict.fromkeys(NEIGHBOURS, "json"),
 }
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "agentcore": "asgi"}
 
 #: The packages without which a function is not loaded.
 NEEDED = {"cloudevent": "cloudevents", "nuclio": "nuclio_sdk", "fn": "fdk"}

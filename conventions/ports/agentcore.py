@@ -35,7 +35,7 @@ def agentcore(app: Any) -> Handler:
         )
     if hasattr(app, "logger"):
         logs.only_ours(app.logger, "bedrock_agentcore")
-    return served(app, failed=_failed, events_path=_PATH)
+    return served(app, failed=_failed, events_path=_PATH, posts_bytes=True)
 
 
 agentcore.accepts_object = True  # type: ignore[attr-defined]
