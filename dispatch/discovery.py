@@ -36,6 +36,7 @@ BUILT_IN = {
     "wsgi": "conventions.wsgi",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
+    "functions-framework": "conventions.ports.functions_framework",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
