@@ -40,8 +40,10 @@ def functions_framework(loaded: Any) -> Handler:
 
     served = google_source.later("asgi").served if loaded.is_asgi else wsgi.served
     is_http = loaded.signature == google_source.HTTP
-    otherwise = None if is_http else google_source.later("ports.google_events").receiver(loaded.function, loaded.signature)
-    return served(loaded.app, otherwise=otherwise, failed=failed)  # type: ignore[no-any-return]
+    otherwise = (
+        None if is_http else google_source.later("ports.google_events").receiver(loaded.function, loaded.signature)
+    )
+    return served(loaded.app, otherwise=otherwise, failed=failed)
 
 
 functions_framework.accepts_object = True  # type: ignore[attr-defined]

@@ -57,7 +57,9 @@ def receiver(function: Any, signature: str) -> Callable[[Invocation, Any], Respo
         background = _Background(function)
         return _receiver(background.deliver, background.receive)
     make, rest = sdk("functions-framework"), cloudevent(function)
-    return _receiver(lambda attributes, data: function(make(attributes, data)), lambda invocation, _event: rest(invocation))
+    return _receiver(
+        lambda attributes, data: function(make(attributes, data)), lambda invocation, _event: rest(invocation)
+    )
 
 
 def _taking_input(function: Any) -> Callable[[Any, Any], Any]:
@@ -72,22 +74,20 @@ def _taking_input(function: Any) -> Callable[[Any, Any], Any]:
     return call
 
 
-def _receiver(
-    deliver: Deliver, rest: Callable[[Invocation, Any], Response]
-) -> Callable[[Invocation, Any], Response]:
+def _receiver(deliver: Deliver, rest: Callable[[Invocation, Any], Response]) -> Callable[[Invocation, Any], Response]:
     queue = records(lambda record, _headers: deliver(*from_sqs(record)))
 
     def receive(invocation: Invocation, event: Any) -> Response:
         found = event.get("Records") if isinstance(event, dict) else None
         if not isinstance(found, list):
             return rest(invocation, event)
-        sources = {each.get("eventSource", each.get("EventSource")) for each in found if isinstance(each, dict)}
+        sources = {f"{each.get('eventSource', each.get('EventSource'))}" for each in found if isinstance(each, dict)}
         if sources == {"aws:sqs"}:
             return queue(invocation)
         if sources != {"aws:s3"}:
             raise UnmarshalError(
-                f"the function cannot receive these records: {shortened(', '.join(map(repr, sources)))}; supported sources: "
-                "aws:sqs, aws:s3, and events of EventBridge"
+                f"unsupported records in the event: {shortened(', '.join(sorted(sources))) or 'none'}; supported: records "
+                "of aws:sqs or aws:s3, events of EventBridge, CloudEvents"
             )
         for event_of_object in [from_s3(each) for each in found]:
             deliver(*event_of_object)
@@ -99,89 +99,94 @@ def _receiver(
 def from_sqs(record: Any) -> wire.Event:
     """A message of SQS as a CloudEvent of Pub/Sub. Raises UnmarshalError."""
     try:
-        *_, account, queue = record["eventSourceARN"].split(":")
         identifier, text = record["messageId"], record["body"].encode("utf-8", "surrogatepass")
-        sent = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
+        account, queue = record.get("eventSourceARN", "_:_").split(":")[-2:]
+        system = record.get("attributes", {})
+        time = _time(system["SentTimestamp"]) if "SentTimestamp" in system else None
         given = {
             name: each.get("stringValue", each.get("binaryValue", ""))
-            for name, each in (record.get("messageAttributes") or {}).items()
+            for name, each in record.get("messageAttributes", {}).items()
         }
     except _MALFORMED as error:
         raise UnmarshalError(f"not a message of SQS: {type(error).__name__} {error}") from error
-    time = sent.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    message = {
-        "data": binascii.b2a_base64(text, newline=False).decode(),
-        "attributes": given,
-        "messageId": identifier,
-        "publishTime": time,
-    }
-    group = record["attributes"].get("MessageGroupId")
-    if group is not None:
-        message["orderingKey"] = group
+    message = _without_none(
+        data=binascii.b2a_base64(text, newline=False).decode(),
+        attributes=given,
+        messageId=identifier,
+        publishTime=time,
+        orderingKey=system.get("MessageGroupId"),
+    )
     attributes = _attributes(
-        identifier, f"//{_PUBSUB}/projects/{account}/topics/{queue}", "pubsub.topic.v1.messagePublished", time
+        "pubsub.topic.v1.messagePublished", identifier, f"//{_PUBSUB}/projects/{account}/topics/{queue}", time
     )
     return attributes, {"message": message, "subscription": f"projects/{account}/subscriptions/{queue}"}
+
+
+def _time(milliseconds: str) -> str:
+    moment = datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def from_s3(record: Any) -> wire.Event:
     """A record of S3 as a CloudEvent of Cloud Storage. Raises UnmarshalError."""
     try:
-        event, time, bucket, entry = record["eventName"], record["eventTime"], record["s3"]["bucket"]["name"], record["s3"]["object"]
+        event, bucket, entry = record["eventName"], record["s3"]["bucket"]["name"], record["s3"]["object"]
         name = percent.decode_text(entry["key"].replace("+", " "))
-        sequencer = int(entry.get("sequencer") or "0", 16)
-        identifier = record["responseElements"]["x-amz-request-id"]
+        generation = int(entry.get("sequencer", "0"), 16)
+        request, time = record.get("responseElements", {}).get("x-amz-request-id", ""), record.get("eventTime")
         kind = _OF_OBJECTS.get(event) or _OF_OBJECTS.get(event.partition(":")[0])
     except _MALFORMED as error:
         raise UnmarshalError(f"not a record of S3: {type(error).__name__} {error}") from error
     if kind is None:
         raise UnmarshalError(
-            f"the record's event has no equivalent in Cloud Storage: {shortened(repr(event))}; supported: {', '.join(_OF_OBJECTS)}"
+            f"the record's event has no equivalent in Cloud Storage: {shortened(repr(event))}; supported: "
+            f"{', '.join(_OF_OBJECTS)}"
         )
-    data: dict[str, Any] = {
-        "kind": "storage#object",
-        "id": f"{bucket}/{name}/{sequencer}",
-        "bucket": bucket,
-        "name": name,
-        "generation": f"{sequencer}",
-        "metageneration": "1",
-        "updated": time,
-        "timeDeleted" if kind == "deleted" else "timeCreated": time,
-    }
-    data |= {ours: f"{entry[theirs]}" for ours, theirs in (("size", "size"), ("etag", "eTag")) if theirs in entry}
-    attributes = _attributes(
-        f"{identifier}-{sequencer}", f"//{_STORAGE}/projects/_/buckets/{bucket}", f"storage.object.v1.{kind}", time
+    size = entry.get("size")
+    data = _without_none(
+        kind="storage#object",
+        id=f"{bucket}/{name}/{generation}",
+        bucket=bucket,
+        name=name,
+        generation=f"{generation}",
+        metageneration="1",
+        size=None if size is None else f"{size}",
+        etag=entry.get("eTag"),
+        updated=time,
+        **{"timeDeleted" if kind == "deleted" else "timeCreated": time},
     )
+    source = f"//{_STORAGE}/projects/_/buckets/{bucket}"
+    attributes = _attributes(f"storage.object.v1.{kind}", f"{request}-{generation}", source, time)
     return {**attributes, "subject": f"objects/{name}"}, data
+
+
+def _attributes(kind: str, identifier: str, source: str, time: str | None) -> dict[str, Any]:
+    return _without_none(
+        specversion=wire.SPECVERSION,
+        id=identifier,
+        source=source,
+        type=f"google.cloud.{kind}",
+        time=time,
+        datacontenttype=JSON,
+    )
+
+
+def _without_none(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 #: What a record that is not as AWS sends it makes its reader raise.
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError, OverflowError)
 
 
-def _attributes(identifier: str, source: str, kind: str, time: str) -> dict[str, Any]:
-    return {
-        "specversion": wire.SPECVERSION,
-        "id": identifier,
-        "source": source,
-        "type": f"google.cloud.{kind}",
-        "time": time,
-        "datacontenttype": JSON,
-    }
-
-
 class _Background:
     """A background function, `function(data, context)`."""
 
     def __init__(self, function: Any) -> None:
-        from functions_framework import background_event, event_conversion, exceptions
-        from google.cloud.functions.context import Context
+        from functions_framework import event_conversion
 
         self._function = function
         self._conversion = event_conversion
-        self._failures = (*_MALFORMED, exceptions.EventConversionException)
-        self._legacy = background_event.BackgroundEvent
-        self._context = Context
 
     def receive(self, invocation: Invocation, event: Any) -> Response:
         """Pass an event in one of the platform's own forms, or a CloudEvent, or an event of EventBridge."""
@@ -200,7 +205,7 @@ class _Background:
         if self._conversion.is_convertable_cloud_event(SimpleNamespace(headers=headers)):
             self._function(*self._converted(self._from_google, attributes, data))
             return
-        context = self._context(
+        context = self._conversion.Context(
             eventId=attributes["id"],
             timestamp=attributes.get("time", ""),
             eventType=attributes["type"],
@@ -211,20 +216,18 @@ class _Background:
     def _converted(self, convert: Callable[..., Any], *event: Any) -> Any:
         try:
             return convert(*event)
-        except self._failures as error:
+        except (*_MALFORMED, self._conversion.EventConversionException) as error:
             raise UnmarshalError(f"functions-framework cannot convert the event: {error}") from error
 
     def _from_google(self, attributes: dict[str, Any], data: Any) -> Any:
         body = wire.to_json(attributes, data)
         headers = {"content-type": wire.STRUCTURED}
-        return self._conversion.cloud_event_to_background_event(
-            SimpleNamespace(headers=headers, get_data=lambda: body)
-        )
+        return self._conversion.cloud_event_to_background_event(SimpleNamespace(headers=headers, get_data=lambda: body))
 
     def _from_legacy(self, event: dict[str, Any]) -> Any:
         request = SimpleNamespace(get_json=lambda: event, path="/")
-        legacy = self._legacy(**self._conversion.marshal_background_event_data(request))
-        return legacy.data, self._context(**legacy.context)
+        legacy = self._conversion.BackgroundEvent(**self._conversion.marshal_background_event_data(request))
+        return legacy.data, self._conversion.Context(**legacy.context)
 
 
 #: The keys of which each of the platform's own forms of an event has one (`background_event.py`).

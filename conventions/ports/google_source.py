@@ -28,9 +28,7 @@ _ON, _OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", 
 _FILES = (".py", "/__init__.py", ".pyc")
 
 
-_FORMS = (
-    "write the handler like main.hello, or like hello for a function in main.py or in the file that FUNCTION_SOURCE names"
-)
+_FORMS = "write it like main.hello, or like hello for a function in main.py or in the file of FUNCTION_SOURCE"
 
 
 class Loaded:
@@ -70,16 +68,17 @@ def locate(spec: str, root: str) -> Target:
             f"functions-framework cannot load a file in an archive: {spec}; put the archive's files into {root}"
         )
     source = source or _file(named.module.replace(".", "/"), root)
-    path = located.inside(source, root) or os.path.join(root, source)
+    try:
+        path = located.inside(source, root) or os.path.join(root, source)
+    except MalformedHandlerName:
+        raise MalformedHandlerName(f"FUNCTION_SOURCE is {source!r}, which leaves the task root {root}") from None
     for folder in (root, os.path.dirname(path)):
         if any(shadowing.offered(folder, package) for package in shadowing.OUR_PACKAGES):
             # Once the function has been loaded, these names may be those of its own modules.
             later("asgi"), later("ports.google_events")
     function = spec.rpartition(".")[2]
     description = f"{function} in the file {source}, loaded by functions-framework"
-    return Target(
-        named.convention, description, lambda: _load(path, function, source, root), path, reason=named.reason
-    )
+    return Target(named.convention, description, lambda: _load(path, function, source, root), path, reason=named.reason)
 
 
 def _file(stem: str, root: str) -> str:
@@ -112,9 +111,13 @@ def _load(path: str, name: str, source: str, root: str) -> Loaded:
     make = import_module("functions_framework.aio").create_asgi_app if wants_asgi else framework.create_app
     try:
         app = make(name, path, signature)
-    except framework.exceptions.FunctionsFrameworkException as error:
+    except framework.exceptions.MissingTargetException:
         modules.attribute_of(sys.modules[module], module, name, source)
-        raise HandlerNotFound(f"functions-framework cannot serve {name} in {source}: {error}", attribute=name) from None
+        raise
+    except framework.exceptions.FunctionsFrameworkException as error:
+        raise HandlerNotFound(
+            f"functions-framework cannot serve {name} in {source}: {error}", attribute=name
+        ) from error
     except (SyntaxError, ImportError) as error:
         raise modules.unusable(module, error, module=source) from error
     user_function = getattr(sys.modules[module], name)
