@@ -42,13 +42,30 @@ OF_A_CONVENTION = {
         "traceback",
         "typing",
     },
+    "functions-framework": {  # Flask needs these
+        "simplejson",
+        "json",
+        "re",
+        "typing",
+        "click",
+        "importlib.metadata",
+        "inspect",
+        "logging",
+        "dataclasses",
+        "traceback",
+        "threading",
+        "subprocess",
+    },
     "process": set(),
     "coprocess": {"simplejson", "json", "re"},
     "shell": set(),
 }
 
 #: The conventions that are built on another one.
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
+BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "functions-framework": "wsgi"}
+
+#: The package that a convention needs.
+NEEDED = {"cloudevent": "cloudevents", "functions-framework": "functions_framework"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
 HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}
@@ -73,8 +90,8 @@ def test_hooks_are_documented() -> None:
 @pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
 def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
-    if convention == "cloudevent":
-        pytest.importorskip("cloudevents")  # without it, the function is not loaded
+    if convention in NEEDED:
+        pytest.importorskip(NEEDED[convention])  # without it, the function is not loaded
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention)
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
 

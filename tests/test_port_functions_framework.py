@@ -130,21 +130,21 @@ def platform() -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture(scope="module", params=FILES)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The local platform with one of the files."""
+def both(
+    request: pytest.FixtureRequest, platform: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, ServerProcess, set[str]]]:
+    """The address of the platform's server, the local platform, and the differences, for each of the files."""
     file = request.param
-    with ours(tmp_path_factory.mktemp(file), NAME, f"{file}.serve") as process:
-        process.file = file  # type: ignore[attr-defined]
-        yield process
+    with ours(tmp_path_factory.mktemp(file), NAME, f"{file}.serve") as server:
+        yield platform[file], server, documented(NAME) if file == "asynchronous" else set()
 
 
-def test_proof(platform: Mapping[str, str], server: ServerProcess) -> None:
+def test_proof(both: tuple[str, ServerProcess, set[str]]) -> None:
     """Thirty requests are answered as by the platform, but for the rows of the page, which concern only `aio`."""
-    host = platform[server.file]  # type: ignore[attr-defined]
-    expected = documented(NAME) if host == platform["asynchronous"] else set()
+    host, server, expected = both
     theirs = answers(host)
     assert expected == differing(theirs, server, host, "buffered").keys()
-    # The prelude of a streamed answer has no default content type.
+    # No content type is added to a streamed answer.
     assert expected - {"answer-text"} == differing(theirs, server, host, "streamed").keys()
     assert server.line("LookupError: fail")
 
@@ -638,7 +638,7 @@ CANNOT = "functions-framework cannot serve hello in main.py: "
 
 
 @pytest.mark.parametrize(
-    ("files", "handler", "env", "error", "message"),
+    ("files", "handler", "env", "kind", "message"),
     [
         (PLAIN, "main.hallo", {}, NOT_FOUND, "no 'hallo' in main.py; it has: hello"),
         ({"main.py": "hello = 3\n"}, "hello", {}, NOT_FOUND, CANNOT),
@@ -661,10 +661,10 @@ CANNOT = "functions-framework cannot serve hello in main.py: "
         ({"app.pyz": archive({"main.py": HELLO})}, "app.pyz/main.hello", {}, MALFORMED, "functions-framework cannot load a file in an archive: app.pyz"),
     ],
 )  # fmt: skip
-def test_init_errors(loaded: Load, files: Files, handler: str, env: dict[str, str], error: str, message: str) -> None:
+def test_init_errors(loaded: Load, *, files: Files, handler: str, env: dict[str, str], kind: str, message: str) -> None:
     """They say what was looked for, and what there is."""
     found, words = error_of(loaded, files, handler, env)
-    assert (error, message) == (found, words[: len(message)])
+    assert (kind, message) == (found, words[: len(message)])
 
 
 def test_without_the_package(fail: Fail) -> None:

@@ -85,9 +85,10 @@ def _receiver(deliver: Deliver, rest: Callable[[Invocation, Any], Response]) -> 
         if sources == {"aws:sqs"}:
             return queue(invocation)
         if sources != {"aws:s3"}:
+            names = shortened(", ".join(sorted(sources))) or "none"
             raise UnmarshalError(
-                f"unsupported records in the event: {shortened(', '.join(sorted(sources))) or 'none'}; supported: records "
-                "of aws:sqs or aws:s3, events of EventBridge, CloudEvents"
+                f"unsupported records in the event: {names}; supported: records of aws:sqs or aws:s3, events of "
+                "EventBridge, CloudEvents"
             )
         for event_of_object in [from_s3(each) for each in found]:
             deliver(*event_of_object)
