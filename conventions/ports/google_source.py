@@ -49,6 +49,9 @@ class Loaded:
         self.signature = signature
         self.is_asgi = is_asgi
 
+    def __repr__(self) -> str:
+        return repr(self.function.__wrapped__)
+
 
 def locate(spec: str, root: str) -> Target:
     """The target of `module.function`, or of `function` in the file of FUNCTION_SOURCE, by default main.py.
