@@ -182,12 +182,13 @@ def test_handler_strings(loaded: Load, file: str, handler: str, env: dict[str, s
 def test_names_of_ours(ask: Ask, stem: str) -> None:
     """A file with the name of one of our packages, and what it imports beside it."""
     source = (
-        "import functions_framework.aio\nfrom .beside import TEXT\n"
-        "@functions_framework.aio.http\nasync def hello(request): return __name__ + TEXT\n"
+        "import functions_framework.aio\nfrom .beside import TEXT\nfrom runtime import MORE\n"
+        "@functions_framework.aio.http\nasync def hello(request): return __name__ + TEXT + MORE\n"
     )
     folder, _, name = stem.rpartition("/")
-    files = {f"{stem}.py": source, f"{folder}/beside.py".lstrip("/"): "TEXT = '!'\n"}
-    assert f"{name}!" == text(ask(files, request(), f"{stem}.hello", NAME).body)
+    beside = {"beside": "TEXT = '!'\n", "runtime": "MORE = '?'\n"}
+    files = {f"{stem}.py": source, **{f"{folder}/{name}.py".lstrip("/"): text for name, text in beside.items()}}
+    assert f"{name}!?" == text(ask(files, request(), f"{stem}.hello", NAME).body)
 
 
 def test_variables(loaded: Load) -> None:
@@ -655,7 +656,7 @@ CANNOT = "functions-framework cannot serve hello in main.py: "
         ({"main.py": "raise LookupError('own')\n"}, "hello", {}, "LookupError", "own"),
         (PLAIN, "hello", {"FUNCTION_SIGNATURE_TYPE": "own"}, SETTING, "FUNCTION_SIGNATURE_TYPE is 'own'; allowed: http, "),
         (PLAIN, "hello", {"FUNCTION_USE_ASGI": "maybe"}, SETTING, "FUNCTION_USE_ASGI is 'maybe'; allowed: true, false"),
-        (PLAIN, "hello", TYPED, NOT_FOUND, "FUNCTION_SIGNATURE_TYPE is 'typed', but hello in main.py has no input type; "),
+        (PLAIN, "hello", TYPED, NOT_FOUND, "FUNCTION_SIGNATURE_TYPE is 'typed', but hello has no input type; "),
         (PLAIN, "hello", {**TYPED, "FUNCTION_USE_ASGI": "1"}, NOT_FOUND, f"{CANNOT}ASGI server does not support"),
         (function("pass", decorator="typed"), "hello", {}, NOT_FOUND, f"{CANNOT}Functions using the @typed decorator"),
         ({"app.pyz": archive({"main.py": HELLO})}, "app.pyz/main.hello", {}, MALFORMED, "functions-framework cannot load a file in an archive: app.pyz"),

@@ -17,6 +17,7 @@ from conventions import cloudevent_wire as wire
 from conventions.cloudevent import cloudevent, sdk
 from conventions.codec import parsed, shortened
 from conventions.json import json
+from conventions.ports.google_source import EVENT, TYPED
 from conventions.records import records
 from dispatch.errors import UnmarshalError
 from dispatch.http import percent
@@ -50,10 +51,10 @@ _NOTHING = b"null"
 
 def receiver(function: Any, signature: str) -> Callable[[Invocation, Any], Response]:
     """What answers an event that is not HTTP, for a function of a signature other than `http`."""
-    if signature == "typed":
+    if signature == TYPED:
         handle = json(_taking_input(function))
         return lambda invocation, _event: handle(invocation)
-    if signature == "event":
+    if signature == EVENT:
         background = _Background(function)
         return _receiver(background.deliver, background.receive)
     make, rest = sdk("functions-framework"), cloudevent(function)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: The signatures, as FUNCTION_SIGNATURE_TYPE names them; the first one is the default (`_function_registry.py`).
-HTTP, EVENT, CLOUDEVENT, TYPED = SIGNATURES = ("http", "event", "cloudevent", "typed")
+HTTP, EVENT, TYPED = "http", "event", "typed"
+SIGNATURES = (HTTP, EVENT, "cloudevent", TYPED)
 
 #: The values of a switch in click, which reads FUNCTION_USE_ASGI for the platform's command (`_cli.py`).
 _ON, _OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", "n", "off"}
@@ -107,44 +108,45 @@ def _load(path: str, name: str, source: str, root: str) -> Loaded:
     signature, wants_asgi = one_of("FUNCTION_SIGNATURE_TYPE", SIGNATURES), _wants_asgi()
     if not os.path.isfile(path):
         raise ImportModuleError(modules.no_file(source, root), module=source)
-    framework = _framework()
+    framework = _imported("functions_framework")
+    make = _imported("functions_framework.aio").create_asgi_app if wants_asgi else framework.create_app
     folder, file = os.path.split(os.path.realpath(path))
     module = os.path.splitext(file)[0]
     shadowing.claim(folder)
-    make = import_module("functions_framework.aio").create_asgi_app if wants_asgi else framework.create_app
     try:
         app = make(name, path, signature)
     except framework.exceptions.MissingTargetException:
         modules.attribute_of(sys.modules[module], module, name, source)
         raise
     except framework.exceptions.FunctionsFrameworkException as error:
-        raise HandlerNotFound(
-            f"functions-framework cannot serve {name} in {source}: {error}", attribute=name
-        ) from error
+        raise HandlerNotFound(f"functions-framework cannot serve {name} in {source}: {error}") from error
     except (SyntaxError, ImportError) as error:
         raise modules.unusable(module, error, module=source) from error
-    user_function = getattr(sys.modules[module], name)
-    signature = os.environ["FUNCTION_SIGNATURE_TYPE"]  # create_app sets it to the decorator's, if there is one
-    is_asgi = not hasattr(app, "wsgi_app")
-    function = plain(user_function)
-    if signature == TYPED and not framework._function_registry.get_func_input_type(user_function.__name__):  # noqa: SLF001
+    signature = os.environ["FUNCTION_SIGNATURE_TYPE"]  # the package sets it to the decorator's, if there is one
+    return _ready(framework, app, getattr(sys.modules[module], name), signature)
+
+
+def _ready(framework: Any, app: Any, user_function: Any, signature: str) -> Loaded:
+    name = user_function.__name__
+    if signature == TYPED and not framework._function_registry.get_func_input_type(name):  # noqa: SLF001
         raise HandlerNotFound(
-            f"FUNCTION_SIGNATURE_TYPE is 'typed', but {name} in {source} has no input type; decorate it with "
+            f"FUNCTION_SIGNATURE_TYPE is 'typed', but {name} has no input type; decorate it with "
             "@functions_framework.typed"
         )
+    function, is_asgi = plain(user_function), not hasattr(app, "wsgi_app")
     if not is_asgi and _is_async(user_function):
         framework._configure_app(app, function, signature)  # noqa: SLF001 - with the function that is awaited
     return Loaded(app, function, signature, is_asgi=is_asgi)
 
 
-def _framework() -> Any:
+def _imported(name: str) -> Any:
     try:
-        return import_module("functions_framework")
+        return import_module(name)
     except ImportError as error:
         raise ImportModuleError(
             f"the functions-framework convention needs the package functions-framework, which cannot be imported: "
             f"{error}; install functions-framework",
-            module="functions_framework",
+            module=name,
         ) from error
 
 
