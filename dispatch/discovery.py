@@ -46,6 +46,7 @@ BUILT_IN = {
     "openfaas": "conventions.ports.openfaas",
     "openwhisk": "conventions.ports.openwhisk",
     "digitalocean": "conventions.ports.digitalocean",
+    "functions-framework": "conventions.ports.functions_framework",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

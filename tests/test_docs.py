@@ -18,8 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/README.md"))]
-#: Programs that a machine may lack; a page that needs one is then tested up to that point.
-OPTIONAL = ("cc", "jq", "mcp", "node", "perl")
+#: Programs that a machine may lack, or packages that bring a program of that name; a page that needs one is then tested up to that point.
+OPTIONAL = ("cc", "functions-framework", "jq", "mcp", "node", "perl")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
