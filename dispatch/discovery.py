@@ -37,6 +37,7 @@ BUILT_IN = {
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
     "knative": "conventions.ports.knative",
+    "vercel": "conventions.ports.vercel",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

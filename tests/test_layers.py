@@ -47,11 +47,20 @@ OF_A_CONVENTION = {
     "shell": set(),
 }
 
-#: The conventions that are built on another one.
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
+OF_A_CONVENTION["knative"] = OF_A_CONVENTION["asgi"]
+OF_A_CONVENTION["vercel"] = {"simplejson", "json", "re", "threading"}  # http.server needs the last two
+
+#: The conventions that are built on others.
+BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "knative": "asgi cloudevent json"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
-HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}
+HANDLERS = {
+    "script": "app.py",
+    "process": "cat app.py",
+    "coprocess": "cat",
+    "knative": "web.handle",
+    "vercel": "pages.handler",
+}
 
 #: The runtime, which prints at its end what it has imported, whatever the convention runs.
 RUNTIME = """
@@ -109,12 +118,14 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention, HANDLER_PLUGINS="own")
     modules = set(BUILT_IN.values()) - {"conventions.standard"}
-    expected = {BUILT_IN[name] for name in (convention, BUILT_ON.get(convention, convention))} & modules
+    expected = {BUILT_IN[name] for name in (convention, *BUILT_ON.get(convention, "").split())} & modules
     assert expected == modules & set(line.split())
 
 
 def _written(root: Path) -> Path:
     (root / "app.py").write_text("def main(*args): pass\n")
+    (root / "web.py").write_text("async def handle(*args): pass\n")
+    (root / "pages.py").write_text("from http.server import BaseHTTPRequestHandler as B\nclass handler(B): pass\n")
     (root / "app.sh").write_text("main() { :; }\n")
     return root
 
