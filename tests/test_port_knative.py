@@ -50,11 +50,13 @@ EVENT_REQUESTS = {
     "binary-escaped": Ask("POST", "/echo", (*HEADERS.items(), ("ce-subject", "Gr%C3%BC%C3%9Fe %25"))),
     "binary-wins": Ask("POST", "/echo", (*HEADERS.items(), *STRUCTURED.items()), json.dumps(EVENT).encode()),
     "batch": Ask("POST", "/echo", (("content-type", "application/cloudevents-batch+json"),), b"[]"),
+    **{name: Ask("GET", f"/{name}", tuple(HEADERS.items())) for name in ("silent", "wrong")},
     "liveness": Ask("GET", "/health/liveness"),
     "readiness": Ask("HEAD", "/health/readiness"),
 }
 
-PROBES = {path: Ask("GET", f"/health/{path}") for path in ("liveness", "readiness")}
+#: Besides the thirty.
+MORE_REQUESTS = {path: Ask("GET", f"/{path}") for path in ("health/liveness", "health/readiness", "silent")}
 
 
 def command(module: str, sample: str) -> list[str]:
@@ -94,8 +96,8 @@ def events_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
 
 @pytest.fixture(scope="module")
 def reference(plain: str) -> Mapping[str, Got | str]:
-    """What func-python answers to the requests and to the probes."""
-    return answers(plain) | answers(plain, asks=PROBES)
+    """What func-python answers to the requests and to more of them."""
+    return answers(plain) | answers(plain, asks=MORE_REQUESTS)
 
 
 @pytest.mark.parametrize("function", ["buffered", "streamed"])
@@ -271,6 +273,13 @@ def test_exceptions_within_a_response(path: str, text: bytes, headers: dict[str,
     assert body.endswith(text) or text in body
 
 
+def test_refused_status(ask: AskOnce) -> None:
+    """A response that could not even begin is followed by the one that reports it."""
+    source = BINARY.replace("status=202", "status=2020")
+    answer = json.loads(ask(source, request(http.FUNCTION_URL, headers=HEADERS), "app.handle", "knative").body)
+    assert (500, "dev.functions.error") == (answer["statusCode"], json.loads(answer["body"])["type"])
+
+
 def test_exceptions_within_a_stream(ask: AskOnce) -> None:
     """What has been sent stays; the failure is in the trailers."""
     env = {"HANDLER_INVOKE_MODE": "RESPONSE_STREAM"}
@@ -331,9 +340,11 @@ def test_probes(name: str, path: str, status: int, text: str, ask: AskOnce) -> N
     assert (status, text, {"content-type": "text/plain"}) == (answer["statusCode"], answer["body"], answer["headers"])
 
 
-def test_probes_are_those_of_func_python(reference: Mapping[str, Got | str], plain: str, server: ServerProcess) -> None:
-    """The sample's methods answer as under func-python."""
-    assert {name: reference[name] for name in PROBES} == answers(plain, "/lambda-url/buffered", server.host, PROBES)
+def test_more_requests(reference: Mapping[str, Got | str], plain: str, server: ServerProcess) -> None:
+    """The probes, and a function that sends nothing, answer as under func-python."""
+    assert {name: reference[name] for name in MORE_REQUESTS} == answers(
+        plain, "/lambda-url/buffered", server.host, MORE_REQUESTS
+    )
 
 
 @pytest.mark.parametrize(

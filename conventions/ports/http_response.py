@@ -44,10 +44,11 @@ class Written:
             self.close()
             raise
         self.headers: Headers = [pair for pair in pairs if pair[0].lower() not in _OF_CONNECTION]
-        lowered = {name.lower(): value for name, value in pairs}
-        self._chunked = lowered.get("transfer-encoding", "").lower() == "chunked"
-        length = lowered.get("content-length", "")
-        self._length = int(length) if length.isdecimal() and length.isascii() else None
+        self._chunked = _only(pairs, "transfer-encoding").lower() == "chunked"
+        length = _only(pairs, "content-length")
+        if length.strip("0123456789"):
+            raise MarshalError(f"the response's Content-Length is not a number: {length[:_SHOWN]!r}")
+        self._length = int(length) if length else None
         if method == "HEAD" or self.status in _BODILESS:
             self._chunked, self._length = False, 0
 
@@ -91,15 +92,15 @@ class Written:
 
     def _line(self) -> str:
         while b"\n" not in self._ahead:
-            self._ahead += self._next("before the headers of the response were complete; end_headers() sends them")
+            part = next(self._parts, None)
+            if part is None:
+                raise MarshalError(
+                    f"the handler ended within the headers of its response: {self._ahead[:_SHOWN]!r}; call "
+                    "send_response() and end_headers() before you write the body"
+                )
+            self._ahead += part
         line, _, self._ahead = self._ahead.partition(b"\n")
         return line.rstrip(b"\r").decode("latin-1")
-
-    def _next(self, when: str) -> bytes:
-        part = next(self._parts, None)
-        if part is None:
-            raise MarshalError(f"the handler ended {when}")
-        return part
 
     def _some(self, most: int | None) -> bytes:
         """At most so many of the next bytes; empty at the end."""
@@ -115,7 +116,10 @@ class Written:
         while count:
             piece = self._some(count)
             if not piece:
-                raise MarshalError(f"the handler ended {count} bytes before the end of the body; see Content-Length")
+                raise MarshalError(
+                    f"the handler ended before the end of the body: {count} bytes are missing; write all that "
+                    "Content-Length or a chunk's size promises"
+                )
             count -= len(piece)
             yield piece
 
@@ -128,7 +132,14 @@ class Written:
 
     def _size(self) -> int:
         line = self._line().partition(";")[0].strip()
-        try:
-            return int(line, 16)
-        except ValueError:
-            raise MarshalError(f"a chunk of the response does not begin with its size: {line[:_SHOWN]!r}") from None
+        if not line or line.strip("0123456789ABCDEFabcdef"):
+            raise MarshalError(f"a chunk of the response does not begin with its size: {line[:_SHOWN]!r}")
+        return int(line, 16)
+
+
+def _only(pairs: Headers, name: str) -> str:
+    """The value of a header, empty if there is none; of several, all have to be the same."""
+    values = {value for key, value in pairs if key.lower() == name}
+    if len(values) > 1:
+        raise MarshalError(f"the response has several values of {name}: {', '.join(sorted(values))[:_SHOWN]}")
+    return values.pop() if values else ""

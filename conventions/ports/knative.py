@@ -15,7 +15,7 @@ from conventions.asgi import served
 from conventions.ports import knative_events
 from dispatch import settle
 from dispatch.error_reports import message
-from dispatch.errors import HandlerNotFound
+from dispatch.errors import HandlerNotFound, MarshalError
 from dispatch.modules import described
 
 TYPE_CHECKING = False
@@ -102,6 +102,8 @@ class _Application:
 
 
 def _failed(error: Exception | SystemExit) -> Answer:
+    if isinstance(error, MarshalError):  # no response, or none that can be sent: hypercorn's own answer
+        return 500, [], b""
     return 500, [("content-type", _PLAIN)], f"Error: {message(error)}".encode(errors="replace")
 
 

@@ -157,8 +157,8 @@ class _Sender:
 
     async def http(self, message: Any) -> None:
         """Send a message of ASGI."""
-        self.has_begun = True
         await self._send(message)
+        self.has_begun = True
 
     async def plain(self, status: int, body: bytes) -> None:
         """Send text."""

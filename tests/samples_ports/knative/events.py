@@ -40,6 +40,10 @@ class Function:
             await send.http({"type": "http.response.body", "body": b"three"})
         elif path == "/fail":
             raise LookupError("fail")
+        elif path == "/silent":
+            pass
+        elif path == "/wrong":
+            await send("not an event")
         else:
             await send(made({"message": "not here"}), status=404)
 

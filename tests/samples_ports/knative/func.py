@@ -39,6 +39,8 @@ class Function:
             await send({"type": "http.response.body", "body": b"three"})
         elif path == "/fail":
             raise LookupError("fail")
+        elif path == "/silent":
+            pass
         else:
             await respond(send, 404, [(b"content-type", b"text/plain")], b"not here")
 
