@@ -13,8 +13,8 @@ from runtime.local.environments.process import GRACE
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Answer, Event, InvocationReport
 
-#: How long an event may wait for an environment that has answered, in seconds, before another one is started, and before
-#: the event is refused, because there may be no other: on a busy machine a runtime takes a while to ask for its next one.
+#: How long an event waits for an environment that has answered, in seconds: before another one is started, and before
+#: it is refused because there may be no other. On a busy machine a runtime takes a while to ask for its next event.
 MOMENT: Final = 0.05
 PATIENCE: Final = 1.0
 
