@@ -289,6 +289,8 @@ def test_exceptions_within_a_stream(ask: AskOnce) -> None:
 
 
 LIVING = """
+    import os
+
     def new():
         print("new")
         return Function()
@@ -309,7 +311,7 @@ LIVING = """
 
         async def handle(self, scope, receive, send):
             await send({{"type": "http.response.start", "status": 200, "headers": []}})
-            await send({{"type": "http.response.body", "body": self.name.encode()}})
+            await send({{"type": "http.response.body", "body": f"{{self.name}} {{os.environ['NAME']}}".encode()}})
 """
 STOP = "def stop(self): print('stop')"
 
@@ -319,7 +321,7 @@ def test_life(stop: str, serve: Serve) -> None:
     """`new` and `start` run once, before the first event, `stop` at SIGTERM; all may be async."""
     runtime = serve(LIVING.format(stop=stop), "app.new", "knative", env={"NAME": "me"})
     for _ in range(2):
-        assert "me" == json.loads(runtime.invoke(request(http.FUNCTION_URL)).body)["body"]
+        assert "me me" == json.loads(runtime.invoke(request(http.FUNCTION_URL)).body)["body"]
     log = runtime.end()
     assert ["new", "start", *(["stop"] if stop else [])] == log.split()
 
