@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: What an application is called with, by protocol.
 _ARGUMENTS = {"asgi": ("scope", "receive", "send"), "wsgi": ("environ", "start_response")}
 
+_BY_SIZE: dict[int | None, str] = {len(arguments): name for name, arguments in _ARGUMENTS.items()}
+
 #: A translation table that removes what separates the names in a handler string.
 _SEPARATORS = dict.fromkeys(map(ord, ":./"))
 
@@ -65,9 +67,8 @@ def check(app: Any, protocol: str) -> None:
     call = f"{protocol} calls app({', '.join(expected)})"
     if not callable(app):
         raise HandlerNotFound(f"not an application, because it cannot be called: {described(app)}; {call}")
-    count, is_async = _signature(app)
-    sizes: dict[int | None, str] = {len(arguments): name for name, arguments in _ARGUMENTS.items()}
-    fits = "asgi" if is_async else sizes.get(count, protocol)
+    count, _ = _signature(app)
+    fits = fitting(app) or protocol
     if fits != protocol:
         raise HandlerNotFound(
             f"not an application for {protocol}, but one for {fits}: {described(app)}; set HANDLER_CONVENTION to {fits}"
@@ -75,6 +76,12 @@ def check(app: Any, protocol: str) -> None:
     if count not in {None, len(expected)}:
         hint = "; name the application itself, not the function that makes it" if count == 0 else ""
         raise HandlerNotFound(f"not an application, because it takes {count} arguments: {described(app)}; {call}{hint}")
+
+
+def fitting(app: Any) -> str | None:
+    """The protocol whose applications are called as this object is; None if its arguments do not show one."""
+    count, is_async = _signature(app)
+    return "asgi" if is_async else _BY_SIZE.get(count)
 
 
 def _signature(app: Any) -> tuple[int | None, bool]:

@@ -31,7 +31,7 @@ _OPTIONAL_TEXTS = ("datacontenttype", "dataschema", "subject", "time")
 
 #: The media type of an event as JSON, and what those of all formats and of batches begin with.
 STRUCTURED = "application/cloudevents+json"
-_ANY_FORMAT = "application/cloudevents"
+ANY_FORMAT = "application/cloudevents"
 
 #: The characters of an attribute that a header has unescaped ("HTTP Header Values").
 _IN_HEADERS = frozenset(map(chr, range(0x21, 0x7F))) - frozenset('"%')
@@ -55,7 +55,7 @@ _ENVELOPE = {
 
 def is_binary(headers: Mapping[str, str]) -> bool:
     """Whether headers, with names in lower case, say that the body is the data of an event."""
-    if headers.get("content-type", "").lower().startswith(_ANY_FORMAT):
+    if headers.get("content-type", "").lower().startswith(ANY_FORMAT):
         return False
     return any(f"ce-{name}" in headers for name in REQUIRED)
 
@@ -75,7 +75,7 @@ def from_http(request: Request) -> Event:
     if is_binary(headers):
         return from_binary(headers, request.body)
     content_type = headers.get("content-type", "")
-    if content_type.lower().startswith(_ANY_FORMAT) and not _is_json(content_type):
+    if content_type.lower().startswith(ANY_FORMAT) and not _is_json(content_type):
         raise UnmarshalError(
             f"the request has a CloudEvent as {content_type}; the format that can be read: {STRUCTURED}"
         )

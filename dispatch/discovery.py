@@ -47,6 +47,8 @@ BUILT_IN = {
     "openwhisk": "conventions.ports.openwhisk",
     "digitalocean": "conventions.ports.digitalocean",
     "functions-framework": "conventions.ports.functions_framework",
+    "knative": "conventions.ports.knative",
+    "vercel": "conventions.ports.vercel",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -70,6 +70,11 @@ NEEDED = {
     "nuclio": "nuclio_sdk",
     "fn": "fdk",
 }
+OF_A_CONVENTION["knative"] = OF_A_CONVENTION["asgi"]
+OF_A_CONVENTION["vercel"] = {"simplejson", "json", "re", "threading"}  # http.server needs the last two
+
+#: The conventions that are built on others.
+BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "knative": "asgi cloudevent json"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
 HANDLERS = {
@@ -152,6 +157,7 @@ def _written(root: Path) -> Path:
     (root / "app.py").write_text(
         "def main(*args): pass\nclass agent:\n    def __call__(self): pass\n    entrypoint = main\nagent = agent()\n"
     )
+    (root / "app.py").write_text("def main(*args): pass\n")
     (root / "web.py").write_text("async def handle(*args): pass\n")
     (root / "pages.py").write_text("from http.server import BaseHTTPRequestHandler as B\nclass handler(B): pass\n")
     (root / "app.sh").write_text("main() { :; }\n")

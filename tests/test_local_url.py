@@ -17,6 +17,7 @@ from runtime.local.web.url_event import BadAnswer, make_event, read_answer, relo
 
 FUNCTIONS = '''
 import os, time
+import dispatch
 from dispatch import HTTPResponse
 
 def echo(event, context):
@@ -30,6 +31,11 @@ def answer(event, context):
     if value == "raise":
         raise ValueError("no")
     return value
+
+def lingers(event, context):
+    """A response that the environment takes a while to get over."""
+    dispatch.after_response(time.sleep, 0.2)
+    return str(os.getpid())
 
 def page(event, context):
     """A streamed response; its second half waits for a file."""
@@ -57,6 +63,10 @@ AllowHeaders = ["x-a"]
 ExposeHeaders = ["x-b"]
 AllowCredentials = true
 MaxAge = 60
+[functions.lingers]
+handler = "functions.lingers"
+convention = "lambda"
+concurrency = 1
 [functions.page]
 handler = "functions.page"
 convention = "lambda"
@@ -127,6 +137,13 @@ def test_a_body_that_is_no_text_is_base64(http_client: Client) -> None:
         event = http_client.call("POST", "/lambda-url/Echo/", body, {"Content-Type": content_type}).json
         assert event["isBase64Encoded"], content_type
     assert "body" not in http_client.call("GET", "/lambda-url/Echo/").json
+
+
+def test_one_after_the_other_is_never_too_many(http_client: Client) -> None:
+    """At its limit a function that has answered is waited for until it asks for its next event."""
+    answers = [http_client.call("GET", "/lambda-url/lingers/") for _ in range(3)]
+    assert [200] * 3 == [answer.status for answer in answers]
+    assert 1 == len({answer.body for answer in answers})
 
 
 def test_a_function_has_a_host_name_too(server: ServerProcess, http_client: Client) -> None:

@@ -192,6 +192,9 @@ TABLE = [
         (b'{"error": "no"}', Fails("ApplicationError")),
     ),
     *cases("actions.handle", "openfaas", (at("/café"), page("/café")), (b"\xff", b"/ \xff")),
+        "func.handle", "knative", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}'), (b"{", UNDECODABLE)
+    ),
+    *cases("pages.handler", "vercel", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}')),
     *cases("programs/cat.sh", "auto", (TEXT, TEXT), (b"", b""), (b"\xff\xfe\x00", b"\xff\xfe\x00")),
     *cases("programs/fails.sh", "auto", (b"x", Fails("Runtime.ExitError")), (b"", Fails("Runtime.ExitError"))),
     *cases("programs/context.sh", "process", (b"", b'{"custom": {}}', {CLIENT: '{"custom": {}}'})),

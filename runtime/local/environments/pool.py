@@ -13,8 +13,10 @@ from runtime.local.environments.process import GRACE
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Answer, Event, InvocationReport
 
-#: How long an event may wait for an environment that has answered, in seconds.
+#: How long an event waits for an environment that has answered, in seconds: before another one is started, and before
+#: it is refused because there may be no other. On a busy machine a runtime takes a while to ask for its next event.
 MOMENT: Final = 0.05
+PATIENCE: Final = 1.0
 
 #: Starts a task that the platform waits for at its end.
 Spawn: TypeAlias = Callable[[Coroutine[object, object, Any]], "asyncio.Task[Any]"]
@@ -35,8 +37,9 @@ class EnvironmentPool:
         self._closed = False
 
     async def catch_up(self) -> None:
-        """Wait a moment for an environment that has answered, so that the next event does not start another one."""
-        end = time.monotonic() + MOMENT
+        """Wait for an environment that has answered, so that the next event starts no other one and is not refused."""
+        can_start = len(self.environments) < self.function.concurrency
+        end = time.monotonic() + (MOMENT if can_start else PATIENCE)
         while not any(one.usable for one in self.environments) and any(one.finishing for one in self.environments):
             if time.monotonic() > end:
                 return
