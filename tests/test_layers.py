@@ -70,11 +70,6 @@ NEEDED = {
     "nuclio": "nuclio_sdk",
     "fn": "fdk",
 }
-OF_A_CONVENTION["knative"] = OF_A_CONVENTION["asgi"]
-OF_A_CONVENTION["vercel"] = {"simplejson", "json", "re", "threading"}  # http.server needs the last two
-
-#: The conventions that are built on others.
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process", "knative": "asgi cloudevent json"}
 
 #: A function for each convention, in `app.py` and `app.sh`.
 HANDLERS = {

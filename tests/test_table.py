@@ -192,6 +192,7 @@ TABLE = [
         (b'{"error": "no"}', Fails("ApplicationError")),
     ),
     *cases("actions.handle", "openfaas", (at("/café"), page("/café")), (b"\xff", b"/ \xff")),
+    *cases(
         "func.handle", "knative", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}'), (b"{", UNDECODABLE)
     ),
     *cases("pages.handler", "vercel", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}')),
