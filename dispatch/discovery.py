@@ -36,6 +36,7 @@ BUILT_IN = {
     "wsgi": "conventions.wsgi",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
+    "azure": "conventions.ports.azure",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
