@@ -19,18 +19,19 @@ AZURE = "azure"
 
 
 @pytest.mark.parametrize(("module", "functions"), [
-    ("function_app", ("buffered", "streamed")), ("asgi_app", ("buffered",)), ("wsgi_app", ("streamed",)),
+    ("function_app", ("buffered", "streamed")), ("asgi_app", ("buffered",)), ("wsgi_app", ("streamed",)), ("stream_app", ("buffered", "streamed")),
 ])  # fmt: skip
 def test_proof(module: str, functions: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Thirty requests are answered as behind Azure's worker, but for the rows of the page."""
     command = python(str(ROOT / "tests" / "support" / "azure_host.py"), "{port}")
     folder = tmp_path_factory.mktemp(AZURE)
     with (
-        peer(command, {"PYTHON_SCRIPT_FILE_NAME": f"{module}.py"}, SAMPLES / AZURE) as host,
+        peer(command, {"PYTHON_SCRIPT_FILE_NAME": f"{module}.py", "TZ": "UTC"}, SAMPLES / AZURE) as host,
         ours(folder, AZURE, f"{module}.app") as server,
     ):
         theirs = answers(host)
         for function in functions:
             found = differing(theirs, server, host, function)
-            for n, v in found.items(): print("DIFF", n, v[:700])
+            for n, v in found.items():
+                print("DIFF", n, v[:700])
             assert set() == set(found)

@@ -7,6 +7,7 @@ what is passed and what may be returned, `bindings/generic.py` for parameters th
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import sys
@@ -42,7 +43,7 @@ class Function:
         name: as the app registers it.
         kind: the type of its trigger.
         settings: those of its trigger, by their names in `function.json`.
-        problem: why it cannot be served here; empty if it can.
+        problem: that it cannot be served here, and why; empty if it can.
         takes_cloud_events: whether the trigger's parameter is annotated as a CloudEvent.
         data: the class of triggers' data in azure.functions.
     """
@@ -57,7 +58,8 @@ class Function:
         others = {each.name: each for each in function.get_bindings() if each is not trigger}
         self._returns = others.pop(_RETURN, None) is not None
         self._outputs = list(others)
-        self.problem = _problem(function)
+        why = _problem(function)
+        self.problem = f"the function {self.name} cannot be served here: {why}" if why else ""
         self._converters = sys.modules["azure.functions"].get_binding_registry()
         self.data = sys.modules["azure.functions.meta"].Datum
         if not self.problem:
@@ -66,6 +68,7 @@ class Function:
     def _read_signature(self) -> None:
         try:
             parameters = set(inspect.signature(self._user).parameters)
+            self._directory = os.path.dirname(inspect.getfile(self._user))
             self._annotation = typing.get_type_hints(self._user).get(self._trigger)
         except (NameError, TypeError, ValueError) as error:
             raise HandlerNotFound(f"the parameters of the function {self.name} cannot be read: {error}") from error
@@ -79,15 +82,31 @@ class Function:
                 f"decorators bind {', '.join(sorted(bound))}; both must be the same"
             )
 
+    def served(self) -> Function:
+        """The function itself. Raises HandlerNotFound if it cannot be served."""
+        if self.problem:
+            raise HandlerNotFound(self.problem)
+        return self
+
     def call(self, data: Any, metadata: dict[str, Any]) -> Any:
         """Call the function with its trigger's data: what to send for HTTP, None for any other; maybe to be awaited."""
-        arguments = {self._trigger: self._decoded(data, metadata)}
         outputs = {name: Out() for name in self._outputs}
-        if self._has_context:
-            arguments[_CONTEXT] = Context(self.name, os.path.dirname(self._user.__code__.co_filename))
-        _local.invocation_id = current().request_id
-        result = self._user(**arguments, **outputs)
+        result = self.call_with(self._decoded(data, metadata), outputs)
         return self._awaited(result, outputs) if inspect.isawaitable(result) else self._finished(result, outputs)
+
+    def call_with(self, value: Any, outputs: dict[str, Out] | None = None) -> Any:
+        """Call the function with the value of its trigger's parameter, and return what it returns."""
+        arguments = {self._trigger: value, **(outputs or {})}
+        if self._has_context:
+            arguments[_CONTEXT] = Context(self.name, self._directory)
+        _local.invocation_id = current().request_id
+        return self._user(**arguments)
+
+    async def call_in_thread(self, value: Any) -> Any:
+        """The same on the event loop: a function that is not async runs in a thread, as in the worker."""
+        if inspect.iscoroutinefunction(self._user):
+            return await self.call_with(value)
+        return await asyncio.to_thread(self.call_with, value)
 
     async def _awaited(self, result: Awaitable[Any], outputs: dict[str, Out]) -> Any:
         return self._finished(await result, outputs)

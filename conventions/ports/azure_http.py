@@ -46,9 +46,9 @@ _TEXT = "text/plain; charset=utf-8"
 _EXPIRES = "%a, %d %b %Y %H:%M:%S GMT"
 
 
-def path_of(request: Request) -> str:
+def path_of(raw_path: str) -> str:
     """The path as routes are matched with it: decoded, but for slashes and bytes that are not UTF-8."""
-    parts = _ESCAPED_SLASH.split(request.raw_path)
+    parts = _ESCAPED_SLASH.split(raw_path)
     decoded = [part if _ESCAPED_SLASH.fullmatch(part) else _decoded(part) for part in parts]
     return "".join(decoded)
 

@@ -16,10 +16,12 @@ import os
 import re
 import sys
 import uuid
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
+import httpx
 import uvicorn
 
 #: What `[FromRoute]` constraints of the samples there are.
@@ -83,6 +85,7 @@ class Host:
             SimpleNamespace(request=Message(worker_init_request=init), properties=properties)
         )
         assert answer.result.status == Status.Success, vars(answer.result.exception)
+        self._proxied = answer.capabilities.get("HttpUri")
         answer = await worker.functions_metadata_request(None)
         found = sorted(answer.function_metadata_results, key=lambda function: function.name.upper())
         prefix = _route_prefix()
@@ -109,13 +112,30 @@ class Host:
             retry_context=Message(retry_count=0, max_retry_count=0),
         )
         # A parameter binding's one field of its group is its data.
-        invocation.input_data[0].WhichOneof = lambda group: "data"  # type: ignore[method-assign]
-        answer = await self._worker.invocation_request(SimpleNamespace(request=Message(invocation_request=invocation)))
+        invocation.input_data[0].WhichOneof = lambda group: "data"
+        call = self._worker.invocation_request(SimpleNamespace(request=Message(invocation_request=invocation)))
+        if self._proxied:
+            return await self._forward(call, invocation.invocation_id, http)
+        answer = await call
         if answer.result.status != Status.Success:
             print(answer.result.exception.message, answer.result.exception.stack_trace, file=sys.stderr)
             return 500, [], b""
         outputs = [each.data for each in answer.output_data]
         return _sent([*outputs, *([answer.return_value] if answer.return_value else [])])
+
+
+    async def _forward(self, call: Any, identifier: str, http: Message) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Send a request on to the worker's own server, which a web extension of the app starts."""
+        invocation = asyncio.create_task(call)
+        headers = {**http.headers, "x-ms-invocation-id": identifier}
+        content = http.body.bytes or b""
+        target = http.url.partition("://")[2].partition("/")[2]
+        async with httpx.AsyncClient() as client:
+            answer = await client.request(
+                http.method, f"{self._proxied}/{target}", headers=headers, content=content or None
+            )
+        await invocation
+        return answer.status_code, answer.headers.multi_items(), answer.content
 
 
 def _route_prefix() -> str:
@@ -193,7 +213,8 @@ def _as_text(text: str) -> str:
 def _cookie(cookie: Any) -> str:
     text = f"{cookie.name}={quote(cookie.value, safe='')}"
     if cookie.expires:
-        text += f"; expires={cookie.expires.value:%a, %d %b %Y %H:%M:%S GMT}"
+        moment = datetime.fromtimestamp(cookie.expires.value.seconds, UTC)
+        text += f"; expires={moment:%a, %d %b %Y %H:%M:%S GMT}"
     if cookie.max_age:
         text += f"; max-age={int(cookie.max_age.value)}"
     text += f"; domain={cookie.domain.value}; path={cookie.path.value}"
@@ -216,7 +237,7 @@ async def _main(port: int) -> None:
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send({"type": "http.response.body", "body": b"" if status in {204, 304} else content})
 
-    await uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off")).serve()  # type: ignore[arg-type]
+    await uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off")).serve()
 
 
 if __name__ == "__main__":

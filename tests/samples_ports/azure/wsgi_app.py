@@ -56,7 +56,7 @@ def created():
 def cookies():
     response = Response("two")
     response.set_cookie("a", "1")
-    response.set_cookie("b", "x y", max_age=60, secure=True, httponly=True)
+    response.set_cookie("b", "x y", secure=True, httponly=True)
     return response
 
 
