@@ -17,7 +17,7 @@ import re
 import sys
 from importlib import import_module
 
-from conventions import asgi, web
+from conventions import web
 from conventions.ports.azure_function import HTTP
 from conventions.ports.azure_http import answer_of, datum_of, path_of
 from conventions.ports.azure_routes import Route
@@ -55,6 +55,8 @@ def serving(functions: list[Function], otherwise: Callable[..., Any]) -> Handler
     routes = _Routes(functions)
     extension = sys.modules.get(_EXTENSIONS)
     if extension is not None and extension.HttpV2FeatureChecker.http_v2_enabled():
+        from conventions import asgi
+
         error = 500, [("content-type", "text/plain; charset=utf-8")], b"Internal Server Error"
         return asgi.served(_extended(extension, routes), otherwise=otherwise, failed=lambda _error: error)
 

@@ -47,14 +47,25 @@ _EXPIRES = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 def path_of(raw_path: str) -> str:
-    """The path as routes are matched with it: decoded, but for slashes and bytes that are not UTF-8."""
+    """The path as Kestrel passes it on: decoded, but for slashes and bytes that are not UTF-8, and without dots."""
     parts = _ESCAPED_SLASH.split(raw_path)
-    decoded = [part if _ESCAPED_SLASH.fullmatch(part) else _decoded(part) for part in parts]
-    return "".join(decoded)
+    path = "".join([part if _ESCAPED_SLASH.fullmatch(part) else _decoded(part) for part in parts])
+    return _without_dots(path.split("/")) if "/." in path else path
 
 
 def _decoded(text: str) -> str:
     return percent.decode(text).decode("utf-8", "surrogateescape").translate(_NOT_UTF_8)
+
+
+def _without_dots(segments: list[str]) -> str:
+    """A path without its segments `.` and `..` (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    for segment in segments:
+        if segment not in {".", ".."}:
+            kept.append(segment)
+        elif segment == ".." and len(kept) > 1:
+            kept.pop()
+    return "/".join([*kept, ""] if segments[-1] in {".", ".."} else kept)
 
 
 def datum_of(request: Request, path: str, parameters: dict[str, str], datum: Any) -> Any:
