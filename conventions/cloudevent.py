@@ -30,7 +30,7 @@ _MODULES = {"cloudevents.core.v1.event": True, "cloudevents.http": False}
 
 def cloudevent(function: UserFunction) -> Handler:
     """func(event: CloudEvent) -> None, a CloudEvent, or any value that JSON can express."""
-    make = _sdk()
+    make = sdk("cloudevent")
 
     def handle(invocation: Invocation) -> Response:
         request, (attributes, data) = _received(invocation)
@@ -44,7 +44,7 @@ def cloudevent(function: UserFunction) -> Handler:
     return handle
 
 
-def _sdk() -> Callable[[dict[str, Any], Any], Any]:
+def sdk(convention: str) -> Callable[[dict[str, Any], Any], Any]:
     """A function that makes the SDK's object of attributes and data. Raises ImportModuleError."""
     for module, has_datetimes in _MODULES.items():
         try:
@@ -52,7 +52,7 @@ def _sdk() -> Callable[[dict[str, Any], Any], Any]:
         except (ImportError, AttributeError) as error:
             failure = error
     raise ImportModuleError(
-        f"the cloudevent convention needs the CloudEvents SDK, which cannot be imported: {failure}; "
+        f"the {convention} convention needs the CloudEvents SDK, which cannot be imported: {failure}; "
         "install it with handler-dispatch[cloudevents]",
         module="cloudevents",
     )

@@ -38,6 +38,7 @@ def serving(
     otherwise: Callable[[Invocation, Any], Response] | None = None,
     failed: Callable[[Exception | SystemExit], Answer] | None = None,
     events_path: str | None = None,
+    posts_bytes: bool = False,
 ) -> Handler:
     """A handler that answers HTTP events in their own format.
 
@@ -47,17 +48,19 @@ def serving(
             event is posted as JSON to `events_path`, and a status of 400 or more is a function error.
         failed: what a client gets if `respond_to` raises, which is then logged; without it, that is a function error.
         events_path: percent-encoded; by default that of `HANDLER_EVENTS_PATH`.
+        posts_bytes: whether an event that is not JSON is posted as well, as bytes; otherwise it is an error.
     """
     base_path, streams = variables.base_path(), variables.streams()
     path = events_path or encode(variables.events_path(), SENT_PATH)
 
     def handle(invocation: Invocation) -> Response:
-        event = codec.parsed(invocation) if otherwise is None else _payload(invocation)
+        takes_bytes = posts_bytes or otherwise is not None
+        event = _payload(invocation) if takes_bytes else codec.parsed(invocation)
         if kind(event) is None:
             if otherwise is not None:
                 return otherwise(invocation, event)
-            status, headers, body = respond_to(_posted(event, invocation, path))
-            return _answer_to_event(status, headers, body if streams else _whole(body), path)
+            posted = respond_to(_posted(event, invocation, path))
+            return event_answer(posted, streams, f"the application answered POST {path}")
         request = Request.from_event(event, base_path)
         try:
             return answer(request, *respond_to(request))
@@ -90,17 +93,30 @@ def _payload(invocation: Invocation) -> Any:
 
 
 def _posted(event: Any, invocation: Invocation, path: str) -> Request:
-    body = invocation.body if invocation.encoding == codec.UTF_8 else invocation.text.encode()
-    headers = [("host", "localhost"), ("content-type", JSON), ("content-length", str(len(body)))]
+    is_json = not isinstance(event, bytes)
+    body = invocation.text.encode() if is_json and invocation.encoding != codec.UTF_8 else invocation.body
+    content_type = JSON if is_json else OCTETS
+    headers = [("host", "localhost"), ("content-type", content_type), ("content-length", str(len(body)))]
     return Request("POST", path, "", headers, body, client="127.0.0.1", scheme="http", event=event)
 
 
-def _answer_to_event(status: int, headers: Headers, body: bytes | Iterator[bytes], path: str) -> Response:
+def event_answer(answer: Answer, streams: bool, answered: str = "the function answered") -> Response:
+    """The answer to an event that is not HTTP: the body of a response.
+
+    Args:
+        answer: status, headers and body.
+        streams: whether the body stays in parts if it is.
+        answered: the beginning of the error message.
+
+    Raises:
+        ApplicationError: the status is 400 or more.
+    """
+    status, headers, body = answer
     if status >= FAILURE:
         start = _whole(body)[:_QUOTED].decode(errors="replace")
-        raise ApplicationError(f"the application answered POST {path} with status {status}: {start}")
+        raise ApplicationError(f"{answered} with status {status}: {start}")
     content_type = next((value for name, value in headers if name.lower() == "content-type"), OCTETS)
-    return Response(body, content_type)
+    return Response(body if streams else _whole(body), content_type)
 
 
 def _whole(body: bytes | Iterator[bytes]) -> bytes:

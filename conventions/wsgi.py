@@ -32,11 +32,16 @@ def served(app: Any, **options: Any) -> Handler:
         environ = request.environ()
         environ["aws.event"] = request.event
         environ["aws.context"] = LambdaContext(current(), shared)
-        response = _Response()
-        response.take(app(environ, response.start))
-        return response.streamed() if streams else response.whole()
+        return called(app, environ, streams=streams)
 
     return serving(respond_to, **options)
+
+
+def called(app: Any, environ: dict[str, Any], *, streams: bool) -> Answer:
+    """What an application answers to one request, with its body read to the end unless it `streams`."""
+    response = _Response()
+    response.take(app(environ, response.start))
+    return response.streamed() if streams else response.whole()
 
 
 wsgi.accepts_object = True  # type: ignore[attr-defined]

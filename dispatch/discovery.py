@@ -37,6 +37,17 @@ BUILT_IN = {
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
     "azure": "conventions.ports.azure",
+    "scaleway": "conventions.ports.scaleway",
+    "alibaba": "conventions.ports.alibaba",
+    "tencent": "conventions.ports.tencent",
+    "yandex": "conventions.ports.yandex",
+    "nuclio": "conventions.ports.nuclio",
+    "fn": "conventions.ports.fn",
+    "agentcore": "conventions.ports.agentcore",
+    "openfaas": "conventions.ports.openfaas",
+    "openwhisk": "conventions.ports.openwhisk",
+    "digitalocean": "conventions.ports.digitalocean",
+    "functions-framework": "conventions.ports.functions_framework",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
@@ -46,6 +57,7 @@ OF_A_SCRIPT = "script"
 OF_A_PROGRAM = "process"
 OF_A_SHELL_FUNCTION = "shell"
 OF_SOURCE = "expression"
+OF_ANY = (OF_A_FUNCTION, OF_A_SCRIPT, OF_A_PROGRAM, OF_A_SHELL_FUNCTION, OF_SOURCE)
 
 #: The convention of AWS's managed Python runtime.
 AS_ON_LAMBDA = "lambda"

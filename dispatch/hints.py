@@ -15,8 +15,8 @@ def intended(spec: str) -> str:
         if not _is_name(module) or not all(name.isidentifier() for name in attribute.split(".")):
             return ""
         return (
-            f"the colon is how web servers write it; {_advice(module, attribute)}, or, for a web application, set "
-            "HANDLER_CONVENTION to asgi or wsgi, which accept the colon"
+            f"the colon is how web servers and Nuclio write it; {_advice(module, attribute)}, or set "
+            "HANDLER_CONVENTION to asgi or wsgi for a web application, or to nuclio; these accept the colon"
         )
     if text != spec and _is_name(text) and "." in text:
         return f"there are blanks or line ends around it; write {text}"

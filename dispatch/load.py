@@ -133,7 +133,7 @@ def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     # No plugin manager if there is nothing to manage: importing pluggy costs 15 ms of a cold start.
     if not (installed or requested or blocked):
         return None
-    wanted = [convention] if convention in discovery.BUILT_IN else discovery.BUILT_IN
+    wanted = [convention] if convention in discovery.BUILT_IN else discovery.OF_ANY
     for name in ("pluggy", *map(discovery.BUILT_IN.__getitem__, wanted)):
         import_module(name)
     from dispatch.plugins import load_plugins

@@ -69,18 +69,24 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
 
     try:
         return _main_of(root) if name == "__main__" else import_module(name)
-    except SyntaxError as error:
-        raise syntax_error(f"the module {name}", error, module=written) from error
-    except ImportError as error:
-        facts = {"module": written, "reason": str(error)}
+    except (SyntaxError, ImportError) as error:
         missing = getattr(error, "name", None)
         # If the error names another module, the user's module exists, but something that it imports does not.
         if isinstance(error, ModuleNotFoundError) and missing and (name + ".").startswith(missing + "."):
             where = f"{root} or on Python's path{'' if missing == name else f', not even {missing}'}"
             raise ImportModuleError(
-                f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}", **facts
+                f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}",
+                module=written,
+                reason=str(error),
             ) from error
-        raise ImportModuleError(f"the module {name} cannot be imported: {error}", **facts) from error
+        raise unusable(name, error, module=written) from error
+
+
+def unusable(name: str, error: SyntaxError | ImportError, **facts: str) -> DispatchError:
+    """The error for a module that exists, but cannot be compiled, or imports something that cannot be imported."""
+    if isinstance(error, SyntaxError):
+        return syntax_error(f"the module {name}", error, **facts)
+    return ImportModuleError(f"the module {name} cannot be imported: {error}", reason=str(error), **facts)
 
 
 def _main_of(root: str) -> ModuleType:

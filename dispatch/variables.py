@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BUFFERED, RESPONSE_STREAM = INVOKE_MODES = ("BUFFERED", "RESPONSE_STREAM")
 SWITCH = ("", "0", "1")
 
+#: What `HANDLER_WEB` may have: the annotations of OpenWhisk's web actions that change how they get requests.
+WEB_ANNOTATIONS = ("raw", "custom-options")
+
 #: The value of `HANDLER_CONCURRENCY` with which one process handles several invocations.
 ASYNC = "async"
 
@@ -59,9 +62,18 @@ def records_at_once(environ: Mapping[str, str] = os.environ) -> int | None:
     return int(value)
 
 
+def web_annotations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """How a web action of OpenWhisk or DigitalOcean gets requests (`HANDLER_WEB`)."""
+    value = environ.get("HANDLER_WEB", "")
+    words = frozenset(value.replace(",", " ").split())
+    if not words <= {*WEB_ANNOTATIONS, "true"}:
+        raise SettingError(f"HANDLER_WEB is {value!r}; allowed: true, or one or more of {', '.join(WEB_ANNOTATIONS)}")
+    return words
+
+
 def check(environ: Mapping[str, str]) -> None:
     """Check all of them, whether or not the convention in use reads them."""
-    for read in (streams, takes_http_body, base_path, events_path, records_at_once):
+    for read in (streams, takes_http_body, base_path, events_path, records_at_once, web_annotations):
         read(environ)
 
 

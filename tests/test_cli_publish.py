@@ -138,6 +138,46 @@ def test_a_command_line(tmp_path: Path, run: Publish, role: str, client: Callabl
     assert {"HANDLER": "sort -n", "HANDLER_CONVENTION": "process"} == there["Environment"]["Variables"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected", "said"),
+    [
+        (
+            (),
+            {"HANDLER_CONVENTION": "nuclio"},
+            "note: HANDLER_CONVENTION=nuclio, because it is handler(context, event)\n",
+        ),
+        (("--env", "HANDLER_CONVENTION=json"), {"HANDLER_CONVENTION": "json"}, ""),
+        (("--runtime", "python3.13"), {}, ""),
+    ],
+)
+def test_a_function_for_another_platform(
+    tmp_path: Path,
+    run: Publish,
+    role: str,
+    client: Callable[[str], Any],
+    *,
+    arguments: tuple[str, ...],
+    expected: dict[str, str],
+    said: str,
+) -> None:
+    """It gets its convention if it runs here and has none; an update does not change the one that it has."""
+    source = "def handler(context, event): ..."
+    new = ("function", "hello", app(tmp_path, source), "--handler", "app.handler", "--role", role)
+    result = run(*new, "--runtime", "provided.al2023", *arguments, "--json")
+    arn(result)
+    assert said == "".join(line for line in result.stderr.splitlines(keepends=True) if "CONVENTION" in line)
+
+    def variables() -> Any:
+        configuration = client("lambda").get_function(FunctionName="hello")["Configuration"]
+        return configuration.get("Environment", {}).get("Variables", {})
+
+    assert expected == variables()
+    own = {"HANDLER_CONVENTION": "lambda"}
+    client("lambda").update_function_configuration(FunctionName="hello", Environment={"Variables": own})
+    arn(run(*new, "--json"))
+    assert own == variables()
+
+
 def test_an_update(tmp_path: Path, run: Publish, role: str, client: Callable[[str], Any]) -> None:
     """Code and settings are replaced, variables added; what was not given stays."""
     new = ("function", "hello", app(tmp_path), "--runtime", "python3.13", "--handler", "app.handler", "--role", role)

@@ -63,7 +63,7 @@ def test_forms(ask: Ask, handler: str, expected: str | None) -> None:
     ("handler", "advice"),
     [
         ("app:total", "write app.total,"),
-        ("web:app", "write web.app, or, for a web application, set HANDLER_CONVENTION to asgi or wsgi"),
+        ("web:app", "write web.app, or set HANDLER_CONVENTION to asgi or wsgi for a web application, or to nuclio"),
         (" app : total\n", "write app.total,"),
         ("package.module:handler", "write package.module.handler,"),
         ("package/module:handler", "write package/module.handler,"),

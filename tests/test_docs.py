@@ -18,8 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/README.md"))]
-#: Programs that a machine may lack; a page that needs one is then tested up to that point.
-OPTIONAL = ("cc", "jq", "mcp", "node", "perl")
+#: Programs that a machine may lack, or packages that bring a program of that name; a page that needs one is then tested up to that point.
+OPTIONAL = ("cc", "functions-framework", "jq", "mcp", "node", "perl")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -30,6 +30,7 @@ def test_blocks(page: Path, tmp_path: Path) -> None:
     shutil.copytree(page.parent, folder) if page.parent.parent == ROOT / "examples" else folder.mkdir()
     for language, text in BLOCK.findall(page.read_text()):
         if language != "console" and (name := re.match(r"(?:#|//) (\S+\.(?:py|js|sh))\n", text)):
+            (folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
             (folder / name[1]).write_text(text)
         elif language == "python":
             compile(text, str(page), "exec")

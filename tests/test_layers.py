@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dispatch import hookspecs
-from dispatch.discovery import BUILT_IN
+from dispatch.discovery import BUILT_IN, OF_ANY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,38 +20,66 @@ HEAVY = {"requests", "click", "rich", "starlette", "uvicorn", "h11", "pluggy", "
          "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading", "typing",
          "re"}  # fmt: skip
 
-#: What a convention may need of it.
+JSON = {"simplejson", "json", "re"}
+#: What asyncio imports.
+ASYNC = {"asyncio", "inspect", "logging", "subprocess", "threading", "traceback", "typing"}
+NEIGHBOURS = ("alibaba", "scaleway", "tencent", "yandex")
+
+#: What a convention may need of it. The packages of the platforms need some of it for themselves.
 OF_A_CONVENTION = {
     "standard": set(),
     "script": set(),
-    "json": {"simplejson", "json", "re"},
-    "lambda": {"simplejson", "json", "re"},
+    "json": JSON,
+    "lambda": JSON,
     "stream": {"threading"},
-    "cloudevent": {"simplejson", "json", "re", "typing"},  # the SDK needs typing
-    "records": {"simplejson", "json", "re"},
-    "wsgi": {"simplejson", "json", "re"},
-    "asgi": {
-        "simplejson",
-        "json",
-        "re",
-        "asyncio",
-        "inspect",
-        "logging",
-        "subprocess",
-        "threading",
-        "traceback",
-        "typing",
-    },
     "process": set(),
-    "coprocess": {"simplejson", "json", "re"},
+    "coprocess": JSON,
     "shell": set(),
+    "asgi": JSON | ASYNC,
+    "wsgi": JSON,
+    "cloudevent": JSON | {"typing"},
+    "records": JSON,
+    "functions-framework": JSON | ASYNC - {"asyncio"} | {"click", "dataclasses", "importlib.metadata"},
+    "knative": JSON | ASYNC,
+    "openfaas": JSON,
+    "openwhisk": JSON,
+    "digitalocean": JSON,
+    "nuclio": JSON | ASYNC - {"asyncio"},
+    "fn": JSON | ASYNC,
+    "agentcore": JSON | ASYNC,
+    "vercel": JSON | {"threading"},
+    **dict.fromkeys(NEIGHBOURS, JSON),
 }
 
-#: The conventions that are built on another one.
-BUILT_ON = {"cloudevent": "json", "records": "json", "shell": "process"}
+#: The conventions that are built on others.
+BUILT_ON = {
+    "cloudevent": "json",
+    "records": "json",
+    "shell": "process",
+    "functions-framework": "wsgi",
+    "knative": "asgi cloudevent json",
+    "openfaas": "wsgi",
+    "agentcore": "asgi",
+    **dict.fromkeys(NEIGHBOURS, "json"),
+}
+
+#: The packages without which a function is not loaded.
+NEEDED = {
+    "cloudevent": "cloudevents",
+    "functions-framework": "functions_framework",
+    "nuclio": "nuclio_sdk",
+    "fn": "fdk",
+}
 
 #: A function for each convention, in `app.py` and `app.sh`.
-HANDLERS = {"script": "app.py", "process": "cat app.py", "coprocess": "cat"}
+HANDLERS = {
+    "script": "app.py",
+    "process": "cat app.py",
+    "coprocess": "cat",
+    "knative": "web.handle",
+    "agentcore": "app.agent",
+    "vercel": "pages.handler",
+}
 
 #: The runtime, which prints at its end what it has imported, whatever the convention runs.
 RUNTIME = """
@@ -73,8 +101,8 @@ def test_hooks_are_documented() -> None:
 @pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
 def test_cold_start_imports(convention: str, tmp_path: Path) -> None:
     """When the function is loaded and the first poll fails, nothing was imported that the convention does not need."""
-    if convention == "cloudevent":
-        pytest.importorskip("cloudevents")  # without it, the function is not loaded
+    if convention in NEEDED:
+        pytest.importorskip(NEEDED[convention])
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention)
     assert OF_A_CONVENTION[convention] == OF_A_CONVENTION[convention] | (set(line.split()) & HEAVY)
 
@@ -109,12 +137,23 @@ def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention, HANDLER_PLUGINS="own")
     modules = set(BUILT_IN.values()) - {"conventions.standard"}
-    expected = {BUILT_IN[name] for name in (convention, BUILT_ON.get(convention, convention))} & modules
+    expected = {BUILT_IN[name] for name in (convention, *BUILT_ON.get(convention, "").split())} & modules
     assert expected == modules & set(line.split())
 
 
+def test_auto_beside_a_plugin(tmp_path: Path) -> None:
+    """Only what `auto` may choose is imported before user code, so that ports cost nothing."""
+    (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
+    line = _started(_written(tmp_path), "app.main", "auto", HANDLER_PLUGINS="own")
+    assert {BUILT_IN[name] for name in OF_ANY} == set(BUILT_IN.values()) & set(line.split())
+
+
 def _written(root: Path) -> Path:
-    (root / "app.py").write_text("def main(*args): pass\n")
+    (root / "app.py").write_text(
+        "def main(*args): pass\nclass agent:\n    def __call__(self): pass\n    entrypoint = main\nagent = agent()\n"
+    )
+    (root / "web.py").write_text("async def handle(*args): pass\n")
+    (root / "pages.py").write_text("from http.server import BaseHTTPRequestHandler as B\nclass handler(B): pass\n")
     (root / "app.sh").write_text("main() { :; }\n")
     return root
 

@@ -203,3 +203,12 @@ def test_programs_and_shell_functions(tmp_path: Path, serve: Serve) -> None:
     assert b"x" == serve({}, "tool", root=tmp_path / "task").invoke(b"x").body
     assert ["all.one", "all.two"] == build(source / "all.sh", tmp_path / "one.zip").handlers
     assert ["tool"] == build(source / "tool", tmp_path / "tool.zip").handlers
+
+
+def test_functions_for_other_platforms(tmp_path: Path) -> None:
+    """They are among the handlers, each with its convention, in subfolders as well."""
+    vercel = "from http.server import BaseHTTPRequestHandler\nclass handler(BaseHTTPRequestHandler): ...\n"
+    source = write(tmp_path / "src", {"app.py": "def handler(event, headers): ...\n", "api/index.py": vercel})
+    built = build(source, tmp_path / "app.zip")
+    assert ["app.py", "app.handler", "api/index.handler"] == built.handlers
+    assert {"api/index.handler": "vercel"} == built.conventions == built.as_json()["conventions"]

@@ -117,7 +117,7 @@ def test_the_pythons() -> None:
 
 
 #: A requirement of one exact version, at least on some Pythons.
-PINNED = r"[\w.-]+(\[\w+\])?==[\w.]+(; python_version >= '3\.\d+')?"
+PINNED = r"[\w.-]+(\[\w+\])?==[\w.]+(; python_version (>=|<) '3\.\d+')?"
 
 
 @pytest.mark.parametrize("extra", [*TOOLS, OLDER])

@@ -89,6 +89,18 @@ def page(path: str) -> Json:
     )
 
 
+def web_action(body: str) -> Json:
+    """What an action answers with this body, which other origins may read."""
+    answer = page("").value
+    headers = {
+        "Access-Control-Allow-Origin": ["*"],
+        "Access-Control-Allow-Methods": ["OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"],
+        "Access-Control-Allow-Headers": ["Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"],
+        "Content-Type": ["text/plain; charset=UTF-8"],
+    }
+    return Json({**answer, "multiValueHeaders": headers, "body": body})
+
+
 TEXT = "Grüße, 世界 \0 \N{SNAKE}\r\n".encode()
 UTF16 = "Grüße, 世界".encode("utf-16")
 UNDECODABLE = Fails("Runtime.UnmarshalError")
@@ -173,6 +185,13 @@ TABLE = [
     *cases("web.asgi", "asgi", (at("/fail"), Fails("LookupError")), (b'"fail"', Fails("ApplicationError"))),
     *cases("web:wsgi", "wsgi", (at("/café"), page("/café")), (b'{"n": 1}', b'/events {"n": 1}'), (b"{", UNDECODABLE)),
     *cases("web.wsgi", "wsgi", (at("/fail"), Fails("LookupError")), (b'"fail"', Fails("ApplicationError"))),
+    *cases(
+        "actions.main",
+        "openwhisk",
+        (at("/café"), web_action("/caf%C3%A9 !")),
+        (b'{"error": "no"}', Fails("ApplicationError")),
+    ),
+    *cases("actions.handle", "openfaas", (at("/café"), page("/café")), (b"\xff", b"/ \xff")),
     *cases("programs/cat.sh", "auto", (TEXT, TEXT), (b"", b""), (b"\xff\xfe\x00", b"\xff\xfe\x00")),
     *cases("programs/fails.sh", "auto", (b"x", Fails("Runtime.ExitError")), (b"", Fails("Runtime.ExitError"))),
     *cases("programs/context.sh", "process", (b"", b'{"custom": {}}', {CLIENT: '{"custom": {}}'})),

@@ -228,7 +228,10 @@ def show_built(built: Built, as_json: bool) -> None:
     if built.libraries:
         click.echo("inside: " + ", ".join(built.libraries))
     if built.handlers:
-        click.echo("handlers: " + ", ".join(built.handlers))
+        named = (
+            f"{each} ({built.conventions[each]})" if each in built.conventions else each for each in built.handlers
+        )
+        click.echo("handlers: " + ", ".join(named))
     for note in built.notes:
         click.echo(click.style("note: ", fg="yellow") + note, err=True)
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from runtime.cli import options
 from runtime.cli.apart import apart
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.package.recognition import recognised
 from runtime.settings import Settings
 
 
@@ -69,6 +71,11 @@ def explain(function: FunctionConfig) -> dict[str, Any]:
         **apart(lambda: _facts(function.handler, environment)),
     }
     facts.setdefault("names", locate.locate(function.handler, root).description)
+    if facts["asked"] == AUTO:
+        written_for = recognised(function.handler, root)
+        if written_for is not None:
+            facts["looksLike"] = asdict(written_for)
+            facts["advice"] = written_for.advice(function.handler)
     return facts
 
 
@@ -125,6 +132,8 @@ def _in_words(facts: dict[str, Any]) -> str:
             f"  events      {facts['events']}; Lambda's Invoke accepts only JSON, so send others through "
             "a function URL or S3"
         )
+    if "advice" in facts:
+        lines.append(f"  looks like  {facts['looksLike']['convention']}: {facts['advice']}")
     if "error" in facts:
         lines.append(f"  usable      no, {facts['error']['type']}: {facts['error']['message']}")
     else:

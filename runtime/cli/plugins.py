@@ -17,6 +17,9 @@ from dispatch.plugins import load_plugins
 from runtime.cli import options
 from runtime.cli.apart import apart
 
+#: The width of a table that another program reads, which must not find a name in two lines.
+_WIDEST = 1000
+
 
 @click.command(epilog="Example: dispatch plugins --json")
 @options.root
@@ -71,10 +74,13 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("plugin", "distribution", "version", "conventions", "hooks", "state"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == "plugin")
     for row in rows:
         hooks = ", ".join(hook.removeprefix("dispatch_") for hook in row["hooks"])
         table.add_row(
             row["name"], row["distribution"], row["version"], ", ".join(row["conventions"]), hooks, row["state"]
         )  # fmt: skip
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDEST
+    console.print(table)

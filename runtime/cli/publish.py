@@ -20,6 +20,7 @@ from runtime.settings import handler_string
 
 if TYPE_CHECKING:  # it imports libraries of the extra `build`, which --help does without
     from runtime.package.check import CheckReport
+    from runtime.package.recognition import Recognised
 
 
 @click.group("publish")
@@ -90,6 +91,7 @@ def function_command(name: str, archive: Path, **given: Any) -> None:
     handler = handler_string({**given["env"], "_HANDLER": given["handler"]})
     convention = given["env"].get("HANDLER_CONVENTION", "")
     report = checked(archive, given, kind="function", runtime=given["runtime"], handler=handler, convention=convention)
+    written_for = report.written_for
     wanted = publish.FunctionUpload(
         name,
         archive,
@@ -99,18 +101,30 @@ def function_command(name: str, archive: Path, **given: Any) -> None:
         role=given["role"],
         layers=given["layers"],
         environment=given["env"],
+        convention=written_for.convention if written_for and written_for.handler == handler else "",
         timeout=given["timeout"],
         memory=given["memory"],
         description=given["description"],
         bucket=given["bucket"],
     )
     plan = plan_and_publish(lambda clients: publish.plan_function(wanted, clients), given)
+    if not convention and written_for:
+        _note_convention(written_for, handler, plan)
     if plan.creates and wanted.runs_dispatch and _accepts_any_event(given["env"], report):
         click.echo(
             f"note: Lambda's Invoke accepts only JSON; send any other event to {name} through a function URL with "
             "HANDLER_HTTP_BODY=1, or have it read the object that an S3 event names",
             err=True,
         )
+
+
+def _note_convention(written_for: Recognised, handler: str, plan: publish.Plan) -> None:
+    """Say which convention was set, or what to set."""
+    made = [call.parameters.get("Environment", {}).get("Variables", {}) for call in plan.calls]
+    if any(publish.CONVENTION_VARIABLE in variables for variables in made):
+        click.echo(f"note: HANDLER_CONVENTION={written_for.convention}, because {written_for.reason}", err=True)
+    elif handler != written_for.handler:
+        click.echo(f"note: {written_for.advice(handler)}", err=True)
 
 
 def _accepts_any_event(env: dict[str, str], report: CheckReport) -> bool:

@@ -13,12 +13,14 @@ from typing import Any
 
 import click
 
+from dispatch.discovery import AUTO
 from runtime.cli import options
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.local.invocation import OUT_OF_MEMORY, TIMED_OUT, Answer, Event, FunctionError, InvocationReport
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
+from runtime.package.recognition import recognised
 
 
 @click.command(
@@ -191,15 +193,26 @@ def print_error(error: FunctionError, log: str, function: FunctionConfig) -> Non
         click.echo(click.style(f"{error.type}: {error.message}", fg="red"), err=True)
         for frame in stack:
             click.echo(frame, err=True)
-    hint = HINTS.get(error.type)
-    if hint:
-        click.echo(hint.format(function=function), err=True)
+    advice = _advice(error, log, function)
+    if advice:
+        click.echo(f"dispatch: {advice}", err=True)
+
+
+def _advice(error: FunctionError, log: str, function: FunctionConfig) -> str:
+    """What would help against an error; empty if nothing is known, or if the log says it already."""
+    if error.type in HINTS:
+        return HINTS[error.type].format(function=function)
+    convention = function.convention or function.environment.get("HANDLER_CONVENTION") or AUTO
+    written_for = recognised(function.handler, str(function.root)) if convention == AUTO else None
+    if written_for is None or f"HANDLER_CONVENTION={written_for.convention}" in log:
+        return ""
+    return written_for.advice(function.handler)
 
 
 #: Advice at the platform's own limits, by error type.
 HINTS = {
-    TIMED_OUT: "dispatch: the limit is {function.timeout:g} s; --timeout changes it",
-    OUT_OF_MEMORY: "dispatch: the limit is {function.memory} MB; --memory changes it",
+    TIMED_OUT: "the limit is {function.timeout:g} s; --timeout changes it",
+    OUT_OF_MEMORY: "the limit is {function.memory} MB; --memory changes it",
 }
 
 

@@ -13,6 +13,7 @@ from dispatch.locate import locate
 from runtime.package import archive, check_binaries, check_files, check_python, check_syntax
 from runtime.package.errors import PackageError
 from runtime.package.inspected import Finding, Inspected
+from runtime.package.recognition import Recognised, recognised
 
 Check = Callable[[Inspected], Iterable[Finding]]
 
@@ -29,6 +30,7 @@ class CheckReport:
         sizes: its sizes.
         findings: errors first.
         convention: the convention that `auto` picks for the handler string; "" if unknown.
+        written_for: what the function was written for, if it is recognised.
     """
 
     file: Path
@@ -38,6 +40,7 @@ class CheckReport:
     sizes: archive.Sizes
     findings: list[Finding]
     convention: str = ""
+    written_for: Recognised | None = None
 
     @property
     def passed(self) -> bool:
@@ -70,10 +73,12 @@ def check_archive(file: Path, **known: str) -> CheckReport:
             return CheckReport(file, known.get("kind", ""), "", "", archive.sizes(file), outside)
         inspected = Inspected.from_archive(file, root, **known)
         findings = [finding for run in CHECKS for finding in run(inspected)]
-        convention = locate(inspected.handler, str(root)).convention if inspected.handler else ""
+        handler = inspected.handler
+        convention = locate(handler, str(root)).convention if handler else ""
+        written_for = recognised(handler, str(root))
     findings.sort(key=lambda finding: (finding.level != "error", finding.check, finding.where))
     of = (inspected.kind, inspected.arch, inspected.python)
-    return CheckReport(file, *of, archive.sizes(file), findings, convention)
+    return CheckReport(file, *of, archive.sizes(file), findings, convention, written_for)
 
 
 def has_bootstrap(file: Path) -> bool:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from runtime.package import archive, handlers
+from runtime.package import archive, handlers, recognition
 from runtime.package.errors import PackageError
 from runtime.package.progress import OnProgress, no_progress
 from runtime.package.staging import SITE, Built, Staging
@@ -46,15 +46,16 @@ def build_function(
         raise PackageError(f"a .pyz cannot be standalone: {file.name}; --standalone needs a .zip")
     with Staging.open(file, target, progress, 5 if standalone else 3) as staging:
         copy_source(source, staging.folder, file, "__main__.py" if zipapp else None)
+        conventions = recognition.offered(staging.folder)
         staging.add_libraries([*requirements, *_inline(source, target)], list(files) or _own_file(source))
         if zipapp:
             return _zipapp(staging)
         if standalone:
             staging.add_runtime(SITE)
-            staging.add_interpreter(SITE)
+            staging.add_interpreter(SITE, conventions)
             staging.add_listing(SITE)
         compiled = staging.compile("/var/task")
-        return staging.finish(compiled, staging.pack(), _offers(source, staging))
+        return staging.finish(compiled, staging.pack(), _offers(source, staging), conventions)
 
 
 def _inline(source: Path, target: BuildTarget) -> list[str]:

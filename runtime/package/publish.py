@@ -18,6 +18,7 @@ from runtime.package.target import MAX_ZIPPED
 
 WRAPPER = "/opt/dispatch"
 WRAPPER_VARIABLE = "AWS_LAMBDA_EXEC_WRAPPER"
+CONVENTION_VARIABLE = "HANDLER_CONVENTION"
 #: The longest handler string that Lambda's own setting takes, without blanks; the variable HANDLER takes any and wins.
 MAX_HANDLER = 128
 #: Lambda's setting when the handler string is in the variable.
@@ -39,7 +40,10 @@ class LayerUpload:
 
 @dataclass(frozen=True, slots=True)
 class FunctionUpload:
-    """A function to create or update; None and empty values leave a setting as it is."""
+    """A function to create or update; None and empty values leave a setting as it is.
+
+    The convention is set only if the function has none.
+    """
 
     name: str
     file: Path
@@ -49,6 +53,7 @@ class FunctionUpload:
     role: str = ""
     layers: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    convention: str = ""
     timeout: int | None = None
     memory: int | None = None
     description: str = ""
@@ -166,6 +171,8 @@ def _configuration(function: FunctionUpload, there: Mapping[str, Any]) -> dict[s
     if handler and handler != _IN_VARIABLE:
         # It would win over this handler string.
         kept.pop("HANDLER", None)
+    if function.convention and function.runs_dispatch and CONVENTION_VARIABLE not in kept:
+        variables.setdefault(CONVENTION_VARIABLE, function.convention)
     changed = variables or kept != there.get("Environment", {}).get("Variables", {})
     return _non_empty(
         Runtime=function.runtime,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ class Built:
         interpreter: the interpreter inside, if any.
         notes: messages for the user.
         handlers: the handler strings that a function offers.
+        conventions: the conventions of those that were written for another platform, or that are web applications.
     """
 
     file: Path
@@ -39,6 +40,7 @@ class Built:
     interpreter: interpreter.Interpreter | None
     notes: list[str]
     handlers: list[str]
+    conventions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """The archive for --json."""
@@ -117,11 +119,16 @@ class Staging:
         own_runtime.copy(self.folder / where)
         self.libraries.append(own_runtime.name_and_version())
 
-    def add_interpreter(self, where: str) -> None:
-        """Add a Python, and a bootstrap that starts the runtime in the subfolder `where`."""
+    def add_interpreter(self, where: str, conventions: Mapping[str, str] | None = None) -> None:
+        """Add a Python, and a bootstrap that starts the runtime in the subfolder `where`.
+
+        Args:
+            where: the folder of the runtime.
+            conventions: the conventions of handler strings, for which HANDLER_CONVENTION is then not needed.
+        """
         self.step("adding the interpreter")
         self.interpreter = interpreter.add(self.target, self.folder, self.python)
-        self.add_script("bootstrap", start_scripts.bootstrap_script(self.target, where))
+        self.add_script("bootstrap", start_scripts.bootstrap_script(self.target, where, conventions or {}))
 
     def add_script(self, name: str, text: str) -> None:
         """Add a program that every user may run."""
@@ -149,13 +156,29 @@ class Staging:
             return 0
         return pythons.compile_tree(self.folder, place, self.python, beside=beside)
 
-    def finish(self, compiled: int, sizes: archive.Sizes, handlers: Sequence[str] = ()) -> Built:
+    def finish(
+        self,
+        compiled: int,
+        sizes: archive.Sizes,
+        handlers: Sequence[str] = (),
+        conventions: Mapping[str, str] | None = None,
+    ) -> Built:
         """Sum up; exceeded limits and an interpreter of mixed releases become notes."""
         mismatch = self.interpreter.complaint() if self.interpreter else None
         notes = [*self.notes, *sizes.complaints().values(), *([mismatch] if mismatch else [])]
         self.step("done")
         libraries = sorted(set(self.libraries))
-        return Built(self.file, sizes, libraries, compiled, self.interpreter, notes, list(handlers))
+        offers = dict(conventions or {})
+        return Built(
+            self.file,
+            sizes,
+            libraries,
+            compiled,
+            self.interpreter,
+            notes,
+            [*dict.fromkeys((*handlers, *offers))],
+            offers,
+        )
 
     def pack(self, head: bytes = b"") -> archive.Sizes:
         """Pack the folder into the output."""

@@ -6,6 +6,9 @@ start `dispatch` and pass it their interpreter and the arguments of their own ru
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+
 from runtime.package.target import BuildTarget
 
 #: The folder of our files in a layer (/opt) or a function (/var/task); no module can have this name.
@@ -21,7 +24,7 @@ case "$here" in
     *) here=$PWD/$here ;;
 esac
 export PYTHONPATH="{path}${{PYTHONPATH:+:$PYTHONPATH}}"
-set -- "$here/{interpreter}" -P -m runtime "$@"
+{conventions}set -- "$here/{interpreter}" -P -m runtime "$@"
 if [ -n "$AWS_LAMBDA_EXEC_WRAPPER" ] && [ -z "$DISPATCH_WRAPPED" ]; then
     export DISPATCH_WRAPPED=1
     exec "$AWS_LAMBDA_EXEC_WRAPPER" "$@"
@@ -43,15 +46,28 @@ exec "$1" -P -m runtime
 """
 
 
-def bootstrap_script(target: BuildTarget, site: str) -> str:
+#: Sets the convention of handler strings that were recognised, unless the function's settings name one.
+_CONVENTIONS = """case "${{HANDLER:-$_HANDLER}}" in
+{cases}
+esac
+"""
+_CASE = """    {handler}) export HANDLER_CONVENTION="${{HANDLER_CONVENTION:-{convention}}}" ;;"""
+
+
+def bootstrap_script(target: BuildTarget, site: str, conventions: Mapping[str, str]) -> str:
     """The bootstrap of an archive that has its own interpreter.
 
     Args:
         target: its Python version names a folder of layers.
         site: the folder of the runtime, relative to the archive's root.
+        conventions: the conventions of handler strings.
     """
+    cases = "\n".join(
+        _CASE.format(handler=shlex.quote(handler), convention=name) for handler, name in conventions.items()
+    )
+    chosen = _CONVENTIONS.format(cases=cases) if cases else ""
     path = f"$here/{site}:/opt/python:/opt/python/lib/{target.runtime}/site-packages"
-    return _BOOTSTRAP.format(path=path, interpreter=INTERPRETER)
+    return _BOOTSTRAP.format(path=path, interpreter=INTERPRETER, conventions=chosen)
 
 
 def wrapper_script(target: BuildTarget) -> str:

@@ -129,9 +129,15 @@ def answers(host: str, prefix: str = "", to: str = "", asks: Mapping[str, Ask] =
         return {name: got(client, sent(ask, host, prefix, to)) for name, ask in asks.items()}
 
 
-def differing(theirs: Mapping[str, Got | str], server: ServerProcess, host: str, function: str) -> dict[str, str]:
+def differing(
+    theirs: Mapping[str, Got | str],
+    server: ServerProcess,
+    host: str,
+    function: str,
+    asks: Mapping[str, Ask] = REQUESTS,
+) -> dict[str, str]:
     """The requests that a function of ours answers in another way than the platform's server, and both answers."""
-    found = answers(host, f"/lambda-url/{function}", server.host)
+    found = answers(host, f"/lambda-url/{function}", server.host, asks)
     return {name: f"{answer}\n  and ours: {found[name]}" for name, answer in theirs.items() if answer != found[name]}
 
 

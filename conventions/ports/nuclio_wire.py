@@ -1,0 +1,144 @@
+"""Events and responses as they travel between Nuclio's processor and Python.
+
+The fields of an event: nuclio/nuclio, pkg/processor/runtime/rpc/encoder/encode.go, and trigger/http/event.go for those
+of a request; nuclio-sdk 0.6.3, event.py, parses the body. Responses: nuclio-sdk's response.py makes the fields, and
+runtime/rpc/result/result.go and trigger/http/trigger.go what is sent. Nuclio's HTTP server is valyala/fasthttp: uri.go
+(`normalizePath`), args.go, and header.go, which capitalizes names and keeps headers of the connection to itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+
+from dispatch import current
+from dispatch.http.percent import decode
+from dispatch.response import chunks, is_iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO
+
+    from conventions.web import Answer
+    from dispatch.http import Request
+
+#: Values of `NUCLIO_PYTHON_DECODE_EVENT_STRINGS` with which an event has bytes for text (runtime/python/runtime.go).
+_OFF = frozenset({"no", "false", "disable", "disabled"})
+
+#: Headers of a response that the HTTP server sets itself; the content type is a field of its own.
+_OF_SERVER = frozenset({"content-type", "content-length", "transfer-encoding", "date", "connection"})
+
+#: Headers that name a file to send, and say that it is deleted afterwards; how much of it is read at once.
+_FILE, _DELETED = "x-nuclio-filestream-path", "x-nuclio-filestream-delete-after-send"
+_PART = 65536
+
+
+def reader(sdk: Any) -> Callable[[dict[str, Any]], Any]:
+    """A function that makes the SDK's event of an event's fields."""
+    kinds = sdk.event.EventDeserializerKinds
+    as_bytes = os.environ.get("NUCLIO_PYTHON_DECODE_EVENT_STRINGS", "").lower() in _OFF
+    kind, convert = (kinds.msgpack_raw, _as_bytes) if as_bytes else (kinds.msgpack, _as_text)
+
+    def read(message: dict[str, Any]) -> Any:
+        body = message.pop("body")
+        return sdk.Event.deserialize({**_each(message, convert), convert("body"): body}, kind=kind)
+
+    return read
+
+
+def fields(body: bytes, kind: bytes, content_type: bytes, **more: Any) -> dict[str, Any]:
+    """The fields of an event, with bytes for all text that comes from outside."""
+    return {
+        "body": body, "size": len(body), "content_type": content_type,
+        "trigger": {"kind": kind, "name": b"default-" + kind}, "id": current().request_id.encode(),
+        "timestamp": int(time.time()), "headers": {}, "fields": {}, "method": b"", "path": b"", "url": b"",
+        "shard_id": -1, "num_shards": 0, "type": b"", "type_version": b"", "version": b"", "offset": 0, "topic": b"",
+        **more,
+    }  # fmt: skip
+
+
+def of_request(request: Request) -> dict[str, Any]:
+    """The fields of a request; of a repeated header or query parameter the last value."""
+    headers = {"-".join(map(str.capitalize, name.split("-"))): value.encode() for name, value in request.header_pairs}
+    pieces = [piece.partition("=") for piece in request.raw_query.replace("+", " ").split("&")]
+    query = {decode(name): decode(value) for name, _, value in pieces if name or value}
+    path = _normalized(decode(request.raw_path))
+    content_type = headers.get("Content-Type", b"")
+    return fields(
+        request.body, b"http", content_type, headers=headers, fields=query, method=request.method.encode(), path=path
+    )
+
+
+def _normalized(path: bytes) -> bytes:
+    while b"//" in path:
+        path = path.replace(b"//", b"/")
+    while b"/./" in path:
+        path = path.replace(b"/./", b"/")
+    while (start := path.find(b"/../")) >= 0:
+        path = path[: max(path.rfind(b"/", 0, start), 0)] + path[start + 3 :]
+    return path[: path.rfind(b"/", 0, -3) + 1] or b"/" if path.endswith(b"/..") else path
+
+
+def _each(value: Any, convert: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {convert(name): _each(item, convert) for name, item in value.items()}
+    return convert(value)
+
+
+def _as_bytes(value: Any) -> Any:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _as_text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def answer(sdk: Any, output: Any) -> Answer:
+    """What the caller gets of a function's output. An iterator, which Nuclio itself would not send, is a body in parts.
+
+    Raises:
+        TypeError, ValueError: Nuclio's SDK or its processor would not accept the output.
+    """
+    body: Any = output.body if isinstance(output, sdk.Response) else output
+    if is_iterator(body):
+        whole = "" if body is output else sdk.Response(output.headers, "", output.content_type, output.status_code)
+        status, headers, _ = answer(sdk, whole)
+        return status, headers, chunks(body, lambda item: str(item).encode(errors="replace"))
+    found = sdk.Response.from_entrypoint_output(sdk.json_encoder.Encoder().encode, output)
+    status, text = found["status_code"], found["body"]
+    if type(status) is not int:
+        raise TypeError(f"not a status: {status!r}; it must be a whole number, like 200")
+    if not isinstance(found["headers"], dict):
+        raise TypeError(f"not the headers of a response: {found['headers']!r}; they must be a dictionary")
+    named = {str(name).lower(): value for name, value in found["headers"].items()}
+    headers = [
+        (name, _in_header(value))
+        for name, value in {**named, **dict.fromkeys(_OF_SERVER), _FILE: None, _DELETED: None}.items()
+        if isinstance(value, str)
+    ]
+    if isinstance(named.get(_FILE), str):
+        try:
+            file = open(named[_FILE], "rb")  # noqa: SIM115 - it is read while it is sent
+        except FileNotFoundError:
+            return 404, headers, b""
+        content: bytes | Iterator[bytes] = _read(file, deleted=_DELETED in named)
+    else:
+        encoded = found["body_encoding"] == "base64"
+        content = base64.b64decode(text) if encoded else text.encode(errors="replace")
+    return status or 200, [("content-type", found["content_type"]), *headers], content
+
+
+def _in_header(value: str) -> str:
+    return value.replace("\r", " ").replace("\n", " ").encode(errors="replace").decode("latin-1")
+
+
+def _read(file: BinaryIO, *, deleted: bool) -> Iterator[bytes]:
+    try:
+        with file:
+            while part := file.read(_PART):
+                yield part
+    finally:
+        if deleted:
+            os.unlink(file.name)
