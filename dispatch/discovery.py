@@ -36,7 +36,6 @@ BUILT_IN = {
     "wsgi": "conventions.wsgi",
     "cloudevent": "conventions.cloudevent",
     "records": "conventions.records",
-    "azure": "conventions.ports.azure",
     "scaleway": "conventions.ports.scaleway",
     "alibaba": "conventions.ports.alibaba",
     "tencent": "conventions.ports.tencent",
@@ -48,6 +47,7 @@ BUILT_IN = {
     "openwhisk": "conventions.ports.openwhisk",
     "digitalocean": "conventions.ports.digitalocean",
     "functions-framework": "conventions.ports.functions_framework",
+    "azure": "conventions.ports.azure",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,7 @@ def test_proof(module: str, tmp_path: Path) -> None:
     with peer(command, variables, SAMPLES / AZURE) as host, ours(tmp_path, AZURE, f"{module}.app") as server:
         theirs = answers(host)
         for each in PROOFS[module]:
-            found = differing(theirs, server, host, each)
-            assert documented(AZURE) == set(found), [v[:900] for v in found.values()]
+            assert documented(AZURE) == set(differing(theirs, server, host, each))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -295,9 +294,8 @@ def test_routes(template: str) -> None:
 @pytest.mark.parametrize("template", WRONG_ROUTES)
 def test_wrong_routes(template: str) -> None:
     """The error says what is wrong with a template."""
-    with pytest.raises(ValueError, match=".") as raised:
+    with pytest.raises(ValueError, match=re.escape(WRONG_ROUTES[template])):
         Route(template)
-    assert WRONG_ROUTES[template] in str(raised.value)
 
 
 def test_which_function(serve: Serve) -> None:

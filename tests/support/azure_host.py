@@ -17,6 +17,7 @@ import re
 import sys
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
@@ -118,11 +119,10 @@ class Host:
             return await self._forward(call, invocation.invocation_id, http)
         answer = await call
         if answer.result.status != Status.Success:
-            print(answer.result.exception.message, answer.result.exception.stack_trace, file=sys.stderr)
+            sys.stderr.write(f"{answer.result.exception.message}\n{answer.result.exception.stack_trace}")
             return 500, [], b""
         outputs = [each.data for each in answer.output_data]
         return _sent([*outputs, *([answer.return_value] if answer.return_value else [])])
-
 
     async def _forward(self, call: Any, identifier: str, http: Message) -> tuple[int, list[tuple[str, str]], bytes]:
         """Send a request on to the worker's own server, which a web extension of the app starts."""
@@ -139,7 +139,7 @@ class Host:
 
 
 def _route_prefix() -> str:
-    text = re.sub(r"^\s*//.*$", "", open("host.json").read(), flags=re.MULTILINE)  # noqa: PTH123, SIM115
+    text = re.sub(r"^\s*//.*$", "", Path("host.json").read_text(), flags=re.MULTILINE)
     return str(json.loads(text).get("extensions", {}).get("http", {}).get("routePrefix", "api"))
 
 
