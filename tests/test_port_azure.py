@@ -102,6 +102,7 @@ OUTPUTS: dict[str, tuple[str, tuple[int, str | None, bytes]]] = {
         "func.HttpResponse('{}', headers={'content-type': 'application/json'})",
         (200, "application/json", b"{}"),
     ),
+    "two types": ("func.HttpResponse('a', headers={'Content-Type': 'a/b', 'content-type': 'c/d'})", (200, "c/d", b"a")),
     "a status that is not a number": ("func.HttpResponse('a', status_code='teapot')", (200, TEXT, b"a")),
     "a status without a body": ("func.HttpResponse('a', status_code=304)", (304, TEXT, b"")),
     "bytes": ("b'a'", (500, None, b"")),
@@ -241,7 +242,7 @@ def test_the_extension_streams(ask: Ask) -> None:
 #: Templates, and for paths the parameters, or None if the path does not match.
 ROUTES: dict[str, dict[str, dict[str, str] | None]] = {
     "api/orders": {"/api/orders": {}, "/API/Orders/": {}, "/api/orders/1": None, "/api": None, "/api//orders": None},
-    "{id:int?}": {"/": {}, "/7": {"id": "7"}, "/-7": {"id": "-7"}, "/a": None, "/2147483648": None, "/7/8": None},
+    "{id:int?}": {"/": {}, "/7": {"id": "7"}, "/-7": {"id": "-7"}, "/a": None, "/2147483648": None, "/7/8": None, f"/{'9' * 5000}": None, f"/{'0' * 5000}1": {"id": f"{'0' * 5000}1"}},
     "a/{x=1}": {"/a": {"x": "1"}, "/a/2": {"x": "2"}},
     "a/{x:range(1,3)=2}": {"/a": {"x": "2"}, "/a/3": {"x": "3"}, "/a/4": None},
     "{*rest}": {"/": {}, "/a/b/": {"rest": "a/b/"}, "/a//b": {"rest": "a//b"}, "//a": None},
@@ -523,6 +524,7 @@ CHOICES: dict[str, tuple[Any, str]] = {
         {**SCHEDULED, "resources": ["arn:aws:scheduler:us-east-1:123456789012:schedule/default/Count"]}, "called count",
     ),
     "another rule": ({**SCHEDULED, "resources": [f"{RULE}x"]}, "cannot tell which function the schedule 'x' is for: count (count), tidy (tidy)"),
+    "resources that are no list": ({**SCHEDULED, "resources": 5}, "cannot tell which function the schedule is for"),
     "no rule": (SCHEDULED, "cannot tell which function the schedule is for"),
     "EventBridge": (EVENT, "cannot tell which function the Event Grid event is for: g1, g2"),
     "S3": ({"Records": [{"eventSource": "aws:s3"}]}, "no function of the app is for records of 'aws:s3'; send events of S3 through EventBridge"),

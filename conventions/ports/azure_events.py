@@ -46,11 +46,16 @@ def choose(functions: list[Function], event: Any) -> Function | None:
         return _of_records(functions, fields["Records"])
     timers = {each: each.name for each in functions if each.kind == TIMER}
     if timers and fields.get("detail-type") == _SCHEDULED:
-        resource = next(iter(fields.get("resources") or ()), "")
-        return _only(functions, timers, "schedule", str(resource).rpartition("/")[2])
+        return _only(functions, timers, "schedule", _resource(fields).rpartition("/")[2])
     if not fields.keys().isdisjoint(_EVENT_GRID_KEYS):
         return _only(functions, {each: "" for each in functions if each.kind == EVENT_GRID}, "Event Grid event")
     raise _unknown(functions, f"the event: {event!r:.60}")
+
+
+def _resource(event: dict[str, Any]) -> str:
+    """The first of an event's resources."""
+    resources = event.get("resources")
+    return str(resources[0]) if isinstance(resources, list) and resources else ""
 
 
 def _of_records(functions: list[Function], records: list[Any]) -> Function | None:
@@ -125,5 +130,5 @@ def event(function: Function, event: dict[str, Any]) -> tuple[Any, dict[str, Any
         value = {**attributes, "data": data}
     else:
         value = {name: event.get(field) for name, field in _EVENT_GRID.items()}
-        value |= {"subject": next(iter(event.get("resources") or ()), ""), "data": event.get("detail")}
+        value |= {"subject": _resource(event), "data": event.get("detail")}
     return function.data(json.dumps(value), "json"), {}

@@ -168,18 +168,27 @@ def _text(value: Any) -> str:
 
 
 def _cookie(morsel: Any) -> str:
-    """One cookie, which the worker has parsed; raises ValueError or TypeError where the worker or the host does."""
+    """One cookie, which the SDK has parsed; raises ValueError where the worker or the host fails."""
+    try:
+        lifetime = _lifetime(morsel)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"the cookie {morsel.key!r} cannot be sent: {error}") from None
     parts = [f"{morsel.key}={percent.encode(morsel.value, percent.DECODED_QUERY)}"]
-    if morsel["expires"]:
-        parts.append(f"expires={strftime(_EXPIRES, strptime(morsel['expires'], _EXPIRES))}")
-    if morsel["max-age"]:
-        seconds = int(float(morsel["max-age"]))
-        if seconds < 0:
-            raise ValueError(f"the max-age of the cookie {morsel.key!r} is negative: {seconds}")
-        parts.append(f"max-age={seconds}")
-    parts += [f"domain={morsel['domain']}", f"path={morsel['path']}"]
+    parts += [*lifetime, f"domain={morsel['domain']}", f"path={morsel['path']}"]
     parts += ["secure"] if morsel["secure"] else []
     same_site = str(morsel["samesite"]).lower()
     parts += [f"samesite={same_site}"] if same_site in {"lax", "strict", "none"} else []
     parts += ["httponly"] if morsel["httponly"] else []
     return "; ".join(parts)
+
+
+def _lifetime(morsel: Any) -> list[str]:
+    found = []
+    if morsel["expires"]:
+        found.append(f"expires={strftime(_EXPIRES, strptime(morsel['expires'], _EXPIRES))}")
+    if morsel["max-age"]:
+        seconds = int(float(morsel["max-age"]))
+        if seconds < 0:
+            raise ValueError(f"its Max-Age is negative: {seconds}")
+        found.append(f"max-age={seconds}")
+    return found

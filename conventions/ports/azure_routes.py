@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"\{((?:[^{}]|\{\{|\}\})+)\}|((?:[^{}/]|\{\{|\}\})+)|(/)")
 _PARAMETER = re.compile(r"([^:=/{}?*]+)((?::[^:=(]*(?:\(.*?\)(?=[:=]|$))?)*)(?:=(.*))?", re.DOTALL)
 _CONSTRAINT = re.compile(r":([^:=(]*)(?:\((.*?)\)(?=[:=]|$))?", re.DOTALL)
 
-_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+_INTEGER = re.compile(r"\s*([+-]?)(?=\d)0*(\d{,20})\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(?:\d[\d,]*\.?\d*|\.\d+)[+-]?\s*", re.ASCII)
 _FLOAT = re.compile(r"\s*[+-]?(?:(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|NaN|Infinity)\s*", re.ASCII | re.IGNORECASE)
 _GUID = re.compile(r"[0-9a-f]{32}|([{(]?)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[)}]?", re.IGNORECASE)
@@ -33,8 +33,11 @@ _TIMES = ("", "T%H:%M", "T%H:%M:%S", "T%H:%M:%SZ", " %H:%M", " %H:%M:%S", " %I:%
 _MOST = (1 << 63) - 1
 
 
-def _is_integer(value: str, bits: int) -> bool:
-    return _INTEGER.fullmatch(value) is not None and -(1 << bits - 1) <= int(value) < 1 << bits - 1
+def _number(value: str, bits: int = 64) -> int | None:
+    """The whole number of so many bits that a text is; None if it is not one."""
+    found = _INTEGER.fullmatch(value)
+    number = int(f"{found[1]}{found[2] or 0}") if found else _MOST + 1
+    return number if -(1 << bits - 1) <= number < 1 << bits - 1 else None
 
 
 def _is_date(value: str) -> bool:
@@ -45,10 +48,6 @@ def _is_date(value: str) -> bool:
             continue
         return True
     return False
-
-
-def _number(value: str) -> int | None:
-    return int(value) if _is_integer(value, 64) else None
 
 
 def _between(least: str, most: str) -> Callable[[str], bool]:
@@ -73,8 +72,8 @@ def _is_file(value: str) -> bool:
 
 #: The constraints, each a function of its arguments; a constraint is checked after the path has matched.
 _CONSTRAINTS: dict[str, Callable[..., Callable[[str], bool]]] = {
-    "int": lambda: lambda value: _is_integer(value, 32),
-    "long": lambda: lambda value: _is_integer(value, 64),
+    "int": lambda: lambda value: _number(value, 32) is not None,
+    "long": lambda: lambda value: _number(value) is not None,
     "bool": lambda: lambda value: value.strip().lower() in {"true", "false"},
     "guid": lambda: lambda value: _GUID.fullmatch(value.strip()) is not None,
     "decimal": lambda: lambda value: _DECIMAL.fullmatch(value) is not None,

@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, quote, unquote
 import httpx
 import uvicorn
 
-#: What `[FromRoute]` constraints of the samples there are.
+#: The constraints in the templates of the samples, and what they match.
 _CONSTRAINTS = {"": "[^/]+", "int": "[+-]?[0-9]+", "alpha": "[A-Za-z]+"}
 
 
