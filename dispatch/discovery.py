@@ -49,6 +49,8 @@ BUILT_IN = {
     "scaleway": "conventions.ports.scaleway",
     "tencent": "conventions.ports.tencent",
     "yandex": "conventions.ports.yandex",
+    "functions-framework": "conventions.ports.functions_framework",
+    "azure": "conventions.ports.azure",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/README.md"))]
 #: Programs that a machine may lack, or packages that bring a program of that name; a page that needs one is then tested up to that point.
 OPTIONAL = ("cc", "functions-framework", "jq", "mcp", "node", "perl")
+#: Packages that bring no program, and the words by which a page says that it needs one.
+OPTIONAL_PACKAGES = {"convention azure": "azure"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -57,7 +60,9 @@ def lacks(command: str, folder: Path) -> str:
         ]
     )
     needed = [name for name in OPTIONAL if re.search(rf"(?<![\w.-]){name}(?![\w-])", text)]
-    return next((name for name in needed if shutil.which(name, path=searched()) is None), "")
+    packages = [package for words, package in OPTIONAL_PACKAGES.items() if words in command]
+    missing = [package for package in packages if find_spec(package) is None]
+    return next((name for name in needed if shutil.which(name, path=searched()) is None), "".join(missing[:1]))
 
 
 def searched() -> str:

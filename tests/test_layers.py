@@ -41,6 +41,7 @@ OF_A_CONVENTION = {
     "records": JSON,
     "functions-framework": JSON | ASYNC - {"asyncio"} | {"click", "dataclasses", "importlib.metadata"},
     "knative": JSON | ASYNC,
+    "azure": JSON | ASYNC | {"dataclasses"},
     "openfaas": JSON,
     "openwhisk": JSON,
     "digitalocean": JSON,
@@ -58,6 +59,7 @@ BUILT_ON = {
     "shell": "process",
     "functions-framework": "wsgi",
     "knative": "asgi cloudevent json",
+    "azure": "json records",
     "openfaas": "wsgi",
     "agentcore": "asgi",
     **dict.fromkeys(NEIGHBOURS, "json"),
@@ -69,6 +71,7 @@ NEEDED = {
     "functions-framework": "functions_framework",
     "nuclio": "nuclio_sdk",
     "fn": "fdk",
+    "azure": "azure.functions",
 }
 
 #: A function for each convention, in `app.py` and `app.sh`.
@@ -78,6 +81,7 @@ HANDLERS = {
     "coprocess": "cat",
     "knative": "web.handle",
     "agentcore": "app.agent",
+    "azure": "function_app.app",
     "vercel": "pages.handler",
 }
 
@@ -134,6 +138,8 @@ def test_user_code_gets_the_real_typing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("convention", sorted(OF_A_CONVENTION))
 def test_cold_start_beside_a_plugin(convention: str, tmp_path: Path) -> None:
     """A plugin that is asked for brings no other built-in convention than the one that is."""
+    if convention == "azure":
+        pytest.importorskip(NEEDED[convention])  # without an app, it does not import what serves one
     (tmp_path / "own.py").write_text("def dispatch_startup(function): pass\n")
     line = _started(_written(tmp_path), HANDLERS.get(convention, "app.main"), convention, HANDLER_PLUGINS="own")
     modules = set(BUILT_IN.values()) - {"conventions.standard"}
@@ -155,6 +161,9 @@ def _written(root: Path) -> Path:
     (root / "app.py").write_text("def main(*args): pass\n")
     (root / "web.py").write_text("async def handle(*args): pass\n")
     (root / "pages.py").write_text("from http.server import BaseHTTPRequestHandler as B\nclass handler(B): pass\n")
+    (root / "function_app.py").write_text(
+        "import azure.functions as func\napp = func.FunctionApp()\n@app.route()\ndef f(req): return ''\n"
+    )
     (root / "app.sh").write_text("main() { :; }\n")
     return root
 

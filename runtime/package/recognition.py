@@ -11,22 +11,22 @@ from pathlib import Path
 from dispatch.errors import DispatchError
 from dispatch.locate import inside
 
-#: Objects and base classes: the package and the last name, and the convention.
+#: Objects and base classes, each as the package and the last name, and the convention.
 _MADE_BY = {
-    ("azure", "FunctionApp"): "azure",
-    ("azure", "AsgiFunctionApp"): "azure",
-    ("azure", "WsgiFunctionApp"): "azure",
-    ("bedrock_agentcore", "BedrockAgentCoreApp"): "agentcore",
-    ("http", "BaseHTTPRequestHandler"): "vercel",
-    ("http", "SimpleHTTPRequestHandler"): "vercel",
-    ("django", "get_asgi_application"): "asgi",
-    ("fastapi", "FastAPI"): "asgi",
-    ("litestar", "Litestar"): "asgi",
-    ("quart", "Quart"): "asgi",
-    ("starlette", "Starlette"): "asgi",
-    ("bottle", "Bottle"): "wsgi",
-    ("django", "get_wsgi_application"): "wsgi",
-    ("flask", "Flask"): "wsgi",
+    "azure.FunctionApp": "azure",
+    "azure.AsgiFunctionApp": "azure",
+    "azure.WsgiFunctionApp": "azure",
+    "bedrock_agentcore.BedrockAgentCoreApp": "agentcore",
+    "http.BaseHTTPRequestHandler": "vercel",
+    "http.SimpleHTTPRequestHandler": "vercel",
+    "django.get_asgi_application": "asgi",
+    "fastapi.FastAPI": "asgi",
+    "litestar.Litestar": "asgi",
+    "quart.Quart": "asgi",
+    "starlette.Starlette": "asgi",
+    "bottle.Bottle": "wsgi",
+    "django.get_wsgi_application": "wsgi",
+    "flask.Flask": "wsgi",
 }
 
 #: Parameters that one platform's functions have; a parameter with a default may be missing.
@@ -133,7 +133,7 @@ class _Module:
 
     def _made(self, origin: ast.expr, attribute: str, written: str, how: str) -> Recognised | None:
         name = self._origin(origin)
-        convention = _MADE_BY.get((name.partition(".")[0], name.rpartition(".")[2]))
+        convention = _MADE_BY.get(f"{name.partition('.')[0]}.{name.rpartition('.')[2]}")
         handler = f"{written}.{attribute}"
         return Recognised(convention, handler, f"{attribute} {how} {name}") if convention else None
 

@@ -114,7 +114,8 @@ def ours(
     variables = "".join(f', {name} = "{value}"' for name, value in (environment or {}).items())
     tables = [
         f'[functions.{name}]\nhandler = "{handler}"\nconvention = "{platform}"\nroot = "{SAMPLES / platform}"\n'
-        f"url = {{ streaming = {streams} }}\nconcurrency = 1\n"
+        # A second environment, because the first one may still be ending the request before.
+        f"url = {{ streaming = {streams} }}\nconcurrency = 2\n"
         f'environment = {{ HANDLER_INVOKE_MODE = "{mode}"{variables} }}\n'
         for name, streams, mode in (("buffered", "false", "BUFFERED"), ("streamed", "true", "RESPONSE_STREAM"))
     ]
