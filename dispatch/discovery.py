@@ -38,6 +38,7 @@ BUILT_IN = {
     "records": "conventions.records",
     "functions-framework": "conventions.ports.functions_framework",
     "knative": "conventions.ports.knative",
+    "azure": "conventions.ports.azure",
     "openfaas": "conventions.ports.openfaas",
     "openwhisk": "conventions.ports.openwhisk",
     "digitalocean": "conventions.ports.digitalocean",
@@ -49,8 +50,6 @@ BUILT_IN = {
     "scaleway": "conventions.ports.scaleway",
     "tencent": "conventions.ports.tencent",
     "yandex": "conventions.ports.yandex",
-    "functions-framework": "conventions.ports.functions_framework",
-    "azure": "conventions.ports.azure",
 }
 
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.

@@ -78,15 +78,14 @@ def peer(
     Yields its host and port once it accepts connections.
     """
     with reserved_port() as port:
-        pass
-    values = {name: value.format(port=port) for name, value in (environment or {}).items()}
-    child = Child([part.replace("{port}", str(port)) for part in command], values, cwd, merged=True)
-    try:
-        await_true(lambda: _accepts(port) or child.process.poll() is not None, "the platform's own server")
-        assert child.process.poll() is None, child.log
-        yield f"127.0.0.1:{port}"
-    finally:
-        child.kill()
+        values = {name: value.format(port=port) for name, value in (environment or {}).items()}
+        child = Child([part.replace("{port}", str(port)) for part in command], values, cwd, merged=True)
+        try:
+            await_true(lambda: _accepts(port) or child.process.poll() is not None, "the platform's own server")
+            assert child.process.poll() is None, child.log
+            yield f"127.0.0.1:{port}"
+        finally:
+            child.kill()
 
 
 def python(*arguments: str) -> list[str]:
@@ -114,8 +113,7 @@ def ours(
     variables = "".join(f', {name} = "{value}"' for name, value in (environment or {}).items())
     tables = [
         f'[functions.{name}]\nhandler = "{handler}"\nconvention = "{platform}"\nroot = "{SAMPLES / platform}"\n'
-        # A second environment, because the first one may still be ending the request before.
-        f"url = {{ streaming = {streams} }}\nconcurrency = 2\n"
+        f"url = {{ streaming = {streams} }}\nconcurrency = 1\n"
         f'environment = {{ HANDLER_INVOKE_MODE = "{mode}"{variables} }}\n'
         for name, streams, mode in (("buffered", "false", "BUFFERED"), ("streamed", "true", "RESPONSE_STREAM"))
     ]
