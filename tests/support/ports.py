@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import sys
@@ -15,7 +16,6 @@ import httpx
 from support.local import ServerProcess
 from support.process import Child, await_true
 from support.web import JSON, Ask, Got, got, sent
-from support.wire import reserved_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,15 +77,27 @@ def peer(
 
     Yields its host and port once it accepts connections.
     """
-    with reserved_port() as port:
-        values = {name: value.format(port=port) for name, value in (environment or {}).items()}
-        child = Child([part.replace("{port}", str(port)) for part in command], values, cwd, merged=True)
-        try:
-            await_true(lambda: _accepts(port) or child.process.poll() is not None, "the platform's own server")
-            assert child.process.poll() is None, child.log
-            yield f"127.0.0.1:{port}"
-        finally:
-            child.kill()
+    port = _free_port()
+    values = {name: value.format(port=port) for name, value in (environment or {}).items()}
+    child = Child([part.replace("{port}", str(port)) for part in command], values, cwd, merged=True)
+    try:
+        await_true(lambda: _accepts(port) or child.process.poll() is not None, "the platform's own server")
+        assert child.process.poll() is None, child.log
+        yield f"127.0.0.1:{port}"
+    finally:
+        child.kill()
+
+
+def _free_port() -> int:
+    """A port from below those that the system gives to clients and to servers without one of their own."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as attempt:
+            try:
+                attempt.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def python(*arguments: str) -> list[str]:
