@@ -51,7 +51,7 @@ def encoded(value: Any) -> bytes:
     try:
         return _dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise MarshalError(f"the action's result is not JSON: {error}") from error
+        raise MarshalError(f"the action's result is not JSON: {error}") from None
 
 
 _dumps = codec.encoder(blanks=False, encoding=None, use_decimal=False, namedtuple_as_object=False)
