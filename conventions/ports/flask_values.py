@@ -28,7 +28,7 @@ HTML = "text/html; charset=utf-8"
 
 
 class Missing(KeyError):
-    """A name is not in a request; where a function does not catch it, the caller gets a 400."""
+    """A name is not in a query string; where a function does not catch it, the caller gets a 400."""
 
 
 class Values(dict[str, str]):
@@ -42,12 +42,6 @@ class Values(dict[str, str]):
 
     def _key(self, name: str) -> str:
         return name
-
-    def __missing__(self, name: str) -> str:
-        key = self._key(name)
-        if key == name or key not in self:
-            raise Missing(name)
-        return self[key]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and super().__contains__(self._key(name))
@@ -83,6 +77,9 @@ class Values(dict[str, str]):
 class Query(Values):
     """`request.args`."""
 
+    def __missing__(self, name: str) -> str:
+        raise Missing(name)
+
     def items(self, multi: bool = False) -> Any:
         """Names with first values, or with all of them."""
         return ((name, value) for name, values in self.lists() for value in values) if multi else super().items()
@@ -95,6 +92,11 @@ class Fields(Values):
 
     def _key(self, name: str) -> str:
         return name.title()
+
+    def __missing__(self, name: str) -> str:
+        if name not in self:
+            raise KeyError(name)
+        return super().__getitem__(self._key(name))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items())
