@@ -16,7 +16,7 @@ from dispatch.errors import MarshalError
 from dispatch.http import bodies
 from dispatch.invocation import INFINITY
 from dispatch.protocol import JSON, TEXT
-from dispatch.response import Response, is_iterator, respond
+from dispatch.response import Response, chunks, is_iterator, respond
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _answered(answer: Any, _request: Request) -> Answer:
         pairs = [(_CONTENT_TYPE, JSON)]
     if all(name.lower() != _CONTENT_TYPE for name, _ in pairs):
         pairs.append((_CONTENT_TYPE, TEXT))
-    return status, pairs, map(_sent, body) if is_iterator(body) else _sent(body)
+    return status, pairs, chunks(body, _sent) if is_iterator(body) else _sent(body)
 
 
 def headers_of(response: Fields, field: str) -> Headers:

@@ -50,8 +50,8 @@ _BY_NAMES = {
     ("__main__", "main", ("*",)): "openwhisk",
 }
 
-#: The attributes of OpenFaaS's event; AWS's is a dictionary.
-_OPENFAAS_EVENT = frozenset({"body", "headers", "method", "path", "query"})
+#: What OpenFaaS's event has; AWS's is a dictionary.
+_OPENFAAS_EVENT = frozenset({"event.body", "event.headers", "event.method", "event.path", "event.query"})
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -179,19 +179,11 @@ class _Module:
     def _is_another(self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: tuple[str, ...]) -> bool:
         """Whether `handle(event, context)` does not use OpenFaaS's event, or a script calls its `main` by itself."""
         if function.name == "handle":
-            read = {
-                (node.value.id, node.attr)
-                for node in ast.walk(function)
-                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-            }
-            return parameters == ("event", "context") and read.isdisjoint(("event", name) for name in _OPENFAAS_EVENT)
-        run = (
-            node
-            for each in self._tree.body
-            if not isinstance(each, (*_Function, ast.ClassDef))
-            for node in ast.walk(each)
-        )
-        return any(isinstance(node, ast.Call) and self._origin(node.func) == function.name for node in run)
+            used = {ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+            return parameters == ("event", "context") and used.isdisjoint(_OPENFAAS_EVENT)
+        run = [each for each in self._tree.body if not isinstance(each, (*_Function, ast.ClassDef))]
+        calls = [node for each in run for node in ast.walk(each) if isinstance(node, ast.Call)]
+        return any(self._origin(call.func) == function.name for call in calls)
 
     def _origin(self, expression: ast.expr) -> str:
         """The dotted name of an expression, from the package on; empty if it is not a name."""
