@@ -128,6 +128,13 @@ def _whole(body: bytes | Iterator[bytes]) -> bytes:
         stop(body)  # type: ignore[arg-type]
 
 
+def part(value: Any) -> bytes:
+    """A part of a body that is not bytes, as `chunks` encodes it. Raises TypeError if it is not text either."""
+    if not isinstance(value, str):
+        raise TypeError(f"each part of a response must be str or bytes, not {type(value).__name__}")
+    return value.encode()
+
+
 class _Begun:
     """The parts of a body whose first one has been taken, so that an application that fails there has sent nothing."""
 

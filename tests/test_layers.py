@@ -63,6 +63,7 @@ BUILT_ON = {
     "openfaas": "wsgi",
     "agentcore": "asgi",
     **dict.fromkeys(NEIGHBOURS, "json"),
+    "scaleway": "json wsgi",
 }
 
 #: The packages without which a function is not loaded.

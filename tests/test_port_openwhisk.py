@@ -232,6 +232,7 @@ def test_results_that_are_not_json(result: Any, caplog: pytest.LogCaptureFixture
     """They end the action loop; here the caller gets a 502, and the log the reason."""
     assert (502, "There was an error processing your request.") == refusal(called(lambda args: result, post()))
     assert "POST / failed" in caplog.text
+    assert "codec.py" not in caplog.text
 
 
 def test_preflight() -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import binascii
 
 from conventions import codec
+from conventions.web import part
 from dispatch import current
 from dispatch.asynchrony import settle
 from dispatch.errors import MarshalError
 from dispatch.protocol import JSON
-from dispatch.response import is_iterator
+from dispatch.response import chunks, is_iterator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _TEXT = frozenset(
     f"application/{name}" for name in ("json", "javascript", "xml", "xml-dtd", "base64", "x-www-form-urlencoded")
 )
 
+_INVALID = "Response is not valid '{}'."
 _MISMATCH = "Response type in header did not match generated content type."
 
 
@@ -51,7 +53,7 @@ def encoded(value: Any) -> bytes:
     try:
         return _dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise MarshalError(f"the action's result is not JSON: {error}") from error
+        raise MarshalError(f"the action's result is not JSON: {error}") from None
 
 
 _dumps = codec.encoder(blanks=False, encoding=None, use_decimal=False, namedtuple_as_object=False)
@@ -77,11 +79,6 @@ def is_json(media: str) -> bool:
     return media == JSON or media.endswith("+json")
 
 
-def base64(data: bytes) -> str:
-    """The bytes as base64, without line ends."""
-    return binascii.b2a_base64(data, newline=False).decode()
-
-
 def answered(result: Any, extension: str) -> Answer:
     """The answer that a result becomes. Raises Refused."""
     if isinstance(result, dict) and "error" in result:
@@ -93,7 +90,7 @@ def _http(result: Any) -> Answer:
     if is_iterator(result):
         result = {"body": result}
     if not isinstance(result, dict):
-        raise Refused("Response is not valid 'message/http'.")
+        raise Refused(_INVALID.format("message/http"))
     headers = _headers(result.get("headers", {}))
     status = _status(result["statusCode"]) if "statusCode" in result else None
     content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
@@ -108,7 +105,7 @@ def _http(result: Any) -> Answer:
 
 def _headers(headers: Any) -> Headers:
     if not isinstance(headers, dict):
-        raise Refused("Response is not valid 'message/http'.")
+        raise Refused(_INVALID.format("message/http"))
     return [(str(name), value) for name, values in headers.items() for value in _values(values)]
 
 
@@ -119,7 +116,7 @@ def _values(value: Any) -> list[str]:
         return [str(value)]
     if isinstance(value, list | tuple):
         return [inner for each in value for inner in _values(each)]
-    raise Refused("Response is not valid 'message/http'.")
+    raise Refused(_INVALID.format("message/http"))
 
 
 def _status(code: Any) -> int:
@@ -128,7 +125,7 @@ def _status(code: Any) -> int:
     if isinstance(code, float) and code.is_integer():
         code = int(code)
     if isinstance(code, bool) or not isinstance(code, int) or not 100 <= code <= 599:
-        raise Refused("Response is not valid 'message/http'.")
+        raise Refused(_INVALID.format("message/http"))
     return code
 
 
@@ -139,34 +136,21 @@ def _text(body: str | Iterator[Any], content_type: str) -> tuple[str, bytes | It
         raise Refused("Response did not specify a known content-type.")
     full = f"{media}{parameters}{'' if is_binary or is_json(media) else _CHARSET}"
     if not isinstance(body, str):
-        return full, map(_part, body)
-    if is_binary or (is_json(media) and _looks_like_base64(body)):
-        try:
-            return full, _decoded(body)
-        except ValueError:
-            raise Refused(_MISMATCH) from None
-    return full, body.encode("utf-8", "replace")
+        return full, chunks(body, part)
+    if is_binary:
+        data = _decoded(body if "=" in body else body + "=" * (-len(body) % 4))  # for Java, padding may be missing
+        if data is None:
+            raise Refused(_MISMATCH)
+        return full, data
+    return full, (_decoded(body) if is_json(media) else None) or body.encode("utf-8", "replace")
 
 
-def _part(part: Any) -> bytes:
-    if isinstance(part, str):
-        return part.encode()
-    if isinstance(part, bytes | bytearray | memoryview):
-        return bytes(part)
-    raise MarshalError(f"each part of a streamed body must be str or bytes, not {type(part).__name__}")
-
-
-def _looks_like_base64(text: str) -> bool:
+def _decoded(text: str) -> bytes | None:
+    """The bytes of base64; None if it is not."""
     try:
-        return bool(_decoded(text, padded=True))
+        return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        return False
-
-
-def _decoded(text: str, *, padded: bool = False) -> bytes:
-    """The bytes of base64; as for Java, it may lack its padding. Raises ValueError."""
-    missing = "" if padded or "=" in text else "=" * (-len(text) % 4)
-    return binascii.a2b_base64(text + missing, strict_mode=True)
+        return None
 
 
 def _json(body: Any, content_type: str) -> tuple[str, bytes]:
@@ -178,7 +162,7 @@ def _json(body: Any, content_type: str) -> tuple[str, bytes]:
 
 def _whole(result: Any) -> Answer:
     if not isinstance(result, dict | list):
-        raise Refused("Response is not valid 'application/json'.")
+        raise Refused(_INVALID.format(JSON))
     return 200, [("Content-Type", JSON)], encoded(result)
 
 
@@ -193,7 +177,7 @@ def _page(media: str, name: str, charset: str) -> Callable[[Any], Answer]:
     def page(result: Any) -> Answer:
         text = _projected(result, name)
         if not isinstance(text, str):
-            raise Refused(f"Response is not valid '{media}'.")
+            raise Refused(_INVALID.format(media))
         return 200, [("Content-Type", media + charset)], text.encode("utf-8", "replace")
 
     return page

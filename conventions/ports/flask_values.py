@@ -10,6 +10,7 @@ import sys
 
 import simplejson
 
+from conventions.web import part
 from conventions.wsgi import called
 from dispatch.asynchrony import settle
 from dispatch.protocol import JSON
@@ -17,7 +18,8 @@ from dispatch.response import chunks, is_iterator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from conventions.web import Answer
@@ -28,7 +30,7 @@ HTML = "text/html; charset=utf-8"
 
 
 class Missing(KeyError):
-    """A name is not in a request; where a function does not catch it, the caller gets a 400."""
+    """A name is not in a query string; where a function does not catch it, the caller gets a 400."""
 
 
 class Values(dict[str, str]):
@@ -43,33 +45,16 @@ class Values(dict[str, str]):
     def _key(self, name: str) -> str:
         return name
 
-    def __missing__(self, name: str) -> str:
-        key = self._key(name)
-        if key == name or key not in self:
-            raise Missing(name)
-        return self[key]
-
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and super().__contains__(self._key(name))
 
     def get(self, name: str, default: Any = None, type: Any = None) -> Any:  # noqa: A002 - the name that functions use
         """The first value, converted by `type` if that is given; the default if there is none that converts."""
-        if name not in self:
-            return default
-        try:
-            return self[name] if type is None else type(self[name])
-        except (ValueError, TypeError):
-            return default
+        return next(iter(_converted(self._lists.get(self._key(name), ())[:1], type)), default)
 
     def getlist(self, name: str, type: Any = None) -> list[Any]:  # noqa: A002
         """All values of a name; without those that `type` cannot convert."""
-        found: list[Any] = []
-        for value in self._lists.get(self._key(name), ()):
-            try:
-                found.append(value if type is None else type(value))
-            except (ValueError, TypeError):
-                continue
-        return found
+        return [*_converted(self._lists.get(self._key(name), ()), type)]
 
     def lists(self) -> Iterator[tuple[str, list[str]]]:
         """Each name with its values."""
@@ -80,8 +65,19 @@ class Values(dict[str, str]):
         return dict(self) if flat else dict(self.lists())
 
 
+def _converted(values: Sequence[str], kind: Any) -> Iterator[Any]:
+    for value in values:
+        try:
+            yield value if kind is None else kind(value)
+        except (ValueError, TypeError):
+            continue
+
+
 class Query(Values):
     """`request.args`."""
+
+    def __missing__(self, name: str) -> str:
+        raise Missing(name)
 
     def items(self, multi: bool = False) -> Any:
         """Names with first values, or with all of them."""
@@ -96,12 +92,13 @@ class Fields(Values):
     def _key(self, name: str) -> str:
         return name.title()
 
+    def __missing__(self, name: str) -> str:
+        if name not in self:
+            raise KeyError(name)
+        return super().__getitem__(self._key(name))
+
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items())
-
-    def to_wsgi_list(self) -> list[tuple[str, str]]:
-        """All of them as pairs."""
-        return list(self.items())
 
 
 def headers_of(request: Request) -> Fields:
@@ -139,17 +136,11 @@ def _body(result: Any) -> bytes | Iterator[bytes]:
     if isinstance(result, bytes | bytearray):
         return bytes(result)
     if is_iterator(result):
-        return chunks(result, _text)
+        return chunks(result, part)
     raise TypeError(
         f"the function returned {type(result).__name__}; "
         "Flask takes a str, bytes, dict, list, iterator, response, or a tuple of one with a status and headers"
     )
-
-
-def _text(part: Any) -> bytes:
-    if not isinstance(part, str):
-        raise TypeError(f"each part of a response must be str or bytes, not {type(part).__name__}")
-    return part.encode()
 
 
 def _application(app: Any, status: Any, pairs: list[tuple[str, str]], request: Request, *, streams: bool) -> Answer:
@@ -171,8 +162,12 @@ def _pairs(headers: Any) -> list[tuple[str, str]]:
         return []
     if not isinstance(headers, dict):
         return [(name, str(value)) for name, value in headers]
-    listed = [(name, value if isinstance(value, list | tuple | set) else [value]) for name, value in headers.items()]
-    return [(name, str(value)) for name, values in listed for value in values]
+    several = (list, tuple, set)
+    return [
+        (name, str(one))
+        for name, value in headers.items()
+        for one in (value if isinstance(value, several) else [value])
+    ]
 
 
 def dumps(value: Any) -> bytes:
@@ -202,22 +197,15 @@ _options: dict[str, Any] = {"use_decimal": False, "namedtuple_as_object": False,
 _encoder = simplejson.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, **_options)
 
 
-class FlaskContext:
+def flask_context(request: Request) -> AbstractContextManager[Any]:
     """While it is entered, `flask.request` and `jsonify` work in a function that imports Flask by itself."""
+    flask: Any = sys.modules.get("flask")
+    if flask is None:
+        from contextlib import nullcontext
 
-    _app: Any = None
+        return nullcontext()
+    app = _apps.get("index") or _apps.setdefault("index", flask.Flask("index"))
+    return app.request_context(request.environ())  # type: ignore[no-any-return]
 
-    def __init__(self, request: Request) -> None:
-        self._inner: Any = None
-        flask: Any = sys.modules.get("flask")
-        if flask is not None:
-            FlaskContext._app = FlaskContext._app or flask.Flask("index")
-            self._inner = FlaskContext._app.request_context(request.environ())
 
-    def __enter__(self) -> None:
-        if self._inner is not None:
-            self._inner.push()
-
-    def __exit__(self, *_error: object) -> None:
-        if self._inner is not None:
-            self._inner.pop()
+_apps: dict[str, Any] = {}

@@ -16,14 +16,14 @@ from dispatch.errors import MarshalError
 from dispatch.http import bodies
 from dispatch.invocation import INFINITY
 from dispatch.protocol import JSON, TEXT
-from dispatch.response import Response, is_iterator, respond
+from dispatch.response import Response, chunks, is_iterator, respond
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, TypeAlias
 
-    from conventions.web import Answer
+    from conventions.web import Answer, Headers
     from dispatch.http import Request
     from dispatch.invocation import Invocation
     from dispatch.types import Convention, Handler, UserFunction
@@ -66,7 +66,7 @@ def payload_1(request: Request) -> Fields:
 def neighbour(
     event: Callable[[Request], Fields],
     context: Callable[[Known], Any],
-    headers: Mapping[str, str] | None = None,
+    answered: Callable[[Any, Request], Answer] | None = None,
     *,
     as_bytes: bool = False,
 ) -> Convention:
@@ -75,17 +75,17 @@ def neighbour(
     Args:
         event: makes the event of an HTTP request.
         context: makes the context.
-        headers: the headers of a response to which the function gives no others, with names in lower case.
+        answered: makes a response of what the function returns; else, only a dictionary with a statusCode is one.
         as_bytes: whether events are bytes, not parsed.
     """
-    defaults = {_CONTENT_TYPE: TEXT, **(headers or {})}
+    answer_of = answered or _answered
 
     def convention(function: UserFunction) -> Handler:
         """func(event, context) -> a dictionary with a statusCode, text, or any value that JSON can express."""
 
         def respond_to(request: Request) -> Answer:
             found = event(request)
-            return _answered(function(encoded(found) if as_bytes else found, context(Known(current()))), defaults)
+            return answer_of(function(encoded(found) if as_bytes else found, context(Known(current()))), request)
 
         def otherwise(invocation: Invocation, found: Any) -> Response:
             payload = invocation.body if as_bytes else codec.parsed(invocation) if isinstance(found, bytes) else found
@@ -97,25 +97,38 @@ def neighbour(
     return convention
 
 
-def _answered(answer: Any, defaults: Mapping[str, str]) -> Answer:
-    """The response to an HTTP request that an answer is."""
-    status, body, pairs = 200, answer, []
+def _answered(answer: Any, _request: Request) -> Answer:
+    status, body = 200, answer
+    pairs: Headers = []
     if isinstance(answer, dict) and "statusCode" in answer:
-        fields = (*(answer.get("headers") or {}).items(), *(answer.get("multiValueHeaders") or {}).items())
-        pairs = [(name, str(one)) for name, value in fields for one in (value if isinstance(value, list) else [value])]
-        status, body = answer["statusCode"], answer.get("body")
+        pairs = [*headers_of(answer, "headers"), *headers_of(answer, "multiValueHeaders")]
+        status, body = answer["statusCode"], body_of(answer)
     elif not (is_iterator(answer) or isinstance(answer, str | bytes | None)):
         pairs = [(_CONTENT_TYPE, JSON)]
-    set_already = {name.lower() for name, _ in pairs}
-    pairs += [(name, value) for name, value in defaults.items() if name not in set_already]
-    if is_iterator(body):
-        return status, pairs, map(_sent, body)
-    if body and isinstance(answer, dict) and answer.get("isBase64Encoded"):
-        try:
-            return status, pairs, bodies.decode(body, is_base64=True)
-        except (TypeError, ValueError):
-            raise MarshalError(f"the body is not base64, as isBase64Encoded says: {str(body)[:40]!r}") from None
-    return status, pairs, _sent(body)
+    if all(name.lower() != _CONTENT_TYPE for name, _ in pairs):
+        pairs.append((_CONTENT_TYPE, TEXT))
+    return status, pairs, chunks(body, _sent) if is_iterator(body) else _sent(body)
+
+
+def headers_of(response: Fields, field: str) -> Headers:
+    """The headers in a field of a response, in which a list is several. Raises MarshalError."""
+    given = response.get(field) or {}
+    if not isinstance(given, dict):
+        raise MarshalError(f"the {field} of a response must be a dictionary, not {type(given).__name__}")
+    return [
+        (name, str(one)) for name, value in given.items() for one in (value if isinstance(value, list) else [value])
+    ]
+
+
+def body_of(response: Fields) -> Any:
+    """The body of a response, decoded if it is base64. Raises MarshalError."""
+    body = response.get("body", "")
+    if not body or not response.get("isBase64Encoded"):
+        return body
+    try:
+        return bodies.decode(body, is_base64=True)
+    except (TypeError, ValueError):
+        raise MarshalError(f"the body is not base64, as isBase64Encoded says: {str(body)[:40]!r}") from None
 
 
 def _sent(value: Any) -> bytes:

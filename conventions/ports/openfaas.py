@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 
 from conventions.ports import classic_watchdog
-from conventions.ports.flask_values import HTML, FlaskContext, Missing, Query, answered, dumps, headers_of
+from conventions.ports.flask_values import HTML, Missing, Query, answered, flask_context, headers_of
 from conventions.ports.parameters import positional
 from conventions.web import serving
 from dispatch import variables
 from dispatch.asynchrony import settle
 from dispatch.errors import HandlerNotFound
 from dispatch.modules import described
-from dispatch.protocol import JSON, OCTETS
+from dispatch.protocol import OCTETS
 from dispatch.response import is_iterator
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ def _handler(function: UserFunction) -> Handler:
             return 200, _ALLOWED, b""
         if request.method not in _METHODS:
             return 405, _ALLOWED, b"the method is not allowed\n"
-        with FlaskContext(request):
+        with flask_context(request):
             try:
                 result = function(Event(request), Context())
             except Missing as error:
@@ -90,17 +90,12 @@ def _taken(result: Any) -> Any:
     if type(result) is not dict:
         return result
     headers = result.get("headers", [])
-    status, body = result.get("statusCode", 200), settle(result.get("body", ""))
+    body, is_sent = settle(result.get("body", "")), False
     if isinstance(headers, dict):
-        is_binary = headers.get("Content-type") == OCTETS  # in this spelling alone, and in python3-http-debian
+        is_sent = headers.get("Content-type") == OCTETS  # in this spelling alone, and in python3-http-debian
         headers = list(headers.items())
-    else:
-        is_binary = False
-    if type(body) is dict:
-        # Given headers replace those of a complete answer, of which the last one counts.
-        named = {"content-type": ("Content-Type", JSON), **{name.lower(): (name, value) for name, value in headers}}
-        return dumps(body), status, list(named.values())
-    return body if is_binary or is_iterator(body) else str(body), status, headers
+    is_sent = is_sent or type(body) is dict or is_iterator(body)
+    return body if is_sent else str(body), result.get("statusCode", 200), headers
 
 
 def _failed(_error: Exception | SystemExit) -> Answer:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 
 from conventions import codec
-from conventions.ports.action_results import EXTENSIONS, Refused, answered, base64, encoded, is_json, media_type
+from conventions.ports.action_results import EXTENSIONS, Refused, answered, encoded, is_json, media_type
 from conventions.web import serving
 from dispatch import current, variables
 from dispatch.errors import ApplicationError, MarshalError
-from dispatch.http import percent
+from dispatch.http import bodies, percent
 from dispatch.invocation import INFINITY
 from dispatch.protocol import JSON
 from dispatch.response import is_iterator, respond
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from conventions.web import Answer, Headers
+    from conventions.web import Answer
     from dispatch.http import Request
     from dispatch.invocation import Invocation
     from dispatch.response import Response
@@ -39,7 +39,10 @@ _SEGMENT = percent.DECODED_PATH - {"/"}
 _NOTHING = object()
 _FORM = "application/x-www-form-urlencoded"
 _RESERVED = frozenset(f"__ow_{name}" for name in ("method", "headers", "path", "user", "query", "body"))
-_METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
+_CROSS_ORIGIN = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"),
+]
 _ALLOWED_HEADERS = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"
 
 #: The status for an action that raises: that of OpenWhisk's API. Its web actions answer 400, which blames the caller.
@@ -55,58 +58,44 @@ def handler(
         call: calls the action with its arguments, or with the payload of an event that is not HTTP.
         adapted: what the action gets instead of OpenWhisk's arguments for a request.
     """
-    action = _Action(call, adapted or (lambda arguments, _request: arguments), variables.web_annotations())
-    return serving(action.respond_to, otherwise=action.payload, failed=action.failed)
+    annotations = variables.web_annotations()
+    is_raw, has_options = "raw" in annotations, "custom-options" in annotations
 
-
-class _Action:
-    def __init__(
-        self,
-        call: Callable[[Any, Invocation], Any],
-        adapted: Callable[[dict[str, Any], Request], Any],
-        annotations: frozenset[str],
-    ) -> None:
-        self._call = call
-        self._adapted = adapted
-        self._is_raw = "raw" in annotations
-        self._has_options = "custom-options" in annotations
-
-    def respond_to(self, request: Request) -> Answer:
-        """The answer to a request."""
-        if request.method == "OPTIONS" and not self._has_options:
-            return self._cross_origin((200, [], b""), request)
+    def respond_to(request: Request) -> Answer:
+        if request.method == "OPTIONS" and not has_options:
+            return cross_origin((200, [], b""), request)
         path, extension = _place(request.raw_path)
         try:
-            arguments = self._adapted(_arguments(request, path, is_raw=self._is_raw), request)
-            return self._cross_origin(answered(self._run(arguments, current()), extension), request)
+            arguments = _arguments(request, path, is_raw=is_raw)
+            result = run(adapted(arguments, request) if adapted else arguments, current())
+            return cross_origin(answered(result, extension), request)
         except Refused as refused:
-            return self._cross_origin(refused.answer(), request)
+            return cross_origin(refused.answer(), request)
 
-    def failed(self, _error: Exception | SystemExit) -> Answer:
-        """The answer to a request where the action has failed."""
-        return self._cross_origin(Refused("There was an error processing your request.", _FAILED).answer())
-
-    def payload(self, invocation: Invocation, event: Any) -> Response:
-        """The answer to an event that is not HTTP. Raises ApplicationError for `{"error": ...}`."""
-        result = self._run({} if event is None or event == b"" else event, invocation)
+    def otherwise(invocation: Invocation, event: Any) -> Response:
+        result = run({} if event is None or event == b"" else event, invocation)
         if isinstance(result, dict) and "error" in result:
             error = result["error"]
             raise ApplicationError(error if isinstance(error, str) else encoded(error).decode())
         return respond(result, encoded, JSON)
 
-    def _run(self, arguments: Any, invocation: Invocation) -> Any:
+    def failed(_error: Exception | SystemExit) -> Answer:
+        return cross_origin(Refused("There was an error processing your request.", _FAILED).answer())
+
+    def run(arguments: Any, invocation: Invocation) -> Any:
         os.environ.update(environment(invocation))
-        result = self._call(arguments, invocation)
+        result = call(arguments, invocation)
         if not isinstance(result, dict | list) and not is_iterator(result):
             raise MarshalError(f"the action returned {type(result).__name__}; it must return a dictionary or a list")
         return result
 
-    def _cross_origin(self, answer: Answer, request: Request | None = None) -> Answer:
-        if self._has_options:
-            return answer
+    def cross_origin(answer: Answer, request: Request | None = None) -> Answer:
         status, headers, body = answer
-        wanted = request and request.headers.get("access-control-request-headers")
-        return status, _cross_origin(wanted or _ALLOWED_HEADERS) + headers, body
+        allowed = (request and request.headers.get("access-control-request-headers")) or _ALLOWED_HEADERS
+        added = [] if has_options else [*_CROSS_ORIGIN, ("Access-Control-Allow-Headers", allowed)]
+        return status, added + headers, body
+
+    return serving(respond_to, otherwise=otherwise, failed=failed)
 
 
 def environment(invocation: Invocation) -> dict[str, str]:
@@ -128,7 +117,7 @@ def opaque(request: Request, *, json_as_text: bool = False) -> tuple[str, bool]:
     """A body that is not parsed, and whether it is base64, as it is if its type is binary, or JSON."""
     media, _, is_binary = media_type(request.headers.get("content-type", ""))
     if request.body and (is_binary or (media == JSON and not json_as_text)):
-        return base64(request.body), True
+        return bodies.encode(request.body, as_text=False)
     return request.body.decode("utf-8", "replace"), False
 
 
@@ -175,11 +164,3 @@ def _parsed_body(request: Request) -> Any:
         return codec.loads(request.body)
     except (ValueError, RecursionError) as error:
         raise Refused(f"The request content was malformed:\n{error}") from None
-
-
-def _cross_origin(headers: str) -> Headers:
-    return [
-        ("Access-Control-Allow-Origin", "*"),
-        ("Access-Control-Allow-Methods", _METHODS),
-        ("Access-Control-Allow-Headers", headers),
-    ]

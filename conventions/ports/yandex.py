@@ -9,7 +9,7 @@ from conventions.ports.neighbours import neighbour, payload_1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from conventions.ports.neighbours import Fields, Known
+    from conventions.ports.neighbours import Fields
     from dispatch.http import Request
     from dispatch.types import Conventions
 
@@ -19,10 +19,6 @@ def _event(request: Request) -> Fields:
     return {**found, "url": found["path"], "params": {}, "multiValueParams": {}, "pathParams": {}}
 
 
-def _context(known: Known) -> Known:
-    return known
-
-
 def dispatch_conventions() -> Conventions:
     """The convention for a function of Yandex Cloud."""
-    return {"yandex": neighbour(_event, _context)}
+    return {"yandex": neighbour(_event, lambda known: known)}

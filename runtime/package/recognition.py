@@ -37,7 +37,8 @@ _BY_PARAMETERS = {
     ("scope", "receive", "send"): "asgi",
 }
 
-#: The same for platforms that prescribe the names of the file and of the function, with a `*` for any name.
+#: The same for platforms that prescribe the names of the file and of the function, with a `*` for any name. AWS's own
+#: functions and scripts have such names as well: see `_is_another`.
 _BY_NAMES = {
     ("func", "new", ()): "knative",
     ("func", "handle", ("scope", "receive", "send")): "knative",
@@ -48,6 +49,9 @@ _BY_NAMES = {
     ("__main__", "main", ()): "digitalocean",
     ("__main__", "main", ("*",)): "openwhisk",
 }
+
+#: What OpenFaaS's event has; AWS's is a dictionary.
+_OPENFAAS_EVENT = frozenset({"event.body", "event.headers", "event.method", "event.path", "event.query"})
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -103,7 +107,7 @@ class _Module:
     """A module's source: what its names are bound to, and where the names that it imports come from."""
 
     def __init__(self, stem: str, tree: ast.Module) -> None:
-        self._stem = stem
+        self._stem, self._tree = stem, tree
         self.names: dict[str, ast.stmt] = {}
         self._origins: dict[str, str] = {}
         for node in ast.walk(tree):
@@ -158,7 +162,7 @@ class _Module:
         any_one = ("*",) if len(parameters) == 1 else parameters
         for known in (parameters, any_one):
             convention = _BY_NAMES.get((self._stem, function.name, known))
-            if convention:
+            if convention and not self._is_another(function, parameters):
                 return Recognised(convention, handler, f"it is {shown} in {self._stem}.py")
         convention = _BY_PARAMETERS.get(parameters)
         if convention:
@@ -167,9 +171,19 @@ class _Module:
             return None
         if "init_context" in self.names:
             return Recognised("nuclio", handler, "the module has an init_context")
-        if any(origin.partition(".")[0] == "fdk" for origin in self._origins.values()):
+        imports_fdk = any(origin.partition(".")[0] == "fdk" for origin in self._origins.values())
+        if imports_fdk and len(function.args.defaults) == 1:
             return Recognised("fn", handler, "the module imports fdk")
         return None
+
+    def _is_another(self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: tuple[str, ...]) -> bool:
+        """Whether `handle(event, context)` does not use OpenFaaS's event, or a script calls its `main` by itself."""
+        if function.name == "handle":
+            used = {ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+            return parameters == ("event", "context") and used.isdisjoint(_OPENFAAS_EVENT)
+        run = [each for each in self._tree.body if not isinstance(each, (*_Function, ast.ClassDef))]
+        calls = [node for each in run for node in ast.walk(each) if isinstance(node, ast.Call)]
+        return any(self._origin(call.func) == function.name for call in calls)
 
     def _origin(self, expression: ast.expr) -> str:
         """The dotted name of an expression, from the package on; empty if it is not a name."""
