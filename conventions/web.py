@@ -74,11 +74,11 @@ def serving(
 
     def answer(request: Request, status: int, headers: Headers, body: bytes | Iterator[bytes]) -> Response:
         headers = _without_length(request, status, headers)
+        content: Any = (_begun if streams else _whole)(body)
         try:
             if streams:
-                body = _Begun(body) if is_iterator(body) else body  # type: ignore[arg-type]
-                return respond(streamed_reply(request, status, headers, body), bytes, OCTETS)
-            return Response(_dumps(reply(request, status, headers, _whole(body))), JSON)
+                return respond(streamed_reply(request, status, headers, content), bytes, OCTETS)
+            return Response(_dumps(reply(request, status, headers, content)), JSON)
         except (TypeError, ValueError) as error:
             raise MarshalError(f"the application's response cannot be sent: {error}") from error
 
@@ -126,6 +126,10 @@ def _whole(body: bytes | Iterator[bytes]) -> bytes:
         return b"".join(body)  # type: ignore[arg-type]
     finally:
         stop(body)  # type: ignore[arg-type]
+
+
+def _begun(body: Any) -> Any:
+    return _Begun(body) if is_iterator(body) else body
 
 
 class _Begun:

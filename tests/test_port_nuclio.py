@@ -234,10 +234,17 @@ def test_a_failure_is_a_500(serve: Serve, line: str, expected: str, mode: str) -
     assert b"fine" in runtime.invoke(request()).body
 
 
-def test_a_failure_within_a_body(ask: Ask) -> None:
-    """Nothing has been sent of a buffered one; a streamed one reports it in the trailers."""
-    source = handler("yield 'a'", "raise LookupError('late')")
-    assert 500 == got(ask(source, request(), convention=NUCLIO))[0]
+@pytest.mark.parametrize(("first", "mode"), [(1, "BUFFERED"), (0, "BUFFERED"), (0, "RESPONSE_STREAM")])
+def test_a_failure_within_a_body(serve: Serve, first: int, mode: str) -> None:
+    """As long as nothing has been sent, it is a 500 that reports the function's own exception, as the log does."""
+    source = handler(f"if {first}: yield 'a'", "raise ValueError('late')")
+    runtime = serve(source, convention=NUCLIO, env={"HANDLER_INVOKE_MODE": mode})
+    body = runtime.invoke(request()).body.decode().replace('\\"', '"').replace('": 500', '":500')
+    assert '"statusCode":500' in body
+    assert 'Exception caught in handler - "late"' in body
+    log = runtime.end()
+    assert "ValueError: late" in log
+    assert "conventions" not in log
 
 
 def test_a_late_failure_is_in_the_trailers(ask: Ask) -> None:
