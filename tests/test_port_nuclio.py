@@ -327,10 +327,11 @@ def test_the_sdk_is_missing(fail: Fail) -> None:
 
 def test_log(serve: Serve) -> None:
     """Records reach the log once, with their fields."""
-    runtime = serve(handler("context.logger.info_with('seen %d', 7, path=event.path)"), convention=NUCLIO)
-    runtime.invoke(request("/x"))
-    lines = [line for line in runtime.end().splitlines() if "seen 7" in line]
-    assert (1, "[INFO]", True) == (len(lines), lines[0].split("\t")[0], "{'path': '/x'}" in lines[0])
+    lines = ("context.logger.info_with('seen %d', 7, path=event.path)", "context.logger.info_with('%s', 1, 2, a=1)")
+    runtime = serve(handler(*lines, "return 'fine'"), convention=NUCLIO)
+    assert b"fine" == got(runtime.invoke(request("/x")))[2]  # logging reports the wrong arguments by itself
+    found = [line for line in runtime.end().splitlines() if "seen 7" in line]
+    assert (1, "[INFO]", True) == (len(found), found[0].split("\t")[0], "{'path': '/x'}" in found[0])
 
 
 def test_log_as_json(serve: Serve) -> None:
