@@ -349,12 +349,14 @@ def test_exceptions_over_http(mode: str, serve: Serve) -> None:
         ("/exit_after", 200),
         ("/fine", 200),
         ("/raw", 500),
+        ("/text", 500),
     ):
         answer = runtime.invoke(request(http.FUNCTION_URL, path, method="GET"))
         assert (path, status) == (path, json.loads(answer.body.partition(b"\0")[0])["statusCode"])
     log = runtime.end()
     assert "GET /fail_before failed" in log
     assert "LookupError: before" in log
+    assert {"app.py"} == set(re.findall(r'Traceback .*\n  File ".*/(.*?)"', log))
     assert "GET /fail_after failed after its response was complete" in log
     assert "LookupError: after" in log
     assert "the handler ended within the headers of its response: b'hello'; call send_response()" in log
