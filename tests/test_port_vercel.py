@@ -455,14 +455,14 @@ ASGI = "async def app(scope, receive, send): pass"
     ("source", "handler", "message"),
     [
         (WSGI, "app.app", "function <function app at 0x"),
-        (WSGI, "app.app", "; for an application for wsgi, set HANDLER_CONVENTION to wsgi"),
-        (ASGI, "app.app", "; for an application for asgi, set HANDLER_CONVENTION to asgi"),
+        (WSGI, "app.app", "; set HANDLER_CONVENTION to wsgi"),
+        (ASGI, "app.app", "; set HANDLER_CONVENTION to asgi"),
         (
             "class handler: pass",
             "app.handler",
             "not a class derived from http.server.BaseHTTPRequestHandler: type <class",
         ),
-        ("handler = 7", "app.handler", "not a class derived from http.server.BaseHTTPRequestHandler: int 7"),
+        ("handler = 7", "app.handler", "BaseHTTPRequestHandler: int 7; write the handler like api/index.handler"),
         (
             "from http.server import BaseHTTPRequestHandler as B\nclass Handler(B): pass",
             "app.handler",
