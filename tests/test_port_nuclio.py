@@ -90,6 +90,15 @@ OUTPUTS: dict[str, tuple[str, tuple[int, str, bytes]]] = {
     "status of 0": ("context.Response(body='x', status_code=0)", (200, "text/plain", b"x")),
     "half a character": ("'\\ud800'", (200, "text/plain", b"?")),
     "generator": ("(str(n) for n in range(3))", (200, "text/plain", b"012")),
+    "generator of objects": ("iter([{'a': 1}, {'b': 2}])", (200, "application/json", b"""{"a": 1}{'b': 2}""")),
+    "generator of a status": ("iter([(201, 'a'), 'b'])", (201, "text/plain", b"ab")),
+    "generator of responses": (
+        "iter([context.Response(body=n, status_code=206, content_type='text/css') for n in 'ab'])",
+        (206, "text/css", b"ab"),
+    ),
+    "responses in a response": ("context.Response(body=iter([context.Response(body='a')]))", (200, "text/plain", b"a")),
+    "no item": ("iter([])", (200, "text/plain", b"")),
+    "async parts": ("context.Response(body=parts(), content_type='text/css')", (200, "text/css", b"ab")),
     "response in parts": (
         "context.Response({}, iter([b'a', 'b', 3]), 'text/css', 201)",
         (201, "text/css", b"ab3"),
@@ -101,7 +110,8 @@ OUTPUTS: dict[str, tuple[str, tuple[int, str, bytes]]] = {
 def test_outputs(ask: Ask, name: str) -> None:
     """What a function may return, and what the client gets."""
     output, expected = OUTPUTS[name]
-    status, headers, body = got(ask(handler(f"return {output}"), request(), convention=NUCLIO))
+    source = handler(f"return {output}", before="async def parts():\n    yield 'a'\n    yield b'b'\n")
+    status, headers, body = got(ask(source, request(), convention=NUCLIO))
     assert expected == (status, headers["content-type"], body)
 
 
