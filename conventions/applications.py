@@ -35,7 +35,7 @@ def module_and_attribute(spec: str, root: str) -> Target | None:
     if not colon or not plain.translate(_SEPARATORS).isidentifier():
         return None
     if not module or not all(name.isidentifier() for name in (first, *inner)):
-        raise MalformedHandlerName(f"the handler {spec!r} does not name an application; write it like web:app")
+        raise MalformedHandlerName(f"the handler {spec!r} lacks one of its names; write it like web:app")
     if plain != spec:
         raise MalformedHandlerName(f"there are blanks or line ends in the handler: {spec!r}; write {plain}")
     target = locate.locate(f"{module}.{first}", root)

@@ -74,11 +74,11 @@ def serving(
 
     def answer(request: Request, status: int, headers: Headers, body: bytes | Iterator[bytes]) -> Response:
         headers = _without_length(request, status, headers)
+        content: Any = (_begun if streams else _whole)(body)
         try:
             if streams:
-                body = _Begun(body) if is_iterator(body) else body  # type: ignore[arg-type]
-                return respond(streamed_reply(request, status, headers, body), bytes, OCTETS)
-            return Response(_dumps(reply(request, status, headers, _whole(body))), JSON)
+                return respond(streamed_reply(request, status, headers, content), bytes, OCTETS)
+            return Response(_dumps(reply(request, status, headers, content)), JSON)
         except (TypeError, ValueError) as error:
             raise MarshalError(f"the application's response cannot be sent: {error}") from error
 
@@ -133,6 +133,10 @@ def part(value: Any) -> bytes:
     if not isinstance(value, str):
         raise TypeError(f"each part of a response must be str or bytes, not {type(value).__name__}")
     return value.encode()
+
+
+def _begun(body: Any) -> Any:
+    return _Begun(body) if is_iterator(body) else body
 
 
 class _Begun:

@@ -28,7 +28,11 @@ _OURS = tuple(os.path.join(_HERE, package, "") for package in OUR_PACKAGES)
 EVENT_LOOP = os.path.join(LIBRARY, "asyncio", "")
 
 #: Files of frames between ours and the user's: those of the event loop and of the import system.
-_MACHINERY = (EVENT_LOOP, os.path.join(LIBRARY, "importlib", "__init__.py"), "<frozen ")
+_MACHINERY = (
+    *(os.path.join(LIBRARY, file) for file in ("importlib/__init__.py", "socketserver.py", "http/server.py")),
+    EVENT_LOOP,
+    "<frozen ",
+)
 
 #: An X-Ray cause of this size or more is left out, as in AWS's client (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024

@@ -269,8 +269,9 @@ def test_async_tasks(serve: Serve) -> None:
 
 
 def test_log(serve: Serve) -> None:
-    """Records of the application reach the log once."""
-    runtime = serve(agent("app.logger.info('seen')"), "app.app", AGENTCORE)
+    """Records of the application reach the log once, also while the module is loaded, and those of debugging if asked."""
+    source = agent("app.logger.debug('seen')", more="app.logger.info('loading')")
+    runtime = serve(source.replace("App()", "App(debug=True)"), "app.app", AGENTCORE)
     runtime.invoke(invocation(b"{}"))
-    lines = [line for line in runtime.end().splitlines() if "seen" in line]
-    assert [True] == [line.startswith("[INFO]\t") for line in lines]
+    lines = [line.split("\t") for line in runtime.end().splitlines() if "seen" in line or "loading" in line]
+    assert [("[INFO]", "loading"), ("[DEBUG]", "seen")] == [(line[0], line[-1]) for line in lines]

@@ -90,6 +90,15 @@ OUTPUTS: dict[str, tuple[str, tuple[int, str, bytes]]] = {
     "status of 0": ("context.Response(body='x', status_code=0)", (200, "text/plain", b"x")),
     "half a character": ("'\\ud800'", (200, "text/plain", b"?")),
     "generator": ("(str(n) for n in range(3))", (200, "text/plain", b"012")),
+    "generator of objects": ("iter([{'a': 1}, {'b': 2}])", (200, "application/json", b"""{"a": 1}{'b': 2}""")),
+    "generator of a status": ("iter([(201, 'a'), 'b'])", (201, "text/plain", b"ab")),
+    "generator of responses": (
+        "iter([context.Response(body=n, status_code=206, content_type='text/css') for n in 'ab'])",
+        (206, "text/css", b"ab"),
+    ),
+    "responses in a response": ("context.Response(body=iter([context.Response(body='a')]))", (200, "text/plain", b"a")),
+    "no item": ("iter([])", (200, "text/plain", b"")),
+    "async parts": ("context.Response(body=parts(), content_type='text/css')", (200, "text/css", b"ab")),
     "response in parts": (
         "context.Response({}, iter([b'a', 'b', 3]), 'text/css', 201)",
         (201, "text/css", b"ab3"),
@@ -101,7 +110,8 @@ OUTPUTS: dict[str, tuple[str, tuple[int, str, bytes]]] = {
 def test_outputs(ask: Ask, name: str) -> None:
     """What a function may return, and what the client gets."""
     output, expected = OUTPUTS[name]
-    status, headers, body = got(ask(handler(f"return {output}"), request(), convention=NUCLIO))
+    source = handler(f"return {output}", before="async def parts():\n    yield 'a'\n    yield b'b'\n")
+    status, headers, body = got(ask(source, request(), convention=NUCLIO))
     assert expected == (status, headers["content-type"], body)
 
 
@@ -234,10 +244,17 @@ def test_a_failure_is_a_500(serve: Serve, line: str, expected: str, mode: str) -
     assert b"fine" in runtime.invoke(request()).body
 
 
-def test_a_failure_within_a_body(ask: Ask) -> None:
-    """Nothing has been sent of a buffered one; a streamed one reports it in the trailers."""
-    source = handler("yield 'a'", "raise LookupError('late')")
-    assert 500 == got(ask(source, request(), convention=NUCLIO))[0]
+@pytest.mark.parametrize(("first", "mode"), [(1, "BUFFERED"), (0, "BUFFERED"), (0, "RESPONSE_STREAM")])
+def test_a_failure_within_a_body(serve: Serve, first: int, mode: str) -> None:
+    """As long as nothing has been sent, it is a 500 that reports the function's own exception, as the log does."""
+    source = handler(f"if {first}: yield 'a'", "raise ValueError('late')")
+    runtime = serve(source, convention=NUCLIO, env={"HANDLER_INVOKE_MODE": mode})
+    body = runtime.invoke(request()).body.decode().replace('\\"', '"').replace('": 500', '":500')
+    assert '"statusCode":500' in body
+    assert 'Exception caught in handler - "late"' in body
+    log = runtime.end()
+    assert "ValueError: late" in log
+    assert "conventions" not in log
 
 
 def test_a_late_failure_is_in_the_trailers(ask: Ask) -> None:
@@ -320,10 +337,11 @@ def test_the_sdk_is_missing(fail: Fail) -> None:
 
 def test_log(serve: Serve) -> None:
     """Records reach the log once, with their fields."""
-    runtime = serve(handler("context.logger.info_with('seen %d', 7, path=event.path)"), convention=NUCLIO)
-    runtime.invoke(request("/x"))
-    lines = [line for line in runtime.end().splitlines() if "seen 7" in line]
-    assert (1, "[INFO]", True) == (len(lines), lines[0].split("\t")[0], "{'path': '/x'}" in lines[0])
+    lines = ("context.logger.info_with('seen %d', 7, path=event.path)", "context.logger.info_with('%s', 1, 2, a=1)")
+    runtime = serve(handler(*lines, "return 'fine'"), convention=NUCLIO)
+    assert b"fine" == got(runtime.invoke(request("/x")))[2]  # logging reports the wrong arguments by itself
+    found = [line for line in runtime.end().splitlines() if "seen 7" in line]
+    assert (1, "[INFO]", True) == (len(found), found[0].split("\t")[0], "{'path': '/x'}" in found[0])
 
 
 def test_log_as_json(serve: Serve) -> None:

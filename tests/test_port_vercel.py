@@ -349,12 +349,14 @@ def test_exceptions_over_http(mode: str, serve: Serve) -> None:
         ("/exit_after", 200),
         ("/fine", 200),
         ("/raw", 500),
+        ("/text", 500),
     ):
         answer = runtime.invoke(request(http.FUNCTION_URL, path, method="GET"))
         assert (path, status) == (path, json.loads(answer.body.partition(b"\0")[0])["statusCode"])
     log = runtime.end()
     assert "GET /fail_before failed" in log
     assert "LookupError: before" in log
+    assert {"app.py"} == set(re.findall(r'Traceback .*\n  File ".*/(.*?)"', log))
     assert "GET /fail_after failed after its response was complete" in log
     assert "LookupError: after" in log
     assert "the handler ended within the headers of its response: b'hello'; call send_response()" in log
@@ -453,14 +455,14 @@ ASGI = "async def app(scope, receive, send): pass"
     ("source", "handler", "message"),
     [
         (WSGI, "app.app", "function <function app at 0x"),
-        (WSGI, "app.app", "; for an application for wsgi, set HANDLER_CONVENTION to wsgi"),
-        (ASGI, "app.app", "; for an application for asgi, set HANDLER_CONVENTION to asgi"),
+        (WSGI, "app.app", "; set HANDLER_CONVENTION to wsgi"),
+        (ASGI, "app.app", "; set HANDLER_CONVENTION to asgi"),
         (
             "class handler: pass",
             "app.handler",
             "not a class derived from http.server.BaseHTTPRequestHandler: type <class",
         ),
-        ("handler = 7", "app.handler", "not a class derived from http.server.BaseHTTPRequestHandler: int 7"),
+        ("handler = 7", "app.handler", "BaseHTTPRequestHandler: int 7; write the handler like api/index.handler"),
         (
             "from http.server import BaseHTTPRequestHandler as B\nclass Handler(B): pass",
             "app.handler",

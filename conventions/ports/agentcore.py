@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from conventions import applications
 from conventions.asgi import served
-from conventions.ports import logs
 from dispatch.errors import HandlerNotFound
 from dispatch.modules import described
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from conventions.web import Answer
+    from dispatch.locate import Target
     from dispatch.types import Conventions, Handler
 
 #: Where an event that is not HTTP is posted: it is the payload of the entrypoint.
@@ -33,13 +33,26 @@ def agentcore(app: Any) -> Handler:
             f"not a BedrockAgentCoreApp: {described(app)}; name the application itself, like agent.app, "
             "not the function below @app.entrypoint"
         )
-    if hasattr(app, "logger"):
-        logs.only_ours(app.logger, "bedrock_agentcore")
+    if getattr(app, "debug", False):
+        app.logger.setLevel("DEBUG")  # as the package does with a handler of its own
     return served(app, failed=_failed, events_path=_PATH, posts_bytes=True)
 
 
 agentcore.accepts_object = True  # type: ignore[attr-defined]
-agentcore.locate = applications.module_and_attribute  # type: ignore[attr-defined]
+
+
+def _locate(spec: str, root: str) -> Target | None:
+    """As `asgi` does. The package adds a handler only to a logger without one, so it gets one before it is imported."""
+    from logging import NullHandler, getLogger
+
+    logger = getLogger("bedrock_agentcore.app")
+    if getLogger().handlers and not logger.handlers:
+        logger.addHandler(NullHandler())
+        logger.setLevel("INFO")
+    return applications.module_and_attribute(spec, root)
+
+
+agentcore.locate = _locate  # type: ignore[attr-defined]
 
 
 def _failed(_error: Exception | SystemExit) -> Answer:

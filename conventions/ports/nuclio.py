@@ -93,7 +93,8 @@ def _shown(record: Any) -> bool:
     """Whether a record is logged. Its fields, which a JSON record has anyway, become part of its text."""
     fields = getattr(record, "with", None)
     if fields and os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() != "JSON":
-        record.msg, record.args = f"{record.getMessage()}: {fields}", ()
+        plain = record.getMessage
+        record.getMessage = lambda: f"{plain()}: {fields}"
     return bool(record.levelno >= logs.level())
 
 

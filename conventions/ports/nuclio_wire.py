@@ -12,9 +12,9 @@ import base64
 import os
 import time
 
-from dispatch import current
+from dispatch import current, settle
 from dispatch.http.percent import decode
-from dispatch.response import chunks, is_iterator
+from dispatch.response import is_iterator, stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,16 +96,38 @@ def _as_text(value: Any) -> Any:
 
 
 def answer(sdk: Any, output: Any) -> Answer:
-    """What the caller gets of a function's output. An iterator, which Nuclio itself would not send, is a body in parts.
+    """What the caller gets of a function's output.
+
+    An iterator is a body in parts. It may be that of a Response; otherwise its first item is an output of its own, which
+    also decides on the status and the headers.
 
     Raises:
         TypeError, ValueError: Nuclio's SDK or its processor would not accept the output.
     """
-    body: Any = output.body if isinstance(output, sdk.Response) else output
-    if is_iterator(body):
-        whole = "" if body is output else sdk.Response(output.headers, "", output.content_type, output.status_code)
-        status, headers, _ = answer(sdk, whole)
-        return status, headers, chunks(body, lambda item: str(item).encode(errors="replace"))
+    items: Any = settle(output.body if isinstance(output, sdk.Response) else output)
+    if not is_iterator(items):
+        return _whole(sdk, output)
+    first = next(items, "")
+    if isinstance(output, sdk.Response):
+        first = sdk.Response(output.headers, _body(first), output.content_type, output.status_code)
+    status, headers, start = _whole(sdk, first)
+    return status, headers, _parts(start, items)
+
+
+def _body(item: Any) -> Any:
+    return getattr(item, "body", item)
+
+
+def _parts(start: Any, items: Iterator[Any]) -> Iterator[bytes]:
+    try:
+        yield start
+        for item in map(_body, items):
+            yield bytes(item) if isinstance(item, bytes | bytearray) else str(item).encode(errors="replace")
+    finally:
+        stop(items)
+
+
+def _whole(sdk: Any, output: Any) -> Answer:
     found = sdk.Response.from_entrypoint_output(sdk.json_encoder.Encoder().encode, output)
     status, text = found["status_code"], found["body"]
     if type(status) is not int:

@@ -63,8 +63,8 @@ def _checked(handler: Any) -> Any:
     if isinstance(handler, type) and base is not None and issubclass(handler, base):
         return handler
     protocol = applications.fitting(handler) if callable(handler) and not isinstance(handler, type) else None
-    hint = "" if protocol is None else f"; for an application for {protocol}, set HANDLER_CONVENTION to {protocol}"
-    raise HandlerNotFound(f"not a class derived from http.server.BaseHTTPRequestHandler: {described(handler)}{hint}")
+    hint = f"set HANDLER_CONVENTION to {protocol}" if protocol else "write the handler like api/index.handler"
+    raise HandlerNotFound(f"not a class derived from http.server.BaseHTTPRequestHandler: {described(handler)}; {hint}")
 
 
 def _derived(cls: Any) -> Any:

@@ -49,13 +49,18 @@ class Worker:
     def _awaited(self, value: Any) -> Any:
         return self._loop.run_until_complete(value) if inspect.iscoroutine(value) else value
 
+    async def _encoded(self, output: Any) -> list[Any]:
+        return [part async for part in nuclio_sdk.Response.from_entrypoint_output_async(self._encode, output)]
+
     def handle(self, message: dict[str, Any]) -> dict[str, Any]:
         """The fields of the response, as they arrive in the processor."""
         try:
             event = nuclio_sdk.Event.deserialize(message, kind=nuclio_sdk.event.EventDeserializerKinds.msgpack)
             output = self._awaited(self._function(self._context, event))
-            fields = nuclio_sdk.Response.from_entrypoint_output(self._encode, output)
+            fields, *parts = self._loop.run_until_complete(self._encoded(output))
             found: dict[str, Any] = json.loads(self._encode(fields))
+            if parts:  # of a streamed body
+                found["body"] += b"".join(map(base64.b64decode, parts)).decode()
         except BaseException as error:
             text = f'Exception caught in handler - "{error}": {traceback.format_exc()}'
             return {"body": text, "body_encoding": "text", "content_type": "text/plain", "status_code": 500}

@@ -26,7 +26,7 @@ def handler(context, event):
     if event.path == "/cookies":
         return context.Response(headers={"Set-Cookie": "a=1; Path=/"}, body="one, since headers are a dictionary")
     if event.path == "/stream":
-        return "".join(f"{number}\n" for number in range(3))
+        return context.Response(body=(f"{number}\n" for number in range(3)))
     if event.path == "/fail":
         raise LookupError("fail")
     return 404, {"error": f"nothing at {event.path}"}
