@@ -98,8 +98,8 @@ def _as_text(value: Any) -> Any:
 def answer(sdk: Any, output: Any) -> Answer:
     """What the caller gets of a function's output.
 
-    An iterator is a body in parts. It may be that of a Response; otherwise its first item is an output of its own, which
-    also decides on the status and the headers.
+    An iterator is a body in parts. Unless it is that of a Response, its first item is an output of its own, which also
+    decides on the status and the headers.
 
     Raises:
         TypeError, ValueError: Nuclio's SDK or its processor would not accept the output.
