@@ -29,7 +29,7 @@ EVENT_LOOP = os.path.join(LIBRARY, "asyncio", "")
 
 #: Files of frames between ours and the user's: those of the event loop and of the import system.
 _MACHINERY = (
-    *(os.path.join(LIBRARY, file) for file in ("importlib/__init__.py", "socketserver.py", "http/server.py")),
+    *(os.path.join(LIBRARY, name) for name in ("importlib/__init__.py", "socketserver.py", "http/")),
     EVENT_LOOP,
     "<frozen ",
 )

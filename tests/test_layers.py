@@ -159,7 +159,6 @@ def _written(root: Path) -> Path:
     (root / "app.py").write_text(
         "def main(*args): pass\nclass agent:\n    def __call__(self): pass\n    entrypoint = main\nagent = agent()\n"
     )
-    (root / "app.py").write_text("def main(*args): pass\n")
     (root / "web.py").write_text("async def handle(*args): pass\n")
     (root / "pages.py").write_text("from http.server import BaseHTTPRequestHandler as B\nclass handler(B): pass\n")
     (root / "function_app.py").write_text(

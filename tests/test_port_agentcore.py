@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("bedrock_agentcore")
 pytest.importorskip("httpx")
 
-from support.http_events import EVENTS, changed, delivered
+from support.http_events import changed, delivered
 from support.local import ServerProcess
 from support.ports import REQUESTS, SAMPLES, answers, documented, ours, peer, python
 from support.runtime import Answer, Ask, Fail, Serve
@@ -111,13 +111,6 @@ def test_ping(ask: Ask) -> None:
     assert (200, "Healthy") == (status, json.loads(body)["status"])
 
 
-@pytest.mark.parametrize("kind", EVENTS)
-def test_every_kind_of_event(ask: Ask, kind: str) -> None:
-    """API Gateway, function URLs and load balancers; other paths do not exist."""
-    answer = ask(agent("pass"), json.dumps(EVENTS[kind]).encode(), "app.app", AGENTCORE)
-    assert (404, b"Not Found") == delivered(kind, json.loads(answer.body))[::2]
-
-
 def test_the_context(ask: Ask) -> None:
     """A second parameter with that name is the context; the runtime's invocation can be seen as well."""
     more = "from bedrock_agentcore import BedrockAgentCoreContext as Own\nfrom dispatch import current"
@@ -156,12 +149,13 @@ def test_yields_are_sent_one_by_one(serve: Serve, tmp_path: Any) -> None:
     assert answer.body.endswith(b"data: 1\n\ndata: 2\n\n")
 
 
-@pytest.mark.parametrize("event", [b'{"Records": [{"body": "1"}]}', b"[1, null]", b'"text"'])
 @pytest.mark.parametrize("kind", ["def", "async def"])
-def test_other_events_are_the_payload(ask: Ask, event: bytes, kind: str) -> None:
+def test_other_events_are_the_payload(serve: Serve, kind: str) -> None:
     """And the answer is the agent's."""
-    answer = ask(agent("return payload", kind=kind), event, "app.app", AGENTCORE)
-    assert (event, "application/json") == (answer.body, answer.request.header("Content-Type"))
+    runtime = serve(agent("return payload", kind=kind), "app.app", AGENTCORE)
+    for event in (b'{"Records": [{"body": "1"}]}', b"[1, null]", b'"text"'):
+        answer = runtime.invoke(event)
+        assert (event, "application/json") == (answer.body, answer.request.header("Content-Type"))
 
 
 def test_an_event_that_is_not_json(ask: Ask) -> None:

@@ -199,14 +199,6 @@ def test_events_of_lambda(event: Any, kind: str, data: Any, seeing: Runtime) -> 
     assert {"path": "/jobs", "type": kind, "data": data} == json.loads(answer.body)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_headers_of_the_invocation(encoding: str, ask: AskOnce) -> None:
-    """The invocation itself may be a CloudEvent in binary mode, of any content type."""
-    given = {**HEADERS, "Content-Type": "text/plain"}
-    answer = ask(SEEN, "Grüße".encode(), "app.handle", "knative", headers=given, env={"HANDLER_ENCODING": encoding})
-    assert {"path": "/events", "type": "placed", "data": "Grüße"} == json.loads(answer.body)
-
-
 @pytest.mark.parametrize("kind", EVENTS)
 def test_events_over_http(kind: str, seeing: Runtime) -> None:
     """A request of any kind may be a CloudEvent."""

@@ -336,7 +336,7 @@ def test_nothing_written_for_other_events(ask: AskOnce) -> None:
     source = ODD.replace("def do_POST(self):", "def do_POST(self):\n            return")
     report = ask(source, b"1", "app.handler", "vercel").report
     assert "Runtime.MarshalError" == report["errorType"]
-    assert "the handler ended within the headers of its response: b''" in report["errorMessage"]
+    assert "the response does not begin with a status line and headers: " in report["errorMessage"]
 
 
 @pytest.mark.parametrize("mode", ["BUFFERED", "RESPONSE_STREAM"])
@@ -350,6 +350,8 @@ def test_exceptions_over_http(mode: str, serve: Serve) -> None:
         ("/fine", 200),
         ("/raw", 500),
         ("/text", 500),
+        ("/bad_name", 500),
+        ("/short", 500 if mode == "BUFFERED" else 200),
     ):
         answer = runtime.invoke(request(http.FUNCTION_URL, path, method="GET"))
         assert (path, status) == (path, json.loads(answer.body.partition(b"\0")[0])["statusCode"])
@@ -359,7 +361,9 @@ def test_exceptions_over_http(mode: str, serve: Serve) -> None:
     assert {"app.py"} == set(re.findall(r'Traceback .*\n  File ".*/(.*?)"', log))
     assert "GET /fail_after failed after its response was complete" in log
     assert "LookupError: after" in log
-    assert "the handler ended within the headers of its response: b'hello'; call send_response()" in log
+    assert "the response does not begin with a status line and headers: 'hello'; call send_response()" in log
+    assert "the response's headers have no end, or a line or a length that cannot be read: [('Server'" in log
+    assert "the handler ended before the end of the body: 6 bytes are missing; write all" in log
 
 
 MIDWAY = """

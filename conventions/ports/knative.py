@@ -10,6 +10,7 @@ exception as str, which hypercorn 0.17.3 refuses (protocol/http_stream.py), so t
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 from conventions.asgi import served
 from conventions.ports import knative_events
@@ -39,21 +40,16 @@ def knative(function: Any) -> Handler:
         if not callable(getattr(instance, "handle", None)):
             raise HandlerNotFound(f"the object that new() returned has no method 'handle': {described(instance)}")
     elif name == "handle" and callable(function):
-        instance = _Plain(function)
+        instance = SimpleNamespace(handle=function)
     else:
         raise HandlerNotFound(
             f"not a Knative function, whose name is 'new' or 'handle': {described(function)}; write the handler like "
             "func.new or func.handle"
         )
-    return knative_events.from_headers(served(_Application(instance), failed=_failed))
+    return served(_Application(instance), failed=_failed)
 
 
 knative.accepts_object = True  # type: ignore[attr-defined]
-
-
-class _Plain:
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
 
 
 class _Application:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from conventions import cloudevent, codec, failures
+from conventions import cloudevent, failures
 from conventions import cloudevent_wire as wire
 from dispatch.error_reports import message
 from dispatch.http import kind
@@ -23,27 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from dispatch.invocation import Invocation
-    from dispatch.response import Response
-    from dispatch.types import Handler
 
 _REFUSED = b"Bad Request: This endpoint expects CloudEvent requests. "
 _FAILURE = {"type": "dev.functions.error", "source": "/cloudevent/error"}
-
-
-def from_headers(handler: Handler) -> Handler:
-    """The handler, which gets an event that the invocation's own headers describe as one in structured mode."""
-
-    def handle(invocation: Invocation) -> Response:
-        headers = invocation.headers.lowered
-        if wire.is_binary(headers):
-            body = wire.to_json(*wire.from_binary(headers, invocation.body))
-            invocation = invocation.having(body, invocation.headers)
-            invocation.encoding = codec.UTF_8
-        return handler(invocation)
-
-    vars(handle).update(vars(handler))
-    return handle
 
 
 def is_event(scope: dict[str, Any]) -> bool:
@@ -75,17 +57,22 @@ class Variant:
         """Call the function with the event that a request carries."""
         self._sdk = sdk = self._sdk or _Sdk()
         event, posted = scope["aws.event"], _is_posted(scope["aws.event"])
-        body = await _whole(receive)
+        request = await receive()  # the whole body
         sender = _Sender(send, sdk, only_structured=posted)
         try:
-            scope["event"] = sdk.make(*wire.from_json(event)) if posted else sdk.read(_headers(scope), body)
+            scope["event"] = sdk.make(*wire.from_json(event)) if posted else sdk.read(_headers(scope), request["body"])
         except Exception as error:
             if posted:
                 raise
             await _refuse(error, scope, sender, sdk)
             return
+        requests = iter([request])
+
+        async def again() -> Any:
+            return next(requests, None) or await receive()
+
         try:
-            await self._handle(scope, _Again(body, receive), sender)
+            await self._handle(scope, again, sender)
         except Exception as error:
             if posted or sender.has_begun:
                 raise
@@ -105,29 +92,6 @@ async def _refuse(error: Exception, scope: dict[str, Any], sender: _Sender, sdk:
 
 def _log(scope: dict[str, Any], what: str, error: Exception) -> None:
     failures.log("dispatch.http", f"{scope['method']} {scope['path']} {what}", error)
-
-
-async def _whole(receive: Any) -> bytes:
-    body, more = b"", True
-    while more:
-        got = await receive()
-        body += got.get("body", b"")
-        more = got.get("more_body", False)
-    return body
-
-
-class _Again:
-    """The `receive` of a request whose body has been read already."""
-
-    def __init__(self, body: bytes, receive: Any) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> Any:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
 
 
 class _Sender:

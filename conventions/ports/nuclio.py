@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from dispatch.response import Response
     from dispatch.types import Conventions, Handler, UserFunction
 
-#: Requests whose path starts with it never reach the function (pkg/processor/trigger/http/types.go).
-_HEALTH = "/__internal/health"
-
 
 def nuclio(function: UserFunction) -> Handler:
     """handler(context, event) -> str, bytes, a dict or list, (status, body), context.Response."""
@@ -53,8 +50,6 @@ def nuclio(function: UserFunction) -> Handler:
         return nuclio_wire.answer(sdk, function(context, read_event(fields)))
 
     def respond_to(request: Request) -> Answer:
-        if request.raw_path.startswith(_HEALTH):
-            return 200, [], b""
         return called(nuclio_wire.of_request(request))
 
     def otherwise(invocation: Invocation, event: Any) -> Response:

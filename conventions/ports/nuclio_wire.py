@@ -3,7 +3,7 @@
 The fields of an event: nuclio/nuclio, pkg/processor/runtime/rpc/encoder/encode.go, and trigger/http/event.go for those
 of a request; nuclio-sdk 0.6.3, event.py, parses the body. Responses: nuclio-sdk's response.py makes the fields, and
 runtime/rpc/result/result.go and trigger/http/trigger.go what is sent. Nuclio's HTTP server is valyala/fasthttp: uri.go
-(`normalizePath`), args.go, and header.go, which capitalizes names and keeps headers of the connection to itself.
+normalizes paths; args.go; header.go capitalizes names and keeps headers of the connection to itself.
 """
 
 from __future__ import annotations
@@ -64,21 +64,14 @@ def of_request(request: Request) -> dict[str, Any]:
     headers = {"-".join(map(str.capitalize, name.split("-"))): value.encode() for name, value in request.header_pairs}
     pieces = [piece.partition("=") for piece in request.raw_query.replace("+", " ").split("&")]
     query = {decode(name): decode(value) for name, _, value in pieces if name or value}
-    path = _normalized(decode(request.raw_path))
+    decoded = decode(request.raw_path)
+    path = os.path.normpath(b"/" + decoded.lstrip(b"/"))
+    if decoded.endswith(b"/") and path != b"/":
+        path += b"/"
     content_type = headers.get("Content-Type", b"")
     return fields(
         request.body, b"http", content_type, headers=headers, fields=query, method=request.method.encode(), path=path
     )
-
-
-def _normalized(path: bytes) -> bytes:
-    while b"//" in path:
-        path = path.replace(b"//", b"/")
-    while b"/./" in path:
-        path = path.replace(b"/./", b"/")
-    while (start := path.find(b"/../")) >= 0:
-        path = path[: max(path.rfind(b"/", 0, start), 0)] + path[start + 3 :]
-    return path[: path.rfind(b"/", 0, -3) + 1] or b"/" if path.endswith(b"/..") else path
 
 
 def _each(value: Any, convert: Callable[[Any], Any]) -> Any:
@@ -98,8 +91,8 @@ def _as_text(value: Any) -> Any:
 def answer(sdk: Any, output: Any) -> Answer:
     """What the caller gets of a function's output.
 
-    An iterator is a body in parts. It may be that of a Response; otherwise its first item is an output of its own, which
-    also decides on the status and the headers.
+    An iterator is a body in parts. Unless it is that of a Response, its first item is an output of its own, which also
+    decides on the status and the headers.
 
     Raises:
         TypeError, ValueError: Nuclio's SDK or its processor would not accept the output.

@@ -11,8 +11,8 @@ from __future__ import annotations
 import io
 import sys
 
-from conventions import applications, failures
-from conventions.ports.http_response import Written
+from conventions import applications
+from conventions.ports import http_response
 from conventions.web import serving
 from conventions.writing import Output
 from dispatch import variables
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from dispatch.http import Request
     from dispatch.types import Conventions, Handler
 
-#: Headers that describe the server, which is not this one.
-_SERVER = frozenset({"server", "date"})
-
 #: A flag of compiled code (inspect.CO_COROUTINE).
 _COROUTINE = 0x80
 
@@ -47,10 +44,7 @@ def vercel(handler: Any) -> Handler:
         def write(write: Callable[[Any], object]) -> None:
             cls(_Connection(sent, write), address, server)
 
-        response = Written(_streamed(write) if streams else _buffered(write), request.method)
-        headers = [pair for pair in response.headers if pair[0].lower() not in _SERVER]
-        body = _body(response, f"{request.method} {request.raw_path}")
-        return response.status, headers, body if streams else b"".join(body)
+        return http_response.read(_streamed(write) if streams else _buffered(write), request)
 
     return serving(respond_to, failed=_failed)
 
@@ -110,20 +104,6 @@ def _buffered(write: Callable[[Any], None]) -> Iterator[bytes]:
 def _streamed(write: Callable[[Any], None]) -> Iterator[bytes]:
     output = Output.of(lambda output: write(output.send), "vercel handler")
     return output.rest(output.wait())
-
-
-def _body(response: Written, name: str) -> Iterator[bytes]:
-    """The body; what the handler does when it is complete cannot fail the answer, which the client has already."""
-    try:
-        yield from response.body()
-        try:
-            response.skip_rest()
-        except Terminated:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the answer is complete
-            failures.log("dispatch.http", f"{name} failed after its response was complete", error)
-    finally:
-        response.close()
 
 
 class _Connection(io.RawIOBase):
