@@ -19,7 +19,7 @@ from support.http_events import EVENTS, changed, delivered
 from support.ports import ROOT, SAMPLES, answers, differing, documented, ours, peer, python
 from support.runtime import Answer, Ask, Fail, Serve
 
-from conventions.ports.azure_routes import Route
+from conventions.ports.azure.routes import Route
 from dispatch import http
 
 AZURE = "azure"

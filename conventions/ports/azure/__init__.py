@@ -1,7 +1,7 @@
 """The `azure` convention: an app of Azure Functions, programming model v2, from its `function_app.py` as it is.
 
-`azure_function` calls a function as Azure's worker does, `azure_host`, `azure_routes` and `azure_http` do what its host
-does for HTTP, `azure_events` makes triggers' data from events of AWS; each names its sources. From azure-functions
+`function` calls a function as Azure's worker does, `host`, `routes` and `http` do what its host
+does for HTTP, `events` makes triggers' data from events of AWS; each names its sources. From azure-functions
 2.3.0 itself: an app lists its functions (`decorators/function_app.py`), and `AsgiFunctionApp` and `WsgiFunctionApp` are
 apps with one function that takes every path.
 """
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from conventions.ports.azure_function import Function
+    from conventions.ports.azure.function import Function
     from dispatch.invocation import Invocation
     from dispatch.types import Conventions, Handler
 
@@ -33,26 +33,26 @@ _LONGEST_SHUTDOWN = 2.0
 def azure(app: Any) -> Handler:
     """An app: a FunctionApp, an AsgiFunctionApp or a WsgiFunctionApp, with all functions that it has registered."""
     functions = _functions(app)
-    from conventions.ports import azure_events, azure_host
+    from conventions.ports.azure import events, host
     from conventions.records import records
     from dispatch import settle
 
     def batch(function: Function | None) -> Handler:
         def deliver(record: Any, _headers: Any) -> Any:
-            return function and function.call(*azure_events.message(function, record))
+            return function and function.call(*events.message(function, record))
 
         return records(deliver)
 
-    queues = {each: batch(each) for each in (None, *functions) if each is None or each.kind in azure_events.QUEUES}
+    queues = {each: batch(each) for each in (None, *functions) if each is None or each.kind in events.QUEUES}
 
     def otherwise(invocation: Invocation, event: Any) -> Response:
-        function = azure_events.choose(functions, event)
-        if function is None or function.served().kind in azure_events.QUEUES:
+        function = events.choose(functions, event)
+        if function is None or function.served().kind in events.QUEUES:
             return queues[function](invocation)
-        settle(function.call(*azure_events.event(function, event)))
+        settle(function.call(*events.event(function, event)))
         return Response(b"null", JSON)
 
-    handle: Any = azure_host.serving(functions, otherwise)
+    handle: Any = host.serving(functions, otherwise)
     if hasattr(app, "middleware"):
         handle.shutdown = lambda: settle(_shut_down(app))
     return handle  # type: ignore[no-any-return]
@@ -69,7 +69,7 @@ def _functions(app: Any) -> list[Function]:
             f"not an app of Azure Functions: {described(app)}; name the FunctionApp (or the Asgi- or WsgiFunctionApp) "
             "itself, such as function_app.app; a Blueprint is served by the app that registers it"
         )
-    from conventions.ports.azure_function import TRIGGERS, Function
+    from conventions.ports.azure.function import TRIGGERS, Function
 
     app.functions_bindings = None  # or else the SDK refuses to list the functions a second time
     try:

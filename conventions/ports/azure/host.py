@@ -18,9 +18,9 @@ import sys
 from importlib import import_module
 
 from conventions import web
-from conventions.ports.azure_function import HTTP
-from conventions.ports.azure_http import answer_of, datum_of, path_of
-from conventions.ports.azure_routes import Route
+from conventions.ports.azure.function import HTTP
+from conventions.ports.azure.http import answer_of, datum_of, path_of
+from conventions.ports.azure.routes import Route
 from dispatch import settle
 from dispatch.errors import HandlerNotFound, SettingError
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from conventions.ports.azure_function import Function
+    from conventions.ports.azure.function import Function
     from conventions.web import Answer
     from dispatch.http import Request
     from dispatch.types import Handler

@@ -1,15 +1,15 @@
 """The `openfaas` port: `handle(event, context)` of the template python3-http, `handle(req)` of the template python3.
 
 The first is called, and answered for, as by `index.py` of python3-http and python3-http-debian in
-openfaas/python-flask-template, a Flask application behind waitress. For the second see `classic_watchdog`.
+openfaas/python-flask-template, a Flask application behind waitress. For the second see `classic`.
 """
 
 from __future__ import annotations
 
 import os
 
-from conventions.ports import classic_watchdog
 from conventions.ports.flask_values import HTML, Missing, Query, answered, flask_context, headers_of
+from conventions.ports.openfaas import classic
 from conventions.ports.parameters import positional
 from conventions.web import serving
 from dispatch import variables
@@ -58,7 +58,7 @@ def openfaas(function: UserFunction) -> Handler:
             f"the handler takes no arguments: {described(getattr(function, '__wrapped__', function))}; "
             "OpenFaaS calls handle(event, context), or handle(req) with the template python3"
         )
-    return classic_watchdog.handler(function) if count == 1 else _handler(function)
+    return classic.handler(function) if count == 1 else _handler(function)
 
 
 def _handler(function: UserFunction) -> Handler:

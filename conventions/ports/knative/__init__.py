@@ -1,7 +1,7 @@
 """The `knative` convention: a Knative function, `new()` or `handle(scope, receive, send)`, as func-python serves it.
 
 The rules are those of func-python 0.8.0: `http.py` for ordinary requests, `cloudevent.py` for CloudEvents, which
-`knative_events` has. In both, `serve` looks at the function's name, `on_start` passes a copy of the environment, and
+`events` has. In both, `serve` looks at the function's name, `on_start` passes a copy of the environment, and
 `handle_liveness` and `handle_readiness` answer the probes before the function sees them. `http.py` sends the text of an
 exception as str, which hypercorn 0.17.3 refuses (protocol/http_stream.py), so that the connection breaks off within a
 500; here the caller gets the whole answer. Unlike func-python, this awaits the methods that are `async def`.
@@ -13,7 +13,7 @@ import os
 from types import SimpleNamespace
 
 from conventions.asgi import served
-from conventions.ports import knative_events
+from conventions.ports.knative import events
 from dispatch import settle
 from dispatch.error_reports import message
 from dispatch.errors import HandlerNotFound, MarshalError
@@ -57,14 +57,14 @@ class _Application:
 
     def __init__(self, instance: Any) -> None:
         self._instance = instance
-        self._events = knative_events.Variant(instance.handle)
+        self._events = events.Variant(instance.handle)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["path"] in _PROBES:
             await self._probe(_PROBES[scope["path"]], send)
-        elif knative_events.is_event(scope):
+        elif events.is_event(scope):
             await self._events.deliver(scope, receive, send)
         else:
             await self._instance.handle(scope, receive, send)

@@ -12,7 +12,7 @@ import io
 import sys
 
 from conventions import applications
-from conventions.ports import http_response
+from conventions.ports.vercel import response
 from conventions.web import serving
 from conventions.writing import Output
 from dispatch import variables
@@ -44,7 +44,7 @@ def vercel(handler: Any) -> Handler:
         def write(write: Callable[[Any], object]) -> None:
             cls(_Connection(sent, write), address, server)
 
-        return http_response.read(_streamed(write) if streams else _buffered(write), request)
+        return response.read(_streamed(write) if streams else _buffered(write), request)
 
     return serving(respond_to, failed=_failed)
 

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from conventions.ports.azure_function import Function
+    from conventions.ports.azure.function import Function
 
 QUEUES = ("queueTrigger", "serviceBusTrigger")
 EVENT_GRID, TIMER = "eventGridTrigger", "timerTrigger"

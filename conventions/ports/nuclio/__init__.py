@@ -2,7 +2,7 @@
 
 nuclio-sdk 0.6.3 makes the context, the event and the response; its logger ignores levels (nuclio_sdk/logger.py). When
 `init_context` and the termination callback are called, and what an exception answers, is in nuclio/nuclio,
-pkg/processor/runtime/python/py/_nuclio_wrapper.py. `nuclio_wire` converts between Nuclio's processor and Python.
+pkg/processor/runtime/python/py/_nuclio_wrapper.py. `wire` converts between Nuclio's processor and Python.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import sys
 
 from conventions import applications
-from conventions.ports import logs, nuclio_wire
+from conventions.ports import logs
+from conventions.ports.nuclio import wire
 from conventions.web import event_answer, serving
 from dispatch import settle, variables
 from dispatch.error_reports import text, user_traceback
@@ -34,7 +35,7 @@ def nuclio(function: UserFunction) -> Handler:
     sdk = _sdk()
     platform, streams = sdk.Platform("local"), variables.streams()
     context = sdk.Context(_logger(sdk), platform, "0", sdk.TriggerInfo("http", "default-http"))
-    read_event = nuclio_wire.reader(sdk)
+    read_event = wire.reader(sdk)
     begun = False
 
     def startup() -> None:
@@ -47,14 +48,14 @@ def nuclio(function: UserFunction) -> Handler:
 
     def called(fields: dict[str, Any]) -> Answer:
         startup()
-        return nuclio_wire.answer(sdk, function(context, read_event(fields)))
+        return wire.answer(sdk, function(context, read_event(fields)))
 
     def respond_to(request: Request) -> Answer:
-        return called(nuclio_wire.of_request(request))
+        return called(wire.of_request(request))
 
     def otherwise(invocation: Invocation, event: Any) -> Response:
         content_type = b"" if isinstance(event, bytes) else JSON.encode()
-        return event_answer(called(nuclio_wire.fields(invocation.body, b"lambda", content_type)), streams)
+        return event_answer(called(wire.fields(invocation.body, b"lambda", content_type)), streams)
 
     handle: Any = serving(respond_to, otherwise=otherwise, failed=_failed)
     handle.startup = startup

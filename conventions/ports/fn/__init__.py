@@ -1,14 +1,15 @@
 """The `fn` convention: `def handler(ctx, data: io.BytesIO = None)` of the Fn Project and Oracle Functions.
 
 fdk 0.1.128 makes the context and the response (context.py, response.py), by the rules of its runner (runner.py,
-event_handler.py): an exception is a 502, a TimeoutError a 504. `fn_gateway` has what Fn puts around both.
+event_handler.py): an exception is a 502, a TimeoutError a 504. `gateway` has what Fn puts around both.
 """
 
 from __future__ import annotations
 
 import io
 
-from conventions.ports import fn_gateway, logs
+from conventions.ports import logs
+from conventions.ports.fn import gateway
 from conventions.web import event_answer, serving
 from dispatch import variables
 from dispatch.errors import ImportModuleError
@@ -36,7 +37,7 @@ def fn(function: UserFunction) -> Handler:
     streams = variables.streams()
 
     def called(headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any], bytes | Iterator[bytes]]:
-        ctx, data = make_context("http-stream", headers={**headers, **fn_gateway.of_call()}, data=io.BytesIO(body))
+        ctx, data = make_context("http-stream", headers={**headers, **gateway.of_call()}, data=io.BytesIO(body))
         response = function(ctx, data=data)
         if not isinstance(response, response_class):
             response = response_class(ctx, response_data=response, headers=ctx.GetResponseHeaders(), status_code=200)
@@ -44,8 +45,8 @@ def fn(function: UserFunction) -> Handler:
         return status, response.context().GetResponseHeaders(), _body(response)
 
     def respond_to(request: Request) -> Answer:
-        status, headers, body = called(fn_gateway.encapsulated(request), request.body)
-        return fn_gateway.failure(status) if status != 200 else (*fn_gateway.decapsulated(headers), body)
+        status, headers, body = called(gateway.encapsulated(request), request.body)
+        return gateway.failure(status) if status != 200 else (*gateway.decapsulated(headers), body)
 
     def otherwise(invocation: Invocation, event: Any) -> Response:
         content_type = OCTETS if isinstance(event, bytes) else JSON
@@ -81,8 +82,8 @@ def _body(response: Any) -> bytes | Iterator[bytes]:
 
 def _failed(error: Exception | SystemExit) -> Answer:
     if isinstance(error, SystemExit):  # fdk's process ends with it
-        return fn_gateway.failure(_FAILED, "error receiving function response")
-    return fn_gateway.failure(_LATE if isinstance(error, TimeoutError) else _FAILED)
+        return gateway.failure(_FAILED, "error receiving function response")
+    return gateway.failure(_LATE if isinstance(error, TimeoutError) else _FAILED)
 
 
 def dispatch_conventions() -> Conventions:
