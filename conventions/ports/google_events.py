@@ -91,8 +91,8 @@ def _receiver(deliver: Deliver, rest: Callable[[Invocation, Any], Response]) -> 
                 f"unsupported records in the event: {names}; supported: records of aws:sqs or aws:s3, events of "
                 "EventBridge, CloudEvents"
             )
-        for event_of_object in [from_s3(each) for each in found]:
-            deliver(*event_of_object)
+        for each in [*map(from_s3, found)]:
+            deliver(*each)
         return Response(_NOTHING, JSON)
 
     return receive
@@ -144,7 +144,6 @@ def from_s3(record: Any) -> wire.Event:
             f"the record's event has no equivalent in Cloud Storage: {shortened(repr(event))}; supported: "
             f"{', '.join(_OF_OBJECTS)}"
         )
-    size = entry.get("size")
     data = _without_none(
         kind="storage#object",
         id=f"{bucket}/{name}/{generation}",
@@ -152,7 +151,7 @@ def from_s3(record: Any) -> wire.Event:
         name=name,
         generation=f"{generation}",
         metageneration="1",
-        size=None if size is None else f"{size}",
+        size=f"{entry['size']}" if "size" in entry else None,
         etag=entry.get("eTag"),
         updated=time,
         **{"timeDeleted" if kind == "deleted" else "timeCreated": time},
@@ -163,14 +162,8 @@ def from_s3(record: Any) -> wire.Event:
 
 
 def _attributes(kind: str, identifier: str, source: str, time: str | None) -> dict[str, Any]:
-    return _without_none(
-        specversion=wire.SPECVERSION,
-        id=identifier,
-        source=source,
-        type=f"google.cloud.{kind}",
-        time=time,
-        datacontenttype=JSON,
-    )
+    fixed = {"specversion": wire.SPECVERSION, "type": f"google.cloud.{kind}", "datacontenttype": JSON}
+    return _without_none(id=identifier, source=source, time=time, **fixed)
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:
