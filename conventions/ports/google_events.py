@@ -91,8 +91,8 @@ def _receiver(deliver: Deliver, rest: Callable[[Invocation, Any], Response]) -> 
                 f"unsupported records in the event: {names}; supported: records of aws:sqs or aws:s3, events of "
                 "EventBridge, CloudEvents"
             )
-        for event_of_object in [from_s3(each) for each in found]:
-            deliver(*event_of_object)
+        for each in [*map(from_s3, found)]:
+            deliver(*each)
         return Response(_NOTHING, JSON)
 
     return receive
@@ -144,7 +144,6 @@ def from_s3(record: Any) -> wire.Event:
             f"the record's event has no equivalent in Cloud Storage: {shortened(repr(event))}; supported: "
             f"{', '.join(_OF_OBJECTS)}"
         )
-    size = entry.get("size")
     data = _without_none(
         kind="storage#object",
         id=f"{bucket}/{name}/{generation}",
@@ -152,7 +151,7 @@ def from_s3(record: Any) -> wire.Event:
         name=name,
         generation=f"{generation}",
         metageneration="1",
-        size=None if size is None else f"{size}",
+        size=f"{entry['size']}" if "size" in entry else None,
         etag=entry.get("eTag"),
         updated=time,
         **{"timeDeleted" if kind == "deleted" else "timeCreated": time},
@@ -163,14 +162,8 @@ def from_s3(record: Any) -> wire.Event:
 
 
 def _attributes(kind: str, identifier: str, source: str, time: str | None) -> dict[str, Any]:
-    return _without_none(
-        specversion=wire.SPECVERSION,
-        id=identifier,
-        source=source,
-        type=f"google.cloud.{kind}",
-        time=time,
-        datacontenttype=JSON,
-    )
+    fixed = {"specversion": wire.SPECVERSION, "type": f"google.cloud.{kind}", "datacontenttype": JSON}
+    return _without_none(id=identifier, source=source, time=time, **fixed)
 
 
 def _without_none(**fields: Any) -> dict[str, Any]:
@@ -190,13 +183,11 @@ class _Background:
         self._function = function
         self._conversion = event_conversion
 
-    def receive(self, invocation: Invocation, event: Any) -> Response:
-        """Pass an event in one of the platform's own forms, or a CloudEvent, or an event of EventBridge."""
+    def receive(self, invocation: Invocation, _event: Any) -> Response:
+        """Pass a CloudEvent, or an event of EventBridge."""
         headers = invocation.headers.lowered
         if wire.is_binary(headers):
             self.deliver(*wire.from_binary(headers, invocation.body))
-        elif isinstance(event, dict) and not event.keys().isdisjoint(_LEGACY):
-            self._function(*self._converted(self._from_legacy, event))
         else:
             self.deliver(*wire.from_json(parsed(invocation)))
         return Response(_NOTHING, JSON)
@@ -205,7 +196,7 @@ class _Background:
         """Pass a CloudEvent: converted if it is one of Google's types, otherwise its data and attributes."""
         headers = {f"ce-{name}": f"{value}" for name, value in attributes.items()}
         if self._conversion.is_convertable_cloud_event(SimpleNamespace(headers=headers)):
-            self._function(*self._converted(self._from_google, attributes, data))
+            self._function(*self._from_google(attributes, data))
             return
         context = self._conversion.Context(
             eventId=attributes["id"],
@@ -215,22 +206,10 @@ class _Background:
         )
         self._function(data, context)
 
-    def _converted(self, convert: Callable[..., Any], *event: Any) -> Any:
-        try:
-            return convert(*event)
-        except (*_MALFORMED, self._conversion.EventConversionException) as error:
-            raise UnmarshalError(f"functions-framework cannot convert the event: {error}") from error
-
     def _from_google(self, attributes: dict[str, Any], data: Any) -> Any:
         body = wire.to_json(attributes, data)
-        headers = {"content-type": wire.STRUCTURED}
-        return self._conversion.cloud_event_to_background_event(SimpleNamespace(headers=headers, get_data=lambda: body))
-
-    def _from_legacy(self, event: dict[str, Any]) -> Any:
-        request = SimpleNamespace(get_json=lambda: event, path="/")
-        legacy = self._conversion.BackgroundEvent(**self._conversion.marshal_background_event_data(request))
-        return legacy.data, self._conversion.Context(**legacy.context)
-
-
-#: The keys of which each of the platform's own forms of an event has one (`background_event.py`).
-_LEGACY = {"context", "eventId", "subscription"}
+        request = SimpleNamespace(headers={"content-type": wire.STRUCTURED}, get_data=lambda: body)
+        try:
+            return self._conversion.cloud_event_to_background_event(request)
+        except (*_MALFORMED, self._conversion.EventConversionException) as error:
+            raise UnmarshalError(f"functions-framework cannot convert the event: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from importlib import import_module
 
 from dispatch import locate as located
@@ -15,7 +16,6 @@ from dispatch.variables import one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
 #: The signatures, as FUNCTION_SIGNATURE_TYPE names them; the first one is the default (`_function_registry.py`).
@@ -27,7 +27,6 @@ _ON, _OFF = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", 
 
 #: Where a module may be, below its path without a suffix.
 _FILES = (".py", "/__init__.py", ".pyc")
-
 
 _FORMS = "write it like main.hello, or like hello for a function in main.py or in the file of FUNCTION_SOURCE"
 
@@ -42,13 +41,9 @@ class Loaded:
         signature: one of SIGNATURES.
     """
 
-    __slots__ = ("app", "function", "is_asgi", "signature")
-
-    def __init__(self, app: Any, function: Any, signature: str, *, is_asgi: bool) -> None:
-        self.app = app
-        self.function = function
-        self.signature = signature
-        self.is_asgi = is_asgi
+    def __init__(self, app: Any, function: Any, signature: str) -> None:
+        self.app, self.is_asgi = app, not hasattr(app, "wsgi_app")
+        self.function, self.signature = function, signature
 
     def __repr__(self) -> str:
         return repr(self.function.__wrapped__)
@@ -89,14 +84,10 @@ def _file(stem: str, root: str) -> str:
     return next((stem + end for end in _FILES if os.path.isfile(os.path.join(root, stem + end))), f"{stem}.py")
 
 
-_loaded: dict[str, ModuleType] = {}
-
-
+@cache
 def later(name: str) -> Any:
     """One of our modules that not every function needs: `conventions.NAME`."""
-    if name not in _loaded:
-        _loaded[name] = import_module(f"conventions.{name}")
-    return _loaded[name]
+    return import_module(f"conventions.{name}")
 
 
 def _load(path: str, name: str, source: str, root: str) -> Loaded:
@@ -133,10 +124,10 @@ def _ready(framework: Any, app: Any, user_function: Any, signature: str) -> Load
             f"FUNCTION_SIGNATURE_TYPE is 'typed', but {name} has no input type; decorate it with "
             "@functions_framework.typed"
         )
-    function, is_asgi = plain(user_function), not hasattr(app, "wsgi_app")
-    if not is_asgi and _is_async(user_function):
-        framework._configure_app(app, function, signature)  # noqa: SLF001 - with the function that is awaited
-    return Loaded(app, function, signature, is_asgi=is_asgi)
+    loaded = Loaded(app, plain(user_function), signature)
+    if not loaded.is_asgi and _is_async(user_function):
+        framework._configure_app(app, loaded.function, signature)  # noqa: SLF001 - with the function that is awaited
+    return loaded
 
 
 def _imported(name: str) -> Any:

@@ -46,16 +46,16 @@ def nuclio(function: UserFunction) -> Handler:
             if init_context is not None:
                 settle(init_context(context))
 
-    def called(fields: dict[str, Any]) -> Answer:
+    def called(**fields: Any) -> Answer:
         startup()
-        return wire.answer(sdk, function(context, read_event(fields)))
+        return wire.answer(sdk, function(context, read_event(**fields)))
 
     def respond_to(request: Request) -> Answer:
-        return called(wire.of_request(request))
+        return called(**wire.of_request(request))
 
     def otherwise(invocation: Invocation, event: Any) -> Response:
         content_type = b"" if isinstance(event, bytes) else JSON.encode()
-        return event_answer(called(wire.fields(invocation.body, b"lambda", content_type)), streams)
+        return event_answer(called(body=invocation.body, kind=b"lambda", content_type=content_type), streams)
 
     handle: Any = serving(respond_to, otherwise=otherwise, failed=_failed)
     handle.startup = startup

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import base64
 import os
-import time
+from datetime import UTC, datetime
 
 from dispatch import current, settle
 from dispatch.http.percent import decode
+from dispatch.protocol import JSON
 from dispatch.response import is_iterator, stop
 
 TYPE_CHECKING = False
@@ -35,57 +36,48 @@ _FILE, _DELETED = "x-nuclio-filestream-path", "x-nuclio-filestream-delete-after-
 _PART = 65536
 
 
-def reader(sdk: Any) -> Callable[[dict[str, Any]], Any]:
-    """A function that makes the SDK's event of an event's fields."""
-    kinds = sdk.event.EventDeserializerKinds
-    as_bytes = os.environ.get("NUCLIO_PYTHON_DECODE_EVENT_STRINGS", "").lower() in _OFF
-    kind, convert = (kinds.msgpack_raw, _as_bytes) if as_bytes else (kinds.msgpack, _as_text)
+def reader(sdk: Any) -> Callable[..., Any]:
+    """A function that makes the SDK's event of a body and of bytes for all text that comes from outside."""
+    is_raw = os.environ.get("NUCLIO_PYTHON_DECODE_EVENT_STRINGS", "").lower() in _OFF
 
-    def read(message: dict[str, Any]) -> Any:
-        body = message.pop("body")
-        return sdk.Event.deserialize({**_each(message, convert), convert("body"): body}, kind=kind)
+    def text(value: Any) -> Any:
+        if is_raw:
+            return value
+        return {text(name): text(each) for name, each in value.items()} if isinstance(value, dict) else value.decode()
+
+    def read(body: bytes, kind: bytes, content_type: bytes, **more: Any) -> Any:
+        parse = sdk.event._EventDeserializer._try_deserialize_json  # noqa: SLF001 - as for the SDK's own messages
+        given = dict.fromkeys(("method", "path", "url", "_type", "type_version", "version", "topic"), b"") | more
+        return sdk.Event(
+            parse(body) if content_type == JSON.encode() else body,
+            text(content_type),
+            sdk.TriggerInfo(text(kind), text(b"default-" + kind)),
+            _id=text(current().request_id.encode()),
+            size=len(body),
+            timestamp=datetime.now(UTC).replace(microsecond=0, tzinfo=None),
+            shard_id=-1,
+            num_shards=0,
+            offset=0,
+            **{name: text(value) for name, value in given.items()},
+        )
 
     return read
 
 
-def fields(body: bytes, kind: bytes, content_type: bytes, **more: Any) -> dict[str, Any]:
-    """The fields of an event, with bytes for all text that comes from outside."""
-    return {
-        "body": body, "size": len(body), "content_type": content_type,
-        "trigger": {"kind": kind, "name": b"default-" + kind}, "id": current().request_id.encode(),
-        "timestamp": int(time.time()), "headers": {}, "fields": {}, "method": b"", "path": b"", "url": b"",
-        "shard_id": -1, "num_shards": 0, "type": b"", "type_version": b"", "version": b"", "offset": 0, "topic": b"",
-        **more,
-    }  # fmt: skip
-
-
 def of_request(request: Request) -> dict[str, Any]:
     """The fields of a request; of a repeated header or query parameter the last value."""
-    headers = {"-".join(map(str.capitalize, name.split("-"))): value.encode() for name, value in request.header_pairs}
+    pairs = [("-".join(map(str.capitalize, name.split("-"))), value) for name, value in request.header_pairs]
+    headers = {name.encode(): value.encode() for name, value in pairs}
     pieces = [piece.partition("=") for piece in request.raw_query.replace("+", " ").split("&")]
     query = {decode(name): decode(value) for name, _, value in pieces if name or value}
     decoded = decode(request.raw_path)
     path = os.path.normpath(b"/" + decoded.lstrip(b"/"))
     if decoded.endswith(b"/") and path != b"/":
         path += b"/"
-    content_type = headers.get("Content-Type", b"")
-    return fields(
-        request.body, b"http", content_type, headers=headers, fields=query, method=request.method.encode(), path=path
-    )
-
-
-def _each(value: Any, convert: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
-        return {convert(name): _each(item, convert) for name, item in value.items()}
-    return convert(value)
-
-
-def _as_bytes(value: Any) -> Any:
-    return value.encode() if isinstance(value, str) else value
-
-
-def _as_text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+    return {
+        "body": request.body, "kind": b"http", "content_type": headers.get(b"Content-Type", b""), "headers": headers,
+        "fields": query, "method": request.method.encode(), "path": path,
+    }  # fmt: skip
 
 
 def answer(sdk: Any, output: Any) -> Answer:

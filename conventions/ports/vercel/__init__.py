@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import sys
+from types import SimpleNamespace
 
 from conventions import applications
 from conventions.ports.vercel import response
@@ -39,7 +40,8 @@ def vercel(handler: Any) -> Handler:
 
     def respond_to(request: Request) -> Answer:
         sent = _as_sent(request)
-        address, server = (request.client or "", 0), _Server(request)
+        address, host = (request.client or "", 0), (request.host or "localhost", request.port)
+        server = SimpleNamespace(server_name=host[0], server_port=host[1], server_address=host)
 
         def write(write: Callable[[Any], object]) -> None:
             cls(_Connection(sent, write), address, server)
@@ -129,19 +131,10 @@ class _Connection(io.RawIOBase):
 
     sendall = write
 
-    def settimeout(self, _seconds: float | None) -> None:
-        """Memory answers at once."""
+    def settimeout(self, *_values: Any) -> None:
+        """Memory answers at once, and has no options."""
 
-    def setsockopt(self, *_option: Any) -> None:
-        """Memory has no options."""
-
-
-class _Server:
-    """What the class has for a server."""
-
-    def __init__(self, request: Request) -> None:
-        self.server_name, self.server_port = request.host or "localhost", request.port
-        self.server_address = (self.server_name, self.server_port)
+    setsockopt = settimeout
 
 
 def _failed(_error: Exception | SystemExit) -> Answer:
