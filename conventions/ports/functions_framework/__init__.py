@@ -3,14 +3,14 @@
 The package is functions-framework 3.10.2. `create_app` (`__init__.py`) loads the file, reads the decorator or
 FUNCTION_SIGNATURE_TYPE and returns a Flask application, or one of Starlette for `functions_framework.aio` and with
 FUNCTION_USE_ASGI, as its command does (`_cli.py`). So requests are answered by the platform's own code; what its
-servers, gunicorn and uvicorn, answer if that code fails is in `_SERVERS`. `google_source` has the loading, and
-`google_events` what the function gets of an event that is not HTTP.
+servers, gunicorn and uvicorn, answer if that code fails is in `_SERVERS`. `source` has the loading, and `events` what
+the function gets of an event that is not HTTP.
 """
 
 from __future__ import annotations
 
 from conventions import wsgi
-from conventions.ports import google_source
+from conventions.ports.functions_framework import source
 from dispatch.errors import HandlerNotFound
 from dispatch.modules import described
 
@@ -31,23 +31,23 @@ _SERVERS = {False: ("text/html", _PAGE), True: ("text/plain; charset=utf-8", "{0
 
 def functions_framework(loaded: Any) -> Handler:
     """A function in a file, with a decorator of functions_framework or the signature of FUNCTION_SIGNATURE_TYPE."""
-    if not isinstance(loaded, google_source.Loaded):
+    if not isinstance(loaded, source.Loaded):
         raise HandlerNotFound(f"not a function that functions-framework has loaded: {described(loaded)}")
     content_type, body = _SERVERS[loaded.is_asgi]
 
     def failed(_error: Exception | SystemExit) -> Answer:
         return 500, [("content-type", content_type)], body.format("Internal Server Error").encode()
 
-    served = google_source.later("asgi").served if loaded.is_asgi else wsgi.served
-    is_http = loaded.signature == google_source.HTTP
-    otherwise = (
-        None if is_http else google_source.later("ports.google_events").receiver(loaded.function, loaded.signature)
-    )
+    served = source.later("asgi").served if loaded.is_asgi else wsgi.served
+    otherwise = None
+    if loaded.signature != source.HTTP:
+        events = source.later("ports.functions_framework.events")
+        otherwise = events.receiver(loaded.function, loaded.signature)
     return served(loaded.app, otherwise=otherwise, failed=failed)
 
 
 functions_framework.accepts_object = True  # type: ignore[attr-defined]
-functions_framework.locate = google_source.locate  # type: ignore[attr-defined]
+functions_framework.locate = source.locate  # type: ignore[attr-defined]
 
 
 def dispatch_conventions() -> Conventions:

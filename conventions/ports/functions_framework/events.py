@@ -17,7 +17,7 @@ from conventions import cloudevent_wire as wire
 from conventions.cloudevent import cloudevent, sdk
 from conventions.codec import parsed, shortened
 from conventions.json import json
-from conventions.ports.google_source import EVENT, TYPED
+from conventions.ports.functions_framework.source import EVENT, TYPED
 from conventions.records import records
 from dispatch.errors import UnmarshalError
 from dispatch.http import percent

@@ -74,7 +74,7 @@ def locate(spec: str, root: str) -> Target:
     for folder in (root, os.path.dirname(path)):
         if any(shadowing.offered(folder, package) for package in shadowing.OUR_PACKAGES):
             # Once the function has been loaded, these names may be those of its own modules.
-            later("asgi"), later("ports.google_events")
+            later("asgi"), later("ports.functions_framework.events")
     function = spec.rpartition(".")[2]
     description = f"{function} in the file {source}, loaded by functions-framework"
     return Target(named.convention, description, lambda: _load(path, function, source, root), path, reason=named.reason)
