@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     Deliver = Callable[[dict[str, Any], Any], Any]
 
-_PUBSUB, _STORAGE = "pubsub.googleapis.com", "storage.googleapis.com"
-
 #: The event names of S3, without what comes after the colon or with it, and the event types of Cloud Storage.
 _OF_OBJECTS = {
     "ObjectCreated": "finalized",
@@ -45,8 +43,6 @@ _OF_OBJECTS = {
     "ObjectTagging": "metadataUpdated",
     "ObjectAcl": "metadataUpdated",
 }
-
-_NOTHING = b"null"
 
 
 def receiver(function: Any, signature: str) -> Callable[[Invocation, Any], Response]:
@@ -93,7 +89,7 @@ def _receiver(deliver: Deliver, rest: Callable[[Invocation, Any], Response]) -> 
             )
         for each in [*map(from_s3, found)]:
             deliver(*each)
-        return Response(_NOTHING, JSON)
+        return Response(b"null", JSON)
 
     return receive
 
@@ -119,7 +115,10 @@ def from_sqs(record: Any) -> wire.Event:
         orderingKey=system.get("MessageGroupId"),
     )
     attributes = _attributes(
-        "pubsub.topic.v1.messagePublished", identifier, f"//{_PUBSUB}/projects/{account}/topics/{queue}", time
+        "pubsub.topic.v1.messagePublished",
+        identifier,
+        f"//pubsub.googleapis.com/projects/{account}/topics/{queue}",
+        time,
     )
     return attributes, {"message": message, "subscription": f"projects/{account}/subscriptions/{queue}"}
 
@@ -156,7 +155,7 @@ def from_s3(record: Any) -> wire.Event:
         updated=time,
         **{"timeDeleted" if kind == "deleted" else "timeCreated": time},
     )
-    source = f"//{_STORAGE}/projects/_/buckets/{bucket}"
+    source = f"//storage.googleapis.com/projects/_/buckets/{bucket}"
     attributes = _attributes(f"storage.object.v1.{kind}", f"{request}-{generation}", source, time)
     return {**attributes, "subject": f"objects/{name}"}, data
 
@@ -190,7 +189,7 @@ class _Background:
             self.deliver(*wire.from_binary(headers, invocation.body))
         else:
             self.deliver(*wire.from_json(parsed(invocation)))
-        return Response(_NOTHING, JSON)
+        return Response(b"null", JSON)
 
     def deliver(self, attributes: dict[str, Any], data: Any) -> None:
         """Pass a CloudEvent: converted if it is one of Google's types, otherwise its data and attributes."""

@@ -84,10 +84,9 @@ class Variant:
 async def _refuse(error: Exception, scope: dict[str, Any], sender: _Sender, sdk: _Sdk) -> None:
     """Answer a request that the SDK could not read."""
     _log(scope, "cannot be read as a CloudEvent", error)
-    if isinstance(error, sdk.refusals):
-        await sender.plain(400, _REFUSED)
-    else:
-        await sender.plain(500, f"Internal Server Error: {message(error)}".encode(errors="replace"))
+    failure = 500, f"Internal Server Error: {message(error)}".encode(errors="replace")
+    status, body = (400, _REFUSED) if isinstance(error, sdk.refusals) else failure
+    await sender.response(status, {"content-type": "text/plain"}, body)
 
 
 def _log(scope: dict[str, Any], what: str, error: Exception) -> None:
@@ -112,23 +111,20 @@ class _Sender:
 
     async def structured(self, event: Any, status: int = 200) -> None:
         """Send an event as JSON."""
-        await self._message(status, *self._sdk.structured(event))
+        await self.response(status, *self._sdk.structured(event))
 
     async def binary(self, event: Any, status: int = 200) -> None:
         """Send an event's attributes as headers and its data as the body, if there are headers to be sent."""
         write = self._sdk.structured if self._only_structured else self._sdk.binary
-        await self._message(status, *write(event))
+        await self.response(status, *write(event))
 
     async def http(self, message: Any) -> None:
         """Send a message of ASGI."""
         await self._send(message)
         self.has_begun = True
 
-    async def plain(self, status: int, body: bytes) -> None:
-        """Send text."""
-        await self._message(status, {"content-type": "text/plain"}, body)
-
-    async def _message(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    async def response(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        """Send a whole response."""
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         await self.http({"type": "http.response.start", "status": status, "headers": pairs})
         await self.http({"type": "http.response.body", "body": body})
