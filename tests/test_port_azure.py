@@ -501,6 +501,15 @@ def test_a_failure_with_another_event(serve: Serve) -> None:
     assert b"null" == runtime.invoke(json.dumps({**EVENT, "id": "3"}).encode()).body
 
 
+def test_an_event_that_the_sdk_cannot_read(ask: Ask) -> None:
+    """The error says why, without the SDK's traceback, which says nothing about the function."""
+    source = app(function("pass", decorator="@app.event_grid_trigger('event')", parameters="event"))
+    report = ask(source, json.dumps({**EVENT, "time": "soon"}).encode(), "app.app", AZURE).report
+    message = "the event cannot be passed to the function f: time data 'soon' does not match"
+    assert ("Runtime.UnmarshalError", True) == (report["errorType"], report["errorMessage"].startswith(message))
+    assert [] == report["stackTrace"]
+
+
 def _named(name: str) -> dict[str, Any]:
     event = sqs("a@group", grouped=True)
     event["Records"][0]["eventSourceARN"] = f"arn:aws:sqs:us-east-1:123456789012:{name}"

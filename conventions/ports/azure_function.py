@@ -117,7 +117,7 @@ class Function:
         try:
             return self._converters.get(self.kind).decode(data, trigger_metadata=metadata)
         except (ValueError, TypeError, NotImplementedError) as error:
-            raise UnmarshalError(f"the event cannot be passed to the function {self.name}: {error}") from error
+            raise UnmarshalError(f"the event cannot be passed to the function {self.name}: {error}") from None
 
     def _finished(self, result: Any, outputs: dict[str, Out]) -> Any:
         if result is not None and not self._returns:
