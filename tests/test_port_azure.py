@@ -84,16 +84,18 @@ def test_proof(module: str, tmp_path: Path) -> None:
 TEXT = "text/plain; charset=utf-8"
 OUTPUTS: dict[str, tuple[str, tuple[int, str | None, bytes]]] = {
     "text": ("'ü'", (200, TEXT, "ü".encode())),
-    "text that is a number": ("'1.50'", (200, TEXT, b"1.5")),
-    "text that is a whole number": ("' 7'", (200, TEXT, b"7")),
-    "text that is true": ("'true'", (200, TEXT, b"True")),
-    "text that is null": ("'null'", (200, TEXT, b"")),
+    "text that is a number": ("'1.50'", (200, TEXT, b"1.50")),
     "text that is a string of JSON": ("json.dumps('a')", (200, TEXT, b"a")),
     "text that is a list": ("'[1,{}]'", (200, TEXT, b"[\n  1,\n  {}\n]")),
     "text that is not JSON": ("'NaN'", (200, TEXT, b"NaN")),
     "a response in JSON": (
         "json.dumps({'Status': '201', 'Body': {'a': 'ü'}, 'headers': {'Content-Type': 'application/json'}})",
         (201, "application/json; charset=utf-8", '{"a":"ü"}'.encode()),
+    ),
+    "a response in JSON with a body that is null": ("'{\"body\": null}'", (200, TEXT, b"")),
+    "JSON with fields of a response that are none": (
+        "json.dumps({'body': [True], 'status': 'active', 'headers': 'none'})",
+        (200, TEXT, b"[\n  true\n]"),
     ),
     "a response in JSON without a body": ("'{\"status\": 201}'", (200, TEXT, b'{\n  "status": 201\n}')),
     "a response": ("func.HttpResponse('ü', charset='latin-1')", (200, "text/plain; charset=latin-1", b"\xfc")),
@@ -102,15 +104,12 @@ OUTPUTS: dict[str, tuple[str, tuple[int, str | None, bytes]]] = {
         "func.HttpResponse('{}', headers={'content-type': 'application/json'})",
         (200, "application/json", b"{}"),
     ),
-    "two types": ("func.HttpResponse('a', headers={'Content-Type': 'a/b', 'content-type': 'c/d'})", (200, "c/d", b"a")),
     "a status that is not a number": ("func.HttpResponse('a', status_code='teapot')", (200, TEXT, b"a")),
     "a status without a body": ("func.HttpResponse('a', status_code=304)", (304, TEXT, b"")),
     "bytes": ("b'a'", (500, None, b"")),
     "an object": ("{'a': 1}", (500, None, b"")),
     "nothing": ("None", (500, None, b"")),
-    "a header that is not ASCII": ("func.HttpResponse('a', headers={'x': 'ü'})", (500, None, b"")),
     "a header with a name that cannot be": ("func.HttpResponse('a', headers={'x y': 'a'})", (500, None, b"")),
-    "a cookie that cannot be": ("func.HttpResponse(headers={'Set-Cookie': 'a=1; Max-Age=soon'})", (500, None, b"")),
 }
 
 
@@ -148,11 +147,8 @@ def test_repeated_headers_of_a_response(ask: Ask) -> None:
 
 SEEN = "return json.dumps([req.method, req.url, dict(req.params), dict(req.route_params), req.get_body().decode()])"
 REQUESTS: dict[str, tuple[dict[str, str], list[Any]]] = {
-    "a query": ({"query": "A=1&a=2&b=&c&a=&d=x+y"}, ["api/a", {"A": "1,2", "d": "x y"}, {"rest": "a"}]),
-    "a path that is not UTF-8": ({"path": "/API/%E4%2f%25"}, ["API/%E4%2f%25", {}, {"rest": "%E4%2f%"}]),
-    "a path with dots": ({"path": "/x/../api/./a/%2E%2e/b/."}, ["api/b/", {}, {"rest": "b/"}]),
-    "a path above the root": ({"path": "/../../api/.a"}, ["api/.a", {}, {"rest": ".a"}]),
-    "a path with characters that are escaped": ({"path": "/api/%41|%22"}, ["api/A%7C%22", {}, {"rest": 'A|"'}]),
+    "a query": ({"query": "a=1&a=2&b=&c&a=&d=x+y"}, ["api/a", {"a": "1,2", "d": "x y"}, {"rest": "a"}]),
+    "a path with escapes": ({"path": "/API/%C3%A4%2f%2F%25"}, ["API/%C3%A4%2f%2F%25", {}, {"rest": "ä%2f%2F%"}]),
 }
 
 
@@ -242,46 +238,43 @@ def test_the_extension_streams(ask: Ask) -> None:
 #: Templates, and for paths the parameters, or None if the path does not match.
 ROUTES: dict[str, dict[str, dict[str, str] | None]] = {
     "api/orders": {"/api/orders": {}, "/API/Orders/": {}, "/api/orders/1": None, "/api": None, "/api//orders": None},
-    "{id:int?}": {"/": {}, "/7": {"id": "7"}, "/-7": {"id": "-7"}, "/a": None, "/2147483648": None, "/7/8": None, f"/{'9' * 5000}": None, f"/{'0' * 5000}1": {"id": f"{'0' * 5000}1"}},
-    "a/{x=1}": {"/a": {"x": "1"}, "/a/2": {"x": "2"}},
-    "a/{x:range(1,3)=2}": {"/a": {"x": "2"}, "/a/3": {"x": "3"}, "/a/4": None},
+    "{id:int?}": {"/": {}, "/7": {"id": "7"}, "/-7": {"id": "-7"}, "/a": None, "/2147483648": None, "/7/8": None, f"/{'9' * 5000}": None, "/7/": {"id": "7"}},
+    "a/{x?}/{y?}": {"/a": {}, "/a/1": {"x": "1"}, "/a/1/2": {"x": "1", "y": "2"}},
     "{*rest}": {"/": {}, "/a/b/": {"rest": "a/b/"}, "/a//b": {"rest": "a//b"}, "//a": None},
     "a/{**rest}": {"/a": {}, "/a/b%2Fc": {"rest": "b%2Fc"}, "/b": None},
-    "{name}.{ext?}": {"/a.b.c": {"name": "a.b", "ext": "c"}, "/a": {"name": "a"}, "/a.": None},
+    "{name}.{ext}": {"/a.b.c": {"name": "a.b", "ext": "c"}, "/a": None, "/a.": None, "/a/b.c": None},
     "{a}-{b}": {"/1-2-3": {"a": "1-2", "b": "3"}, "/-": None, "/1-": None},
     "v{n:int}x": {"/V12X": {"n": "12"}, "/vax": None},
     "{x:alpha:minlength(2):maxlength(3)}": {"/ab": {"x": "ab"}, "/a": None, "/abcd": None, "/a1": None},
-    "{x:length(2)}": {"/ab": {"x": "ab"}, "/abc": None},
-    "{x:regex(^\\d{{2,3}}$)}": {"/12": {"x": "12"}, "/1": None},
-    "{x:regex(^(a|b:c)$)?}": {"/": {}, "/A": {"x": "A"}, "/b:c": {"x": "b:c"}, "/d": None},
+    "{x:length(2)}/{y:length(1,2)}/{z:range(1,3)?}": {"/ab/a": {"x": "ab", "y": "a"}, "/abc/a": None, "/ab/abc": None, "/ab/a/4": None, "/ab/a/3": {"x": "ab", "y": "a", "z": "3"}},
     "{x:guid}": {"/ca761232-ed42-11ce-bacd-00aa0057b223": {"x": "ca761232-ed42-11ce-bacd-00aa0057b223"}, "/ca76": None},
-    "{x:bool}/{y:decimal}": {"/True/1.5": {"x": "True", "y": "1.5"}, "/yes/1": None, "/true/1e3": None},
+    "{x:bool}/{y:decimal}": {"/True/1.5": {"x": "True", "y": "1.5"}, "/yes/1": None, "/true/a": None},
     "{x:double}/{y:long}": {"/1e3/9": {"x": "1e3", "y": "9"}, "/1/9223372036854775808": None},
     "{x:min(3)}/{y:max(3)}": {"/3/3": {"x": "3", "y": "3"}, "/2/3": None, "/3/4": None},
-    "{x:datetime}": {"/2026-01-02": {"x": "2026-01-02"}, "/01%2F": None},
-    "{x:file}": {"/a.b": {"x": "a.b"}, "/a": None},
-    "{x:nonfile:required}": {"/a": {"x": "a"}, "/a.b": None},
-    "a{{b}}/é": {"/A{b}/É": {}},
+    "a(b)/é": {"/A(b)/É": {}},
+    "": {"/": {}, "/a": None},
 }  # fmt: skip
 
-#: Templates that the host refuses, and what is said of them.
+#: Templates that are refused, and what is said of them.
 WRONG_ROUTES = {
-    "a//b": "two slashes",
-    "{a}{b}": "must be separated",
-    "{*a}/b": "must be the last segment",
-    "x{*a}": "must be separated",
-    "{*a?}": "cannot be optional",
-    "{a?}.b": "must be last",
-    "{a}-{b?}": "must be last",
-    "{a=1?}": "cannot have a default",
-    "{a}/{A}": "is there twice",
-    "{}": "a brace is not closed",
-    "{a": "a brace is not closed",
-    "a}": "a brace is not closed",
-    "a?": "a question mark",
+    "a//b": "'' cannot be read; a route has {name}",
+    "{*a}/b": "{*a} cannot be here",
+    "x{*a}": "{*a} cannot be here",
+    "{*a?}": "{*a?} cannot be here",
+    "{a}-{b?}": "{b?} cannot be here",
+    "{a?}/b": "{name?} as its last segments",
+    "{a=1}": "'{a=1}' cannot be read",
+    "{a}/{a}": "is there twice",
+    "{}": "'{}' cannot be read",
+    "{a": "'{a' cannot be read",
+    "a?": "'a?' cannot be read",
     "{a:even}": "unknown constraint 'even'; known: int, ",
-    "{a:range(1)}": "range(1) cannot be used",
-    "{a:regex([)}": "regex([) cannot be used",
+    "{a:datetime}": "unknown constraint 'datetime'",
+    "{a:regex(^b$)}": "unknown constraint 'regex'",
+    "{a:regex(^[a-z]{{2}}$)}": "cannot be read",
+    "{a:range(1)}": "range(1) has the wrong numbers",
+    "{a:int(1)}": "int(1) has the wrong numbers",
+    "{a:min(x)}": "min(x) has the wrong numbers",
 }
 
 
@@ -331,7 +324,7 @@ def test_which_function(serve: Serve) -> None:
         (None, "/api/x"),
         ("{}", "/api/x"),
         ('{"extensions": {"http": {"routePrefix": ""}}}', "/x"),
-        ('{"extensions": /* "api" */ {"http": {"routePrefix": "a/b" // c\n}}}', "/a/b/x"),
+        ('{\n  // "api"\n"extensions": {"http": {"routePrefix": "a/b"}}}', "/a/b/x"),
     ],
 )
 def test_the_prefix(ask: Ask, text: str | None, path: str) -> None:
@@ -377,7 +370,6 @@ def test_messages(serve: Serve) -> None:
     event = json.dumps(sqs("[1]", "bad", "value")).encode()
     expected = {"batchItemFailures": [{"itemIdentifier": "m-bad"}, {"itemIdentifier": "m-value"}]}
     assert expected == json.loads(runtime.invoke(event).body)
-    assert {"batchItemFailures": []} == json.loads(runtime.invoke(b'{"Records": []}').body)
     log = runtime.end()
     assert "['m-[1]', 1, '2018-12-17T21:37:29.183000+00:00', True]" in log
     assert "the function f returned a value, but it has no $return binding" in log
@@ -501,6 +493,15 @@ def test_a_failure_with_another_event(serve: Serve) -> None:
     assert b"null" == runtime.invoke(json.dumps({**EVENT, "id": "3"}).encode()).body
 
 
+def test_an_event_that_the_sdk_cannot_read(ask: Ask) -> None:
+    """The error says why, without the SDK's traceback, which says nothing about the function."""
+    source = app(function("pass", decorator="@app.event_grid_trigger('event')", parameters="event"))
+    report = ask(source, json.dumps({**EVENT, "time": "soon"}).encode(), "app.app", AZURE).report
+    message = "the event cannot be passed to the function f: time data 'soon' does not match"
+    assert ("Runtime.UnmarshalError", True) == (report["errorType"], report["errorMessage"].startswith(message))
+    assert [] == report["stackTrace"]
+
+
 def _named(name: str) -> dict[str, Any]:
     event = sqs("a@group", grouped=True)
     event["Records"][0]["eventSourceARN"] = f"arn:aws:sqs:us-east-1:123456789012:{name}"
@@ -532,6 +533,7 @@ CHOICES: dict[str, tuple[Any, str]] = {
     "a list": ([1], "no function of the app is for the event: [1]"),
     "a number in the place of records": ({"Records": 5}, "no function of the app is for the event"),
     "a record that is none": ({"Records": [5]}, "no function of the app is for records of None"),
+    "no records": ({"Records": []}, "no function of the app is for records of None"),
 }  # fmt: skip
 
 
@@ -589,11 +591,11 @@ INIT_ERRORS: dict[str, tuple[str | dict[str, str], str, str]] = {
         app(function("pass", parameters="req: 'Nothing'")), "Runtime.HandlerNotFound", "the parameters of the function f cannot be read: name 'Nothing'",
     ),
     "a route that is wrong": (
-        app(function("pass", decorator="@app.route('{a')")), "Runtime.HandlerNotFound", "the route of the function f is wrong: 'api/{a': a brace",
+        app(function("pass", decorator="@app.route('{a')")), "Runtime.HandlerNotFound", "the route of the function f is wrong: 'api/{a': '{a' cannot be read; a route has",
     ),
     "an ASGI app below a prefix": (
         f"{IMPORTS}async def web(*args): ...\napp = func.AsgiFunctionApp(web)", "Runtime.HandlerNotFound",
-        "the route of the function http_app_func is wrong: 'api//{*route}': two slashes follow each other; set extensions.http.routePrefix to \"\" in host.json",
+        "'api//{*route}': no name between slashes; set extensions.http.routePrefix to \"\" in host.json",
     ),
     "settings that are not JSON": (
         {"app.py": app(function("pass")), "host.json": "{"}, "Runtime.InvalidSetting", "host.json cannot be read: ",
@@ -617,7 +619,7 @@ def test_what_cannot_be_served_does_not_break_the_rest(serve: Serve) -> None:
     assert (200, b"here") == got(runtime.invoke(request()))[::2]
     assert (500, b"") == got(runtime.invoke(request("/api/out")))[::2]
     report = runtime.invoke(json.dumps(sqs("a")).encode()).report
-    assert ("Runtime.HandlerNotFound", "the function rows cannot be served here: it has the input binding 'row' of type table") == (
+    assert ("Runtime.HandlerNotFound", "the function rows cannot be served here: it has the binding 'row' of type table") == (
         report["errorType"], report["errorMessage"],
     )  # fmt: skip
     log = runtime.end()
@@ -625,7 +627,7 @@ def test_what_cannot_be_served_does_not_break_the_rest(serve: Serve) -> None:
         "the function blobs cannot be served here: it has the trigger 'blob' of type blobTrigger; known triggers:"
         in log
     )
-    assert "the function out_ cannot be served here: it has the output binding 'out' of type queue" in log
+    assert "the function out_ cannot be served here: it has the binding 'out' of type queue" in log
 
 
 LIFESPAN = """

@@ -1,9 +1,8 @@
 """The `azure` convention: an app of Azure Functions, programming model v2, from its `function_app.py` as it is.
 
-`function` calls a function as Azure's worker does, `host`, `routes` and `http` do what its host
-does for HTTP, `events` makes triggers' data from events of AWS; each names its sources. From azure-functions
-2.3.0 itself: an app lists its functions (`decorators/function_app.py`), and `AsgiFunctionApp` and `WsgiFunctionApp` are
-apps with one function that takes every path.
+`function` calls a function as Azure's worker does, `host` and `routes` do what its host does for HTTP, `events` makes
+triggers' data from events of AWS. `AsgiFunctionApp` and `WsgiFunctionApp` are apps with one function that takes every
+path (azure-functions 2.3.0, `decorators/function_app.py`).
 """
 
 from __future__ import annotations
@@ -37,19 +36,16 @@ def azure(app: Any) -> Handler:
     from conventions.records import records
     from dispatch import settle
 
-    def batch(function: Function | None) -> Handler:
-        def deliver(record: Any, _headers: Any) -> Any:
-            return function and function.call(*events.message(function, record))
+    def batch(function: Function) -> Handler:
+        return records(lambda record, _headers: function.call(*events.message(function, record)))
 
-        return records(deliver)
-
-    queues = {each: batch(each) for each in (None, *functions) if each is None or each.kind in events.QUEUES}
+    batches = {each: batch(each) for each in functions if each.kind in events.QUEUES}
 
     def otherwise(invocation: Invocation, event: Any) -> Response:
-        function = events.choose(functions, event)
-        if function is None or function.served().kind in events.QUEUES:
-            return queues[function](invocation)
-        settle(function.call(*events.event(function, event)))
+        function = events.choose(functions, event).served()
+        if function in batches:
+            return batches[function](invocation)
+        settle(function.call(events.datum_of(function, event), {}))
         return Response(b"null", JSON)
 
     handle: Any = host.serving(functions, otherwise)

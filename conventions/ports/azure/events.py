@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 QUEUES = ("queueTrigger", "serviceBusTrigger")
 EVENT_GRID, TIMER = "eventGridTrigger", "timerTrigger"
-_SQS = "aws:sqs"
-_SCHEDULED = "Scheduled Event"
 
 #: `%NAME%` in a setting is the value of an application setting, which is an environment variable.
 _SETTING = re.compile("%([^%]+)%")
@@ -35,17 +33,24 @@ _EVENT_GRID = {"id": "id", "topic": "source", "eventType": "detail-type", "event
 _EVENT_GRID_KEYS = frozenset({"detail-type", "specversion", "eventType"})
 
 
-def choose(functions: list[Function], event: Any) -> Function | None:
-    """The function that an event is for; None if it is a batch without any message.
+def choose(functions: list[Function], event: Any) -> Function:
+    """The function that an event is for.
 
     Raises:
         UnmarshalError: there is none, or it cannot be said which one; the message names the functions there are.
     """
     fields = event if isinstance(event, dict) else {}
     if isinstance(fields.get("Records"), list):
-        return _of_records(functions, fields["Records"])
+        first = next((each for each in fields["Records"] if isinstance(each, dict)), {})
+        source = first.get("eventSource") or first.get("EventSource")
+        if source != "aws:sqs":
+            hint = "send events of S3 through EventBridge, others through SQS"
+            raise _unknown(functions, f"records of {source!r:.60}; {hint}")
+        queues = {each: _queue(each) for each in functions if each.kind in QUEUES}
+        name = str(first.get("eventSourceARN", "")).rpartition(":")[2]
+        return _only(functions, queues, "message of the queue", name.removesuffix(".fifo"))
     timers = {each: each.name for each in functions if each.kind == TIMER}
-    if timers and fields.get("detail-type") == _SCHEDULED:
+    if timers and fields.get("detail-type") == "Scheduled Event":
         return _only(functions, timers, "schedule", _resource(fields).rpartition("/")[2])
     if not fields.keys().isdisjoint(_EVENT_GRID_KEYS):
         return _only(functions, {each: "" for each in functions if each.kind == EVENT_GRID}, "Event Grid event")
@@ -56,20 +61,6 @@ def _resource(event: dict[str, Any]) -> str:
     """The first of an event's resources."""
     resources = event.get("resources")
     return str(resources[0]) if isinstance(resources, list) and resources else ""
-
-
-def _of_records(functions: list[Function], records: list[Any]) -> Function | None:
-    if not records:
-        return None
-    first = records[0] if isinstance(records[0], dict) else {}
-    source = first.get("eventSource") or first.get("EventSource")
-    if source != _SQS:
-        raise _unknown(
-            functions, f"records of {source!r:.60}; send events of S3 through EventBridge, others through SQS"
-        )
-    queues = {each: _queue(each) for each in functions if each.kind in QUEUES}
-    name = str(first.get("eventSourceARN", "")).rpartition(":")[2]
-    return _only(functions, queues, "message of the queue", name.removesuffix(".fifo"))
 
 
 def _queue(function: Function) -> str:
@@ -103,32 +94,28 @@ def message(function: Function, record: dict[str, Any]) -> tuple[Any, dict[str, 
     data = function.data(body.encode(), "bytes") if binary else function.data(body, "string")
     sent = attributes.get("SentTimestamp")
     time = datetime.fromtimestamp(int(sent) / 1000, UTC).isoformat() if sent else None
-    count = attributes.get("ApproximateReceiveCount")
-    if function.kind == QUEUES[0]:
-        fields = {"Id": record.get("messageId"), "DequeueCount": count, "InsertionTime": time}
-        return data, _texts(function, {**fields, "PopReceipt": record.get("receiptHandle")})
-    fields = {"MessageId": record.get("messageId"), "DeliveryCount": count, "EnqueuedTimeUtc": time}
-    fields |= {"SessionId": attributes.get("MessageGroupId"), "LockToken": record.get("receiptHandle")}
+    fields = {
+        **dict.fromkeys(("Id", "MessageId"), record.get("messageId")),
+        **dict.fromkeys(("DequeueCount", "DeliveryCount"), attributes.get("ApproximateReceiveCount")),
+        **dict.fromkeys(("InsertionTime", "EnqueuedTimeUtc"), time),
+        **dict.fromkeys(("PopReceipt", "LockToken"), record.get("receiptHandle")),
+        "SessionId": attributes.get("MessageGroupId"),
+        "SequenceNumber": attributes.get("SequenceNumber"),
+    }
+    metadata = {name: function.data(str(value), "string") for name, value in fields.items() if value is not None}
     own = {name: each.get("stringValue") for name, each in (record.get("messageAttributes") or {}).items()}
     properties = function.data(json.dumps(own), "json")
-    found = _texts(function, {**fields, "SequenceNumber": attributes.get("SequenceNumber")})
-    return data, {**found, "ApplicationProperties": properties, "UserProperties": properties}
+    return data, {**metadata, "ApplicationProperties": properties, "UserProperties": properties}
 
 
-def _texts(function: Function, fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: function.data(str(value), "string") for name, value in fields.items() if value is not None}
-
-
-def event(function: Function, event: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The data of a timer's or an Event Grid trigger; neither has metadata that a function sees."""
+def datum_of(function: Function, event: dict[str, Any]) -> Any:
+    """The data of a timer's or an Event Grid trigger."""
     if function.kind == TIMER:
-        value: dict[str, Any] = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
-    elif "detail-type" not in event:
-        value = event
-    elif function.takes_cloud_events:
+        event = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
+    elif "detail-type" in event and function.takes_cloud_events:
         attributes, data = cloudevent_wire.from_json(event)
-        value = {**attributes, "data": data}
-    else:
-        value = {name: event.get(field) for name, field in _EVENT_GRID.items()}
-        value |= {"subject": _resource(event), "data": event.get("detail")}
-    return function.data(json.dumps(value), "json"), {}
+        event = {**attributes, "data": data}
+    elif "detail-type" in event:
+        renamed = {name: event.get(field) for name, field in _EVENT_GRID.items()}
+        event = {**renamed, "subject": _resource(event), "data": event.get("detail")}
+    return function.data(json.dumps(event), "json")

@@ -7,12 +7,13 @@ what is passed and what may be returned, `bindings/generic.py` for parameters th
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
+import re
 import sys
 import threading
 import typing
+from types import SimpleNamespace
 
 from dispatch import current
 from dispatch.errors import HandlerNotFound, UnmarshalError
@@ -32,6 +33,9 @@ _CONTEXT, _RETURN = "context", "$return"
 
 #: The direction of a binding that a function writes to (`BindingDirection` in azure.functions).
 _OUT = 1
+
+#: X-Ray's header, whose numbers W3C's `traceparent` has, too.
+_TRACE = re.compile(r"Root=1-(\w{8})-(\w{24}); ?Parent=(\w{16})(?:; ?Sampled=([01]))?")
 
 _local = threading.local()
 
@@ -58,7 +62,7 @@ class Function:
         others = {each.name: each for each in function.get_bindings() if each is not trigger}
         self._returns = others.pop(_RETURN, None) is not None
         self._outputs = list(others)
-        why = _problem(function)
+        why = _problem(function, trigger)
         self.problem = f"the function {self.name} cannot be served here: {why}" if why else ""
         self._converters = sys.modules["azure.functions"].get_binding_registry()
         self.data = sys.modules["azure.functions.meta"].Datum
@@ -82,6 +86,11 @@ class Function:
                 f"decorators bind {', '.join(sorted(bound))}; both must be the same"
             )
 
+    def takes(self, method: str) -> bool:
+        """Whether a route is for requests with this method."""
+        methods = self.settings.get("methods")
+        return methods is None or method.upper() in {str(each).upper() for each in methods}
+
     def served(self) -> Function:
         """The function itself. Raises HandlerNotFound if it cannot be served."""
         if self.problem:
@@ -98,15 +107,8 @@ class Function:
         """Call the function with the value of its trigger's parameter, and return what it returns."""
         arguments = {self._trigger: value, **(outputs or {})}
         if self._has_context:
-            arguments[_CONTEXT] = Context(self.name, self._directory)
-        _local.invocation_id = current().request_id
+            arguments[_CONTEXT] = _context(self.name, self._directory)
         return self._user(**arguments)
-
-    async def call_in_thread(self, value: Any) -> Any:
-        """The same on the event loop: a function that is not async runs in a thread, as in the worker."""
-        if inspect.iscoroutinefunction(self._user):
-            return await self.call_with(value)
-        return await asyncio.to_thread(self.call_with, value)
 
     async def _awaited(self, result: Awaitable[Any], outputs: dict[str, Out]) -> Any:
         return self._finished(await result, outputs)
@@ -117,16 +119,16 @@ class Function:
         try:
             return self._converters.get(self.kind).decode(data, trigger_metadata=metadata)
         except (ValueError, TypeError, NotImplementedError) as error:
-            raise UnmarshalError(f"the event cannot be passed to the function {self.name}: {error}") from error
+            raise UnmarshalError(f"the event cannot be passed to the function {self.name}: {error}") from None
 
     def _finished(self, result: Any, outputs: dict[str, Out]) -> Any:
         if result is not None and not self._returns:
             raise RuntimeError(
                 f"the function {self.name} returned a value, but it has no $return binding: {result!r:.60}"
             )
-        written = [self._encoded(out.get()) for out in outputs.values() if out.get() is not None]
         if self._returns:
-            written.append(self._encoded(result))
+            return self._encoded(result)
+        written = [self._encoded(out.get()) for out in outputs.values() if out.get() is not None]
         return written[-1] if written else None
 
     def _encoded(self, value: Any) -> Any:
@@ -138,20 +140,16 @@ class Function:
             ) from None
 
 
-def _problem(function: Any) -> str:
-    for binding in function.get_bindings():
-        is_trigger = binding is function.get_trigger()
-        if binding.type not in (TRIGGERS if is_trigger else (HTTP_OUTPUT,)) or not (
-            is_trigger or binding.direction == _OUT
-        ):
-            kind = "trigger" if is_trigger else "output binding" if binding.direction == _OUT else "input binding"
-            return f"it has the {kind} {binding.name!r} of type {binding.type}"
-    settings = function.get_trigger().get_dict_repr()
+def _problem(function: Any, trigger: Any) -> str:
+    if trigger.type not in TRIGGERS:
+        return f"it has the trigger {trigger.name!r} of type {trigger.type}"
+    for each in function.get_bindings():
+        if each is not trigger and (each.type, each.direction) != (HTTP_OUTPUT, _OUT):
+            return f"it has the binding {each.name!r} of type {each.type}"
+    settings = trigger.get_dict_repr()
     if str(settings.get("cardinality", "")).lower() == "many":
         return "its trigger takes many messages at once (cardinality), but each record is passed on its own"
-    if "topicName" in settings:
-        return "its trigger reads a topic of Service Bus; only queues can be read"
-    return ""
+    return "its trigger reads a topic of Service Bus; only queues can be read" if "topicName" in settings else ""
 
 
 class Out:
@@ -169,32 +167,17 @@ class Out:
         return self._value
 
 
-class _Fields:
-    """Read-only attributes."""
-
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
-
-
-class Context:
+def _context(name: str, directory: str) -> Any:
     """The parameter `context`, with the attributes of the worker's class."""
-
-    def __init__(self, name: str, directory: str) -> None:
-        parent = _trace_parent(current().trace_id)
-        self.function_name = name
-        self.function_directory = directory
-        self.invocation_id = current().request_id
-        self.thread_local_storage = _local
-        self.trace_context = _Fields(
-            trace_parent=parent, trace_state="", attributes={}, Traceparent=parent, Tracestate="", Attributes={}
-        )
-        self.retry_context = _Fields(retry_count=0, max_retry_count=0, rpc_exception=None)
-
-
-def _trace_parent(trace: str | None) -> str:
-    """X-Ray's header as W3C's `traceparent`: the same numbers, written in another way."""
-    fields = dict(part.strip().partition("=")[::2] for part in (trace or "").split(";"))
-    root = fields.get("Root", "").split("-")
-    if len(root) != 3 or "Parent" not in fields:
-        return ""
-    return f"00-{root[1]}{root[2]}-{fields['Parent']}-{'01' if fields.get('Sampled') == '1' else '00'}"
+    found = _TRACE.match(current().trace_id or "")
+    parent = f"00-{found[1]}{found[2]}-{found[3]}-0{found[4] or 0}" if found else ""
+    names = {"trace_parent": parent, "trace_state": "", "attributes": {}}
+    _local.invocation_id = current().request_id
+    return SimpleNamespace(
+        function_name=name,
+        function_directory=directory,
+        invocation_id=current().request_id,
+        thread_local_storage=_local,
+        trace_context=SimpleNamespace(**names, Traceparent=parent, Tracestate="", Attributes={}),
+        retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, rpc_exception=None),
+    )
