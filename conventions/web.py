@@ -53,8 +53,9 @@ def serving(
     base_path, streams = variables.base_path(), variables.streams()
     path = events_path or encode(variables.events_path(), SENT_PATH)
 
+    takes_bytes = posts_bytes or otherwise is not None
+
     def handle(invocation: Invocation) -> Response:
-        takes_bytes = posts_bytes or otherwise is not None
         event = _payload(invocation) if takes_bytes else codec.parsed(invocation)
         if kind(event) is None:
             if otherwise is not None:

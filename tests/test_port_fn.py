@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ pytest.importorskip("httpx")
 
 from support.http_events import EVENTS, changed, delivered
 from support.local import ServerProcess
-from support.ports import ROOT, SAMPLES, answers, documented, ours, peer, python
+from support.ports import ROOT, SAMPLES, answers, documented, ours, peer, python, received, request
 from support.runtime import Answer, Ask, Fail, Serve
 from support.web import Got
 
@@ -25,15 +24,10 @@ FAILED = b'{"message":"function failed"}\n'
 LATE = b'{"message":"Timed out"}\n'
 
 
-def request(path: str = "/", **fields: Any) -> bytes:
-    """The event of a request to a function URL."""
-    return json.dumps(changed(http.FUNCTION_URL, rawPath=path, **fields)).encode()
-
-
 def got(answer: Answer) -> tuple[int, dict[str, str], bytes]:
     """What the client gets of an answer, without the call's identifier."""
-    status, headers, body = delivered(http.FUNCTION_URL, json.loads(answer.body))
-    return status, {name: value for name, value in headers if name != "fn-call-id"}, body
+    status, headers, body = received(answer)
+    return status, {name: value for name, value in headers.items() if name != "fn-call-id"}, body
 
 
 def handler(*lines: str, before: str = "from fdk import response") -> str:

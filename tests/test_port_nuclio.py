@@ -13,24 +13,13 @@ pytest.importorskip("nuclio_sdk")
 
 from support.http_events import changed, delivered
 from support.local import ServerProcess
-from support.ports import ROOT, SAMPLES, answers, differing, documented, ours, peer, python
-from support.runtime import Answer, Ask, Fail, Serve
+from support.ports import ROOT, SAMPLES, answers, differing, documented, ours, peer, python, received, request
+from support.runtime import Ask, Fail, Serve
 
 from dispatch import http
 
 NUCLIO = "nuclio"
 STREAM = {"HANDLER_INVOKE_MODE": "RESPONSE_STREAM"}
-
-
-def request(path: str = "/", **fields: Any) -> bytes:
-    """The event of a request to a function URL."""
-    return json.dumps(changed(http.FUNCTION_URL, rawPath=path, **fields)).encode()
-
-
-def got(answer: Answer) -> tuple[int, dict[str, str], bytes]:
-    """What the client gets of an answer."""
-    status, headers, body = delivered(http.FUNCTION_URL, json.loads(answer.body))
-    return status, dict(headers), body
 
 
 def handler(*lines: str, before: str = "") -> str:
@@ -113,7 +102,7 @@ def test_outputs(serve: Serve) -> None:
     runtime = serve(handler(f"return {{{made}}}[event.path[1:]]()", before=parts), convention=NUCLIO)
     found = {}
     for name in OUTPUTS:
-        status, headers, body = got(runtime.invoke(request("/" + name.replace(" ", "%20"))))
+        status, headers, body = received(runtime.invoke(request("/" + name.replace(" ", "%20"))))
         found[name] = (status, headers["content-type"], body)
     assert {name: expected for name, (_, expected) in OUTPUTS.items()} == found
 
@@ -123,7 +112,7 @@ def test_headers_of_a_response(ask: Ask) -> None:
     source = handler(
         "return context.Response({'X-A': 'a\\r\\nb', 'X-B': 5, 'x-c': 'ü', 'Content-Length': '9'}, 'body')"
     )
-    _, headers, _ = got(ask(source, request(), convention=NUCLIO))
+    _, headers, _ = received(ask(source, request(), convention=NUCLIO))
     assert {"x-a": "a  b", "x-c": "ü".encode().decode("latin-1"), "content-type": "text/plain"} == headers
 
 
@@ -142,10 +131,13 @@ def test_a_file(serve: Serve, tmp_path: Any, deleted: str, left: bool) -> None:
     file.write_bytes(b"x" * 100_000)
     source = handler(f"return context.Response({{'X-nuclio-filestream-path': event.path{deleted}}})")
     runtime = serve(source, convention=NUCLIO)
-    status, headers, body = got(runtime.invoke(request(str(file))))
+    status, headers, body = received(runtime.invoke(request(str(file))))
     assert (200, {"content-type": "text/plain"}, b"x" * 100_000) == (status, headers, body)
     assert left == file.exists()
-    assert (404, b"") == (got(runtime.invoke(request("/nowhere")))[0], got(runtime.invoke(request("/nowhere")))[2])
+    assert (404, b"") == (
+        received(runtime.invoke(request("/nowhere")))[0],
+        received(runtime.invoke(request("/nowhere")))[2],
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -157,7 +149,7 @@ def test_paths(serve: Serve) -> None:
     """They are decoded and normalized, as by Nuclio's HTTP server."""
     runtime = serve(handler("return event.path"), convention=NUCLIO)
     paths = {"/a//b///c": "/a/b/c", "//a/./b/": "/a/b/", "/a/b/../../../c": "/c", "/a/..": "/", "/a%2E%2E/b/%2e%2e": "/a..", "/..": "/", "/": "/"}  # fmt: skip
-    assert paths == {path: got(runtime.invoke(request(path)))[2].decode() for path in paths}
+    assert paths == {path: received(runtime.invoke(request(path)))[2].decode() for path in paths}
 
 
 def test_the_last_of_repeated_headers(ask: Ask) -> None:
@@ -171,15 +163,15 @@ def test_names_as_bytes(ask: Ask) -> None:
     """A setting of Nuclio's for functions that expect bytes, also where they are not UTF-8."""
     source = handler("return repr([event.path, event.fields, event.headers[b'Host'], event.trigger.kind])")
     env = {"NUCLIO_PYTHON_DECODE_EVENT_STRINGS": "disabled"}
-    _, _, body = got(ask(source, request("/%E4", rawQueryString="a=%E4"), convention=NUCLIO, env=env))
+    _, _, body = received(ask(source, request("/%E4", rawQueryString="a=%E4"), convention=NUCLIO, env=env))
     assert "[b'/\\xe4', {b'a': b'\\xe4'}, b'abc.lambda-url.us-east-1.on.aws', b'http']" == body.decode()
 
 
 def test_a_path_that_is_not_text(serve: Serve) -> None:
     """Without the setting it is a failure, as in Nuclio; the next request is answered."""
     runtime = serve(handler("return event.path"), convention=NUCLIO)
-    assert 500 == got(runtime.invoke(request("/%E4")))[0]
-    assert b"/" == got(runtime.invoke(request()))[2]
+    assert 500 == received(runtime.invoke(request("/%E4")))[0]
+    assert b"/" == received(runtime.invoke(request()))[2]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +216,7 @@ def test_a_failure_is_a_500(serve: Serve, line: str, expected: str, mode: str) -
     runtime = serve(source, convention=NUCLIO, env={"HANDLER_INVOKE_MODE": mode})
     answer = runtime.invoke(request("/fail"))
     prelude, _, streamed = answer.body.partition(b"\0" * 8)
-    status, body = (json.loads(prelude)["statusCode"], streamed) if streamed else got(answer)[::2]
+    status, body = (json.loads(prelude)["statusCode"], streamed) if streamed else received(answer)[::2]
     assert (500, True) == (status, body.decode().startswith('Exception caught in handler - "'))
     assert expected in body.decode()
     assert "conventions" not in body.decode()
@@ -276,7 +268,7 @@ def test_init_context(serve: Serve, kind: str) -> None:
     source = handler("context.user_data.calls.append(event.path)", "return context.user_data.calls", before=before)
     runtime = serve(source, convention=NUCLIO)
     runtime.invoke(request("/1"))
-    assert ["init", "/1", "/2"] == json.loads(got(runtime.invoke(request("/2")))[2])
+    assert ["init", "/1", "/2"] == json.loads(received(runtime.invoke(request("/2")))[2])
 
 
 def test_init_context_fails(fail: Fail) -> None:
@@ -288,7 +280,7 @@ def test_init_context_fails(fail: Fail) -> None:
 def test_context(ask: Ask) -> None:
     """What else is in it."""
     source = handler("return [context.worker_id, context.trigger_name, context.trigger.kind, context.platform.kind]")
-    assert ["0", "default-http", "http", "local"] == json.loads(got(ask(source, request(), convention=NUCLIO))[2])
+    assert ["0", "default-http", "http", "local"] == json.loads(received(ask(source, request(), convention=NUCLIO))[2])
 
 
 def test_async(serve: Serve) -> None:
@@ -299,14 +291,14 @@ def test_async(serve: Serve) -> None:
         "    loops.add(asyncio.get_running_loop())\n    return str(len(loops))\n"
     )
     runtime = serve(source, convention=NUCLIO)
-    assert [b"1", b"1"] == [got(runtime.invoke(request()))[2] for _ in range(2)]
+    assert [b"1", b"1"] == [received(runtime.invoke(request()))[2] for _ in range(2)]
 
 
 @pytest.mark.parametrize("handler_string", ["package.main:handle", "package.main.handle"])
 def test_handler_strings(ask: Ask, handler_string: str) -> None:
     """With a colon, as Nuclio writes it, or with a dot."""
     files = {"package/__init__.py": "", "package/main.py": "def handle(context, event): return 'here'\n"}
-    assert b"here" == got(ask(files, request(), handler_string, NUCLIO))[2]
+    assert b"here" == received(ask(files, request(), handler_string, NUCLIO))[2]
 
 
 def test_no_such_function(fail: Fail) -> None:
@@ -327,7 +319,7 @@ def test_log(serve: Serve) -> None:
     """Records reach the log once, with their fields."""
     lines = ("context.logger.info_with('seen %d', 7, path=event.path)", "context.logger.info_with('%s', 1, 2, a=1)")
     runtime = serve(handler(*lines, "return 'fine'"), convention=NUCLIO)
-    assert b"fine" == got(runtime.invoke(request("/x")))[2]  # logging reports the wrong arguments by itself
+    assert b"fine" == received(runtime.invoke(request("/x")))[2]  # logging reports the wrong arguments by itself
     found = [line for line in runtime.end().splitlines() if "seen 7" in line]
     assert (1, "[INFO]", True) == (len(found), found[0].split("\t")[0], "{'path': '/x'}" in found[0])
 

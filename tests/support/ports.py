@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import socket
@@ -10,11 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from dispatch import http
+from support.http_events import changed, delivered
 from support.local import ServerProcess
 from support.process import Child, await_true
+from support.runtime import Answer
 from support.web import JSON, Ask, Got, got, sent
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +155,17 @@ def differing(
     """The requests that a function of ours answers in another way than the platform's server, and both answers."""
     found = answers(host, f"/lambda-url/{function}", server.host, asks)
     return {name: f"{answer}\n  and ours: {found[name]}" for name, answer in theirs.items() if answer != found[name]}
+
+
+def request(path: str = "/", **fields: Any) -> bytes:
+    """The event of a request to a function URL."""
+    return json.dumps(changed(http.FUNCTION_URL, rawPath=path, **fields)).encode()
+
+
+def received(answer: Answer) -> tuple[int, dict[str, str], bytes]:
+    """What the client of a function URL gets of an answer."""
+    status, headers, body = delivered(http.FUNCTION_URL, json.loads(answer.body))
+    return status, dict(headers), body
 
 
 def rows(platform: str) -> dict[str, set[str]]:

@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime
 
 from conventions import cloudevent_wire
+from conventions.ports.azure.function import EVENT_GRID, QUEUE, SERVICE_BUS, TIMER
 from dispatch.errors import UnmarshalError
 
 TYPE_CHECKING = False
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
     from conventions.ports.azure.function import Function
 
-QUEUES = ("queueTrigger", "serviceBusTrigger")
-EVENT_GRID, TIMER = "eventGridTrigger", "timerTrigger"
+QUEUES = (QUEUE, SERVICE_BUS)
 
 #: `%NAME%` in a setting is the value of an application setting, which is an environment variable.
 _SETTING = re.compile("%([^%]+)%")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 #: The triggers that events of Lambda can be passed to, and the one binding beside them.
 TRIGGERS = ("httpTrigger", "queueTrigger", "serviceBusTrigger", "eventGridTrigger", "timerTrigger")
-HTTP, HTTP_OUTPUT = TRIGGERS[0], "http"
+HTTP, QUEUE, SERVICE_BUS, EVENT_GRID, TIMER = TRIGGERS
+HTTP_OUTPUT = "http"
 
 #: The parameter and the binding that are not like others.
 _CONTEXT, _RETURN = "context", "$return"
@@ -104,7 +105,7 @@ class Function:
         return self._awaited(result, outputs) if inspect.isawaitable(result) else self._finished(result, outputs)
 
     def call_with(self, value: Any, outputs: dict[str, Out] | None = None) -> Any:
-        """Call the function with the value of its trigger's parameter, and return what it returns."""
+        """Call the function with the value of its trigger's parameter; returns its result."""
         arguments = {self._trigger: value, **(outputs or {})}
         if self._has_context:
             arguments[_CONTEXT] = _context(self.name, self._directory)

@@ -48,7 +48,7 @@ _CONSTRAINTS: dict[str, Callable[..., bool]] = {
 
 
 class Route:
-    """One route template. Creating it raises ValueError, which says what is wrong with the template."""
+    """One route template. A template that is wrong raises ValueError with the reason."""
 
     def __init__(self, template: str) -> None:
         self._names: list[str] = []
