@@ -1,6 +1,6 @@
 """The `agentcore` convention: an agent of Amazon Bedrock AgentCore, `app = BedrockAgentCoreApp()`.
 
-The application is an ASGI application, and what it answers is its own (bedrock-agentcore 1.25.0, runtime/app.py):
+The app is an ASGI application and answers requests by itself (bedrock-agentcore 1.25.0, runtime/app.py):
 `POST /invocations` calls the function under `@app.entrypoint`, with JSON or server-sent events as the answer;
 `GET /ping` is the health check; all other paths are 404. `/ws` exists for WebSockets only, which no event of Lambda's
 carries. Where the application itself raises, in a middleware, the caller gets what uvicorn answers, its server

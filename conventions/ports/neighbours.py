@@ -35,7 +35,7 @@ _CONTENT_TYPE = "content-type"
 
 
 class Known:
-    """What is known of an invocation and of its function: the attributes of Yandex's context, and some of the others'.
+    """Facts about an invocation and its function. Yandex's context is this object; other contexts are made from it.
 
     Attributes:
         deadline_ms: a Unix time in milliseconds; 0 if there is no deadline.

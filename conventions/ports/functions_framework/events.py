@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Deliver = Callable[[dict[str, Any], Any], Any]
 
-#: The event names of S3, without what comes after the colon or with it, and the event types of Cloud Storage.
+#: The event names of S3, whole or up to the colon, and the event type of Cloud Storage for each.
 _OF_OBJECTS = {
     "ObjectCreated": "finalized",
     "ObjectRemoved:Delete": "deleted",

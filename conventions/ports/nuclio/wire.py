@@ -1,9 +1,10 @@
 """Events and responses as they travel between Nuclio's processor and Python.
 
 The fields of an event: nuclio/nuclio, pkg/processor/runtime/rpc/encoder/encode.go, and trigger/http/event.go for those
-of a request; nuclio-sdk 0.6.3, event.py, parses the body. Responses: nuclio-sdk's response.py makes the fields, and
-runtime/rpc/result/result.go and trigger/http/trigger.go what is sent. Nuclio's HTTP server is valyala/fasthttp: uri.go
-normalizes paths; args.go; header.go capitalizes names and keeps headers of the connection to itself.
+of a request; nuclio-sdk 0.6.3, event.py, parses the body. Responses: nuclio-sdk's response.py makes the fields;
+runtime/rpc/result/result.go and trigger/http/trigger.go send them. Nuclio's HTTP server is valyala/fasthttp, which
+normalizes paths (uri.go), reads query strings (args.go), capitalizes the names of headers and keeps those of the
+connection to itself (header.go).
 """
 
 from __future__ import annotations

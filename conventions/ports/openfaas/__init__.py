@@ -51,7 +51,7 @@ class Context:
 
 
 def openfaas(function: UserFunction) -> Handler:
-    """handle(event, context) -> a dictionary, or what Flask takes; handle(req: str) -> what is printed."""
+    """handle(event, context) -> a dictionary, or any answer that Flask accepts; handle(req: str) -> text to print."""
     count = positional(function)
     if count == 0:
         raise HandlerNotFound(

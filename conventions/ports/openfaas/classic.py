@@ -1,4 +1,4 @@
-"""`handle(req)` as under OpenFaaS's template python3: the body is standard input, what is printed is the answer.
+"""`handle(req)` as under OpenFaaS's template python3: the body is standard input, standard output is the answer.
 
 The call is that of `index.py` of python3 in openfaas/templates, the answer that of openfaas/classic-watchdog
 (`handler.go`, `readconfig.go`), which starts it anew for each request.
