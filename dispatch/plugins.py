@@ -46,13 +46,16 @@ def warn(message: str) -> None:
         os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
-def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), blocked: Iterable[str] = ()) -> Plugins:
+def load_plugins(
+    sources: Iterable[Source], requested: Iterable[str] = (), blocked: Iterable[str] = (), *, traced: bool = False
+) -> Plugins:
     """Load all plugins, the built-in ones first.
 
     Args:
         sources: the installed plugins.
         requested: the modules that `HANDLER_PLUGINS` names.
         blocked: the names that `HANDLER_PLUGINS` blocks.
+        traced: whether each call of a hook is logged with its time.
 
     Raises:
         PluginError: a requested plugin cannot be loaded.
@@ -71,7 +74,8 @@ def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), block
     manager = Manager(GROUP)
     manager.add_hookspecs(hookspecs)
     built_in_ones = [Source(name, reference, DISTRIBUTION) for name, reference in BUILT_IN.items()]
-    plugins = Plugins(manager, [*built_in_ones, *sources, *(Source(name, name) for name in requested)])
+    every_source = [*built_in_ones, *sources, *(Source(name, name) for name in requested)]
+    plugins = Plugins(manager, every_source, _tracing() if traced else None)
     for source in [*plugins.sources]:
         plugins.load(source, blocked=any(source.answers_to(name) for name in blocked))
     for name in sorted(set(blocked)):
@@ -84,6 +88,12 @@ def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), block
     return plugins
 
 
+def _tracing() -> Callable[[Any, str], Any]:
+    from dispatch.plugin_trace import Traced
+
+    return lambda implementation, hook: Traced(implementation, hook, warn)
+
+
 class Plugins:
     """The plugins, in one plugin manager.
 
@@ -91,8 +101,18 @@ class Plugins:
         sources: where each plugin comes from, and whether it could be loaded.
     """
 
-    def __init__(self, manager: pluggy.PluginManager, sources: list[Source]) -> None:
+    def __init__(
+        self, manager: pluggy.PluginManager, sources: list[Source], trace: Callable[[Any, str], Any] | None = None
+    ) -> None:
+        """Create it, without any plugin.
+
+        Args:
+            manager: a plugin manager that has the hooks' specifications.
+            sources: the plugins that will be loaded.
+            trace: turns an implementation of a hook into one that logs its calls.
+        """
         self.sources = sources
+        self._trace = trace
         self._manager = manager
         self._offers: dict[str, list[tuple[Source, Any]]] = {}
         self._built_in = {reference: _BuiltIn(name) for name, reference in BUILT_IN.items()}
@@ -140,10 +160,10 @@ class Plugins:
         return hooks
 
     def _conventions(self, plugin: Any) -> Mapping[str, Convention]:
-        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        hook = "dispatch_conventions"
         try:
-            results = self._manager.subset_hook_caller("dispatch_conventions", others)()
-            return dict(_named(item) for result in results for item in dict(result).items())
+            results = [one.function() for one in self._implementations(hook) if one.plugin is plugin]
+            return dict(_named(item) for result in results if result is not None for item in dict(result).items())
         except BaseException:
             self._manager.unregister(plugin)
             raise
@@ -172,25 +192,35 @@ class Plugins:
 
     def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
         """The result of each plugin's `dispatch_locate` for a handler string, with the plugin's name, in order."""
-        for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
+        hook = "dispatch_locate"
+        for implementation in self._implementations(hook):
             name = implementation.plugin_name.partition(":")[0]
-            claim = _guarded(implementation, {"spec": spec, "root": root})
+            claim = _guarded(hook, implementation, {"spec": spec, "root": root})
             yield name, _as_target(claim, name)
 
     def hook(self, name: str) -> Callable[..., None] | None:
         """A function that calls the hook in every plugin that has it; None if there is no such plugin."""
-        implementations = [*reversed(getattr(self._manager.hook, name).get_hookimpls())]
+        implementations = self._implementations(name)
         if not implementations:
             return None
 
         def notify(**arguments: Any) -> None:
             for implementation in implementations:
-                _guarded(implementation, arguments)
+                _guarded(name, implementation, arguments)
 
         return notify
 
+    def _implementations(self, hook: str) -> list[Any]:
+        """The implementations of a hook, in the order in which they are called."""
+        found: list[Any] = [*reversed(getattr(self._manager.hook, hook).get_hookimpls())]
+        trace = self._trace
+        if trace is None:
+            return found
+        # Not of a built-in convention, whose stand-in runs no code of a plugin.
+        return [one if isinstance(one.plugin, _BuiltIn) else trace(one, hook) for one in found]
 
-def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
+
+def _guarded(hook: str, implementation: Any, arguments: Mapping[str, Any]) -> Any:
     """Call one plugin's hook; if it raises, log that and return None."""
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
@@ -198,7 +228,7 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
         if isinstance(error, Terminated):
             raise
         name = implementation.plugin_name.partition(":")[0]
-        warn(f"{implementation.function.__name__} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
+        warn(f"{hook} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -307,3 +308,46 @@ def test_plugin_in_the_task_root(ask: Ask) -> None:
     """A distribution installed into the function's folder, as Lambda archives have it, is found as well."""
     files = {"app.py": APP, **distribution("acme_shout", SHOUT.format(mark="!"))}
     assert b"HEY!" == ask(files, b"hey", convention="shout").body
+
+
+HOOKS = """
+from dispatch import Target
+def dispatch_conventions():
+    return {}
+def dispatch_locate(spec, root):
+    return Target("standard", "the\\necho", lambda: lambda event, headers: str(LOADED in sys.modules)) if spec == "x y" else None
+def dispatch_startup(function):
+    raise KeyError("own")
+def dispatch_before_invoke():
+    pass
+def dispatch_shutdown(reason):
+    pass
+import sys
+LOADED = "dispatch.plugin_trace"
+"""
+
+
+@pytest.mark.parametrize("setting", ["1", "0", ""])
+def test_trace(serve: Serve, setting: str) -> None:
+    """With HANDLER_TRACE_PLUGINS=1 each call of a hook is one line with its time, its error and its claim, else none."""
+    env = {"HANDLER_PLUGINS": "own", "HANDLER_TRACE_PLUGINS": setting}
+    runtime = serve({"own.py": HOOKS}, "x y", env=env)
+    assert [str(setting == "1").encode()] * 2 == [runtime.invoke(b"").body for _ in range(2)]
+    found = re.findall(r"^dispatch: (\S+) in the plugin own took \d+\.\d{3} ms(.*)$", runtime.end(), re.MULTILINE)
+    expected = [
+        ("dispatch_conventions", ""),
+        ("dispatch_locate", ", claims the handler string as the echo"),
+        ("dispatch_startup", ", raised KeyError: 'own'"),
+        ("dispatch_before_invoke", ""),
+        ("dispatch_before_invoke", ""),
+        ("dispatch_shutdown", ""),
+    ]
+    assert (expected if setting == "1" else []) == found
+
+
+def test_trace_of_workers(serve: Serve) -> None:
+    """Each worker logs its own calls."""
+    env = {"HANDLER_PLUGINS": "own", "HANDLER_TRACE_PLUGINS": "1", "HANDLER_WORKERS": "2"}
+    runtime = serve({"own.py": HOOKS}, "x y", env=env)
+    runtime.api.wait_for("GET", "next", 2)
+    assert 2 == runtime.end(blocked=False).count("dispatch: dispatch_startup in the plugin own took ")
