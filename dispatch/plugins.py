@@ -142,6 +142,8 @@ class Plugins:
 
     def _register(self, plugin: Any, source: Source) -> list[str]:
         """Register all of a plugin's hooks, or none; returns their names."""
+        import warnings  # imported already, by pluggy
+
         hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
         if not hooks and not source.distribution:
@@ -151,13 +153,28 @@ class Plugins:
                 raise PluginError(f"unknown hook {hook!r}; known hooks: {', '.join(sorted(known))}")
             _check(plugin, hook)
         try:
-            self._manager.register(plugin, f"{source.name}:{id(plugin)}")
+            with warnings.catch_warnings():
+                # pluggy warns of deprecated hooks, and Python's filters would hide that, or leave the plugin out.
+                warnings.simplefilter("ignore")
+                self._manager.register(plugin, f"{source.name}:{id(plugin)}")
         except Exception:
             # pluggy up to 1.6 leaves a plugin that fails validation half registered.
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
             raise
+        for notice in self._deprecations(plugin):
+            warn(f"the plugin {source} {notice}")
         return hooks
+
+    def _deprecations(self, plugin: Any) -> Iterator[str]:
+        """What the plugin uses although its specification has `warn_on_impl` or `warn_on_impl_args`, as predicates."""
+        for hook in self._manager.get_hookcallers(plugin) or ():
+            if hook.spec and hook.spec.warn_on_impl:
+                yield f"implements {hook.name}, which is deprecated: {hook.spec.warn_on_impl}"
+            own = [one for one in hook.get_hookimpls() if one.plugin is plugin]
+            for name, message in ((hook.spec and hook.spec.warn_on_impl_args) or {}).items():
+                if any(name in (*one.argnames, *one.kwargnames) for one in own):
+                    yield f"takes the argument {name!r} of {hook.name}, which is deprecated: {message}"
 
     def _conventions(self, plugin: Any) -> Mapping[str, Convention]:
         hook = "dispatch_conventions"

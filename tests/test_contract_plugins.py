@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from support.files import Files, write
 from support.runtime import Ask, Fail, Serve
 from support.text import missing
+
+import dispatch
+from dispatch.shadowing import OUR_PACKAGES
 
 SHOUT = """
 from dispatch import respond
@@ -351,3 +355,39 @@ def test_trace_of_workers(serve: Serve) -> None:
     runtime = serve({"own.py": HOOKS}, "x y", env=env)
     runtime.api.wait_for("GET", "next", 2)
     assert 2 == runtime.end(blocked=False).count("dispatch: dispatch_startup in the plugin own took ")
+
+
+@pytest.fixture
+def next_release(tmp_path: Path) -> Path:
+    """A folder with a release of Dispatch in which a hook is deprecated, and an argument of another one."""
+    folder = tmp_path / "next"
+    for package in OUR_PACKAGES:
+        shutil.copytree(Path(dispatch.__file__).parents[1] / package, folder / package)
+    specifications = folder / "dispatch" / "hookspecs.py"
+    text = specifications.read_text()
+    for hook, option in {
+        "dispatch_shutdown": "warn_on_impl=DeprecationWarning('use `atexit`')",
+        "dispatch_startup": "warn_on_impl_args={'function': DeprecationWarning('it will go')}",
+    }.items():
+        before = f"@hookspec\ndef {hook}("
+        assert before in text
+        text = text.replace(before, f"@hookspec({option})\ndef {hook}(")
+    specifications.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("filters", ["error", "ignore"])
+def test_deprecations(serve: Serve, next_release: Path, filters: str) -> None:
+    """A plugin that uses what is deprecated works on, and the log says so once, whatever Python's warning filters are."""
+    source = "def dispatch_startup(function): print('STARTED', function.convention)\ndef dispatch_shutdown(): print('ENDED')\n"
+    files = {"app.py": APP, "own.py": source, "other.py": "def dispatch_startup(): print('OTHER')\n"}
+    env = {"PYTHONPATH": str(next_release), "PYTHONWARNINGS": filters, "HANDLER_PLUGINS": "own other"}
+    # The copy is not what coverage measures.
+    runtime = serve(files, env=env, wrapper=("env", "-u", "COVERAGE_PROCESS_CONFIG"))
+    assert b"hey" == runtime.invoke(b"hey").body
+    log = runtime.end()
+    assert [] == missing(log, "STARTED standard", "OTHER", "ENDED")
+    assert [
+        "dispatch: the plugin own (own) implements dispatch_shutdown, which is deprecated: use `atexit`",
+        "dispatch: the plugin own (own) takes the argument 'function' of dispatch_startup, which is deprecated: it will go",
+    ] == sorted(line for line in log.splitlines() if "deprecated" in line)
