@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from time import perf_counter
 
 from dispatch.discovery import BUILT_IN, DISTRIBUTION, GROUP, Source, built_in
 from dispatch.error_reports import text
@@ -123,7 +124,7 @@ class Plugins:
             source.state = "blocked"
             return
         try:
-            plugin = self._built_in.get(source.reference) or _loaded(source.reference)
+            plugin = self._built_in.get(source.reference) or _imported(source)
             if self._manager.is_registered(plugin):  # both installed and requested
                 self.sources.remove(source)
                 return
@@ -282,6 +283,14 @@ def _check(plugin: Any, hook: str) -> None:
 
 def _is_hook(plugin: object, name: str) -> bool:
     return name.startswith("dispatch_") and callable(getattr(plugin, name, None))
+
+
+def _imported(source: Source) -> Any:
+    started = perf_counter()
+    try:
+        return _loaded(source.reference)
+    finally:
+        source.import_time = perf_counter() - started
 
 
 def _loaded(reference: str) -> Any:
