@@ -96,7 +96,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     """Show the error, the trace and the log of what a failed test has invoked."""
     report = yield
     if call.excinfo is not None and report.when == "call":
-        report.sections += [_section(name, result) for name, result in _results(item)]
+        sections = [_section(name, result) for name, result in _results(item)]
+        report.sections += [(title, text) for title, text in sections if text]
     return report
 
 

@@ -48,7 +48,7 @@ class InProcess:
             project_modules: modules of the project under test that have the names of our packages.
         """
         self._function = function
-        self._surroundings = Surroundings(function.folder, project_modules)
+        self._surroundings = Surroundings(str(function.folder), project_modules)
         self._environment: Environment | None = None
         self._encoding = "utf-8"
         self._sent = _Sent()
@@ -99,7 +99,6 @@ class InProcess:
         if self._environment is not None:
             self._surroundings.show_own()
             return None
-        self._surroundings.make_way()
         log = Log(*log_settings(os.environ))
         report_of = error_reports.report
         try:

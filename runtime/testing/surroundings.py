@@ -7,9 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,10 +17,13 @@ from runtime.logs import Log
 from runtime.settings import log_settings
 from runtime.standard_streams import unbuffer
 
-#: Folders of libraries, whose modules stay imported.
-_LIBRARIES = frozenset({"site-packages", "dist-packages"})
-_HERE = Path(shadowing.__file__).parents[1]
-_NOT_OF_A_PROJECT = (Path(shadowing.LIBRARY), *(_HERE / package for package in shadowing.OUR_PACKAGES))
+#: What the paths of libraries contain, whose modules stay imported.
+_LIBRARIES = ("/site-packages/", "/dist-packages/")
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(shadowing.__file__)))
+_NOT_OF_A_PROJECT = tuple(
+    os.path.join(folder, "")
+    for folder in (shadowing.LIBRARY, *(os.path.join(_HERE, package) for package in shadowing.OUR_PACKAGES))
+)
 
 _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
@@ -29,17 +31,17 @@ _STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"
 class Surroundings:
     """The surroundings of one function: its folder, variables, modules and log."""
 
-    def __init__(self, root: Path, project_modules: Mapping[str, ModuleType]) -> None:
+    def __init__(self, root: str, project_modules: Mapping[str, ModuleType]) -> None:
         """Create the surroundings.
 
         Args:
             root: the task root.
             project_modules: modules of the project under test that have the names of our packages.
         """
-        self._root = root
+        self._root = os.path.join(root, "")
         self._own = dict(project_modules)
         self._before = dict(sys.modules)
-        self._displaced: dict[str, ModuleType] = {}
+        self._contested = {*shadowing.CLAIMABLE, *self._used_elsewhere()}
         self._additions = [_Additions(lambda: sys.path), _Additions(lambda: sys.meta_path), _Additions(_handlers)]
 
     @contextmanager
@@ -52,63 +54,64 @@ class Surroundings:
                 stack.enter_context(additions)
             yield stack.enter_context(_standard_streams())
 
-    def make_way(self) -> None:
-        """Set aside modules of other folders that have the names of modules in the task root."""
-        for name, module in [*sys.modules.items()]:
-            top = name.partition(".")[0]
-            if _is_of_a_project(module) and not self._has(module) and shadowing.offered(str(self._root), top):
-                self._displaced[name] = sys.modules.pop(name)
-
     def show_own(self) -> None:
-        """Give the names of our packages to the project's modules that have them, too."""
-        tops = {name.partition(".")[0] for name in self._own}
-        for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+        """Give names that the function's folder has, too, to the function's modules."""
+        for name in _named({name.partition(".")[0] for name in self._own}):
             del sys.modules[name]
         sys.modules.update(self._own)
 
     def leave(self) -> None:
-        """Forget the modules that only the function has imported from its folder, and bring the others back."""
+        """Forget the modules of the function's folder that only the function has imported."""
         for name, module in [*sys.modules.items()]:
             if name not in self._before and self._has(module):
                 del sys.modules[name]
-        sys.modules.update(self._displaced)
+
+    def _used_elsewhere(self) -> Iterator[str]:
+        """The names that modules of other folders have, and that the function's folder has, too."""
+        others = {
+            name.partition(".")[0]
+            for name, module in sys.modules.items()
+            if _is_of_a_project(module) and not self._has(module)
+        }
+        return (name for name in others if shadowing.offered(self._root, name))
 
     @contextmanager
     def _names(self) -> Iterator[None]:
-        """Give the names of our packages, and of the libraries that we use, back to us afterwards."""
-        before = _claimable()
+        """Give contested names back afterwards: to our packages, and to modules of other folders."""
+        before = _named(self._contested)
+        for name, module in before.items():
+            if _is_of_a_project(module) and not self._has(module):
+                del sys.modules[name]
         try:
             yield
         finally:
-            now = _claimable()
-            self._own = {name: module for name, module in now.items() if self._has(module)}
+            self._own = {name: module for name, module in _named(self._contested).items() if self._has(module)}
             for name in self._own:
                 del sys.modules[name]
             sys.modules.update(before)
 
     def _has(self, module: ModuleType) -> bool:
         """Whether the module is the function's own: a file in its folder, not in a library there."""
-        return _is_of_a_project(module) and _file(module).is_relative_to(self._root)
+        return _place(module).startswith(self._root) and _is_of_a_project(module)
 
 
-def _file(module: ModuleType) -> Path:
-    """The module's file, or the folder of a package without one; an empty path for a built-in module."""
-    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", None) or ()), None)
-    return Path(place) if isinstance(place, str) else Path()
+def _place(module: ModuleType) -> str:
+    """The module's file, or the folder of a package without one; an empty string for a built-in module."""
+    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", None) or ()), "")
+    return place if isinstance(place, str) else ""
 
 
 def _is_of_a_project(module: ModuleType) -> bool:
     """Whether the module is neither ours nor a library's, nor one of Python's own."""
-    file = _file(module)
-    if not file.is_absolute() or not _LIBRARIES.isdisjoint(file.parts):
-        return False
-    return not any(file.is_relative_to(folder) for folder in _NOT_OF_A_PROJECT)
+    place = _place(module)
+    return os.path.isabs(place) and not (
+        place.startswith(_NOT_OF_A_PROJECT) or any(folder in place for folder in _LIBRARIES)
+    )
 
 
-def _claimable() -> dict[str, ModuleType]:
-    """The loaded modules whose names the task root may claim from us."""
-    names = frozenset(shadowing.CLAIMABLE)
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in names}
+def _named(tops: Collection[str]) -> dict[str, ModuleType]:
+    """The loaded modules of these packages."""
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in tops}
 
 
 def _handlers() -> list[logging.Handler]:
@@ -157,7 +160,7 @@ def _set(variables: Mapping[str, str | None]) -> None:
 
 
 @contextmanager
-def _current_folder(folder: Path) -> Iterator[None]:
+def _current_folder(folder: str) -> Iterator[None]:
     before = os.open(".", os.O_RDONLY)
     os.chdir(folder)
     try:
