@@ -17,4 +17,4 @@ def test_promises(check_convention):
 @pytest.mark.also_real
 def test_an_answer(invoke):
     result = invoke("app.greet", '<who name="Ada"/>', convention="xml", root="function")
-    assert '<who name="Ada">Hello, Ada!</who>' == result.text
+    assert result.text == '<who name="Ada">Hello, Ada!</who>'
