@@ -15,6 +15,9 @@ import click
 
 from runtime.cli.group import command
 
+#: Options whose default depends on where the command runs.
+OF_THE_MACHINE = {"--python": "the running one", "--arch": "this machine's"}
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 COMMANDS = """\
@@ -80,7 +83,8 @@ def row(option: click.Option) -> str:
     written = f"`{names}`" if option.is_flag else f"`{names} {value_of(option)}`"
     given = option.default
     plain = isinstance(given, str | int | float) and not isinstance(given, bool) and given != ""
-    default = f"`{given:g}`" if isinstance(given, float) else f"`{given}`" if plain else ""
+    default = OF_THE_MACHINE.get(names) if plain else ""
+    default = default or (f"`{given:g}`" if isinstance(given, float) else f"`{given}`" if plain else "")
     return f"| {written} | {escaped(option.help or '')} | {default} |"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import keyword
 import re
 import runpy
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import click
 import pytest
 
 from dispatch import hookspecs
+from dispatch.discovery import BUILT_IN
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -209,3 +211,11 @@ def test_directory_has_the_examples() -> None:
 
     assert names
     assert set() == {name[1] for name in names if name} - PAGES["listed"]().keys()
+
+
+def test_modules_of_conventions() -> None:
+    """A built-in convention is in the module of its name, where plugins that build on it import it."""
+    modules = {name: f"{name.replace('-', '_')}{'_' * keyword.iskeyword(name)}" for name in BUILT_IN}
+    places = {name: (f"conventions.{module}", f"conventions.ports.{module}") for name, module in modules.items()}
+
+    assert [] == [name for name, module in BUILT_IN.items() if module not in places[name]]
