@@ -20,7 +20,7 @@ from dispatch.load import choose
 from runtime.client import RuntimeClient
 from runtime.environment import Environment
 from runtime.lifecycle import ForkGuard, Signals
-from runtime.local.environments.log_lines import timed_out
+from runtime.local.environments.log_lines import new_log_stream, timed_out
 from runtime.local.environments.platform import complete
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
@@ -48,6 +48,7 @@ class InProcess:
             project_modules: modules of the project under test that have the names of our packages.
         """
         self._function = function
+        self._log_stream = new_log_stream()
         self._surroundings = Surroundings(str(function.folder), project_modules)
         self._environment: Environment | None = None
         self._encoding = "utf-8"
@@ -90,7 +91,7 @@ class InProcess:
         self._surroundings.leave()
 
     def _variables(self, event: Event) -> dict[str, str]:
-        values = variables(self._function, "", "")
+        values = variables(self._function, "", self._log_stream)
         del values["AWS_LAMBDA_RUNTIME_API"]
         return {**values, "_X_AMZN_TRACE_ID": event.trace_id}
 
