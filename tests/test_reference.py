@@ -219,3 +219,20 @@ def test_modules_of_conventions() -> None:
     places = {name: (f"conventions.{module}", f"conventions.ports.{module}") for name, module in modules.items()}
 
     assert [] == [name for name, module in BUILT_IN.items() if module not in places[name]]
+
+
+def test_fixtures() -> None:
+    """The page about tests has each fixture with its arguments, and each marker."""
+    source = (ROOT / "pytest_handler_dispatch.py").read_text()
+    fixtures = [
+        node.name
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if any("pytest.fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+    markers = re.findall(r'"markers", "(\w+)', source)
+
+    assert fixtures
+    assert markers
+    assert [] == [name for name in fixtures if f"`{name}(" not in page("testing.md")]
+    assert [] == [name for name in markers if f"`@pytest.mark.{name}`" not in page("testing.md")]
