@@ -24,7 +24,7 @@ from runtime.local.environments.log_lines import new_log_stream, timed_out
 from runtime.local.environments.platform import complete
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
-from runtime.local.invocation import Event, Exchange, FunctionError
+from runtime.local.invocation import Event, Exchange, FunctionError, InvocationReport
 from runtime.logs import Log
 from runtime.settings import Settings, log_settings
 from runtime.testing.result import Chunk, Result
@@ -64,11 +64,12 @@ class InProcess:
         """
         event = complete(event, self._function)
         with self._surroundings.entered(self._variables(event)) as log:
-            sent = self._sent
+            sent, times = self._sent, _Times(self._environment is None)
             sent.begin()
             deadline = Deadline(timeout, INIT_LIMIT)
             with deadline:
                 error = self._load()
+                times.loaded = time.monotonic()
                 if error is None:
                     deadline.start(timeout)
                     self._handle(event, deadline, headers)
@@ -78,7 +79,12 @@ class InProcess:
                 self._environment = None
             if error is not None and error.type == KeyboardInterrupt.__name__:
                 raise KeyboardInterrupt
-            return Result(sent.chunks, sent.content_type, sent.streaming, error, log())
+            duration, init = times.of_now()
+            report = InvocationReport(
+                *(event.request_id, self._log_stream, times.started, duration, self._function.memory, 0),
+                *(log(), init, error),
+            )
+            return Result(sent.chunks, sent.content_type, sent.streaming, error, report)
 
     def close(self) -> None:
         """Stop what the handler has started, and let the plugins know."""
@@ -130,6 +136,20 @@ class InProcess:
             self._environment.handle(invocation)
         finally:
             _guard().active = False
+
+
+class _Times:
+    """When an event was handed over, and when the function was loaded."""
+
+    def __init__(self, is_new: bool) -> None:
+        self.started = time.time()
+        self._is_new = is_new
+        self._began = self.loaded = time.monotonic()
+
+    def of_now(self) -> tuple[float, float | None]:
+        """The milliseconds of the invocation, and those of loading if the function was not loaded before."""
+        init = (self.loaded - self._began) * 1000 if self._is_new else None
+        return (time.monotonic() - self.loaded) * 1000, init
 
 
 class _Sent(Transport):

@@ -48,7 +48,7 @@ class LocalPlatform:
         chunks = [Chunk(chunk, time.monotonic() - started) async for chunk in invocation.answer]
         report = await invocation.report
         answer = invocation.answer
-        return Result(chunks, answer.content_type, answer.streaming, answer.error, report.log, report)
+        return Result(chunks, answer.content_type, answer.streaming, answer.error, report)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the platform's loop and wait for its result."""

@@ -69,7 +69,7 @@ class Http(_Content):
         return self.content
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Result(_Content):
     """A finished invocation.
 
@@ -78,16 +78,19 @@ class Result(_Content):
         content_type: the answer's content type.
         streaming: whether the function streamed the answer.
         error: why the invocation failed, with `type`, `message` and `trace`; None after a success.
-        log: what the function wrote while it was loaded and while it handled the event.
-        report: durations and memory, as in the log's REPORT line; None in process.
+        report: durations and memory, as in the log's REPORT line; in process, the memory is 0.
     """
 
     chunks: list[Chunk]
     content_type: str
     streaming: bool
     error: FunctionError | None
-    log: str
-    report: InvocationReport | None = None
+    report: InvocationReport
+
+    @property
+    def log(self) -> str:
+        """What the function wrote while it was loaded and while it handled the event."""
+        return self.report.log
 
     @property
     def body(self) -> bytes:

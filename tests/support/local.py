@@ -150,7 +150,7 @@ class LocalRuntimeApi:
         await asyncio.shield(self.session.idle)
         started, began = time.time(), time.perf_counter()
         answer = self.session.deliver(event, int((started + 60) * 1000)).answer
-        chunks = [chunk async for chunk in answer]
+        chunks = [Chunk(chunk, time.perf_counter() - began) async for chunk in answer]
         await asyncio.shield(self.session.idle)
         duration = (time.perf_counter() - began) * 1000
         report = InvocationReport(event.request_id, "", started, duration, 0, 0, error=answer.error)
