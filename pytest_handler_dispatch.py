@@ -76,17 +76,17 @@ def use_plugin(invoke: Invoker) -> Callable[[Any], None]:
 def check_convention(invoke: Invoker) -> Callable[..., None]:
     """Check that a convention holds what it should: `check_convention("csv", event="a,b", answer=[["a", "b"]])`.
 
-    The arguments are `convention, *, event, answer, item=None, bad=(), except_for=()`: an event that it accepts, an
+    The arguments are `name, *, event, answer, item=None, bad=(), except_for=()`: an event that it accepts, an
     answer that it can send, an item of a stream, events that it must refuse, and promises that it does not make.
     """
 
-    def check(convention: str, **options: Any) -> None:
+    def check(name: str, **options: Any) -> None:
         with _ours():
             from runtime.testing.promises import broken_promises
 
-            broken = broken_promises(invoke, convention, **options)
+            broken = broken_promises(invoke, name, **options)
         if broken:
-            pytest.fail("\n".join([f"the convention {convention} breaks promises:", *broken]), pytrace=False)
+            pytest.fail("\n".join([f"the convention {name} breaks promises:", *broken]), pytrace=False)
 
     return check
 

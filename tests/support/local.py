@@ -20,7 +20,7 @@ from runtime.local.function import ON_DEMAND, SNAP_START, FunctionConfig
 from runtime.local.invocation import Event, InvocationReport
 from runtime.local.runtime_api.server import RuntimeApiServer
 from runtime.local.runtime_api.session import RuntimeSession
-from runtime.testing import Function, Result
+from runtime.testing import Chunk, Function, Result
 from runtime.testing.platform import loop_in_thread
 from support.process import Child, await_true
 from support.runtime import AWS_COMMAND
