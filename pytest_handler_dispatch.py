@@ -18,6 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from runtime.testing import Invoker, Result
+    from runtime.testing.lambda_service import LambdaService
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGES = ("dispatch", "conventions", "runtime")
@@ -70,6 +71,37 @@ def invoke(request: pytest.FixtureRequest, _real: bool) -> Iterator[Any]:
 def use_plugin(invoke: Invoker) -> Callable[[Any], None]:
     """Register a plugin for one test: `use_plugin("acme_dispatch_csv")`, a module, or any object with hooks."""
     return invoke.use_plugin
+
+
+@pytest.fixture
+def lambda_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., LambdaService]]:
+    """Serve functions to boto3: `lambda_service("app.handler", name="orders", convention="json").client()`.
+
+    The arguments are `handler, *, name="function", convention="auto", env=None, timeout=30, root=None` and the other
+    settings of `runtime.testing.Function`. Each call adds a function to the one service, which it returns.
+    """
+    with _ours():
+        from runtime.testing.invoker import configured, folders_of
+        from runtime.testing.lambda_service import lambda_service
+
+        folders = folders_of(request.path, request.config.rootpath)
+        with lambda_service() as service:
+
+            def serve(handler: str, **settings: Any) -> LambdaService:
+                with _ours():
+                    service.add(configured(handler, folders, **settings))
+                return service
+
+            yield serve
+
+
+@pytest.fixture
+def sample() -> Callable[..., dict[str, Any]]:
+    """Make a sample event: `sample("sqs", body={"id": 7})`; the fields are named as in the event."""
+    with _ours():
+        from runtime.testing.samples import sample
+
+        return sample
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ LAYERS = {
 FLOORS = [
     {"serve"},
     {"reload", "web"},
-    {"asynchronous"},
+    {"asynchronous", "sources"},
     {"environments"},
     {"config", "runtime_api"},
     {"addresses", "function", "function_name", "invocation", "samples"},

@@ -23,6 +23,7 @@ from runtime.local.environments.log_lines import LogLine, WriteLog, discard_log
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.variables import reserved
 from runtime.local.function import FunctionConfig
+from runtime.local.sources.mappings import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.function_url import BrokenAnswer
 from runtime.local.web.guard import is_loopback
@@ -155,7 +156,9 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
             port = sock.getsockname()[1]
             if settings.only_api:
                 await _attach(platform, settings, port)
-            server = WebServer(make_app(platform, history, queue, settings.notify, token), settings.grace)
+            sources = EventSources(platform, settings.notify)
+            app = make_app(platform, history, queue, sources, notify=settings.notify, token=token)
+            server = WebServer(app, settings.grace)
             work = (server.serve(sockets=[sock]), queue.run(), _reload(platform, settings, history))
             web, handing_out, _ = tasks = [asyncio.ensure_future(one) for one in work]
             try:
@@ -166,6 +169,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
                 await first_of(None, signals.end, web, handing_out)
             finally:
                 history.close()
+                await sources.close()
                 await _end(server, platform, tasks, settings, signals)
 
 

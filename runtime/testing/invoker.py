@@ -105,13 +105,8 @@ class Invoker:
         real = self._real if real is None else real
         spec, folder = self._named(handler, real)
         environment = {**self._plugin_settings(env or {}, real), **(env or {})}
-        function = FunctionConfig(
-            handler=spec,
-            root=folder if root is None else root,
-            convention="" if convention == AUTO else convention,
-            environment=environment,
-            timeout=timeout,
-        )
+        root = folder if root is None else root
+        function = configured(spec, convention=convention, env=environment, timeout=timeout, root=root)
         sent, others = _event(event, headers or {}, environment)
         if real:
             result = self._through_the_platform(function, sent, others)
@@ -164,7 +159,7 @@ class Invoker:
     def _named(self, handler: str | Callable[..., Any], real: bool) -> tuple[str, Path]:
         """The handler string, and the folder in which it names something."""
         if isinstance(handler, str):
-            return handler, self._folder_of(handler)
+            return handler, _folder_of(handler, self._folders)
         module = sys.modules.get(getattr(handler, "__module__", None) or "")
         name = getattr(handler, "__qualname__", type(handler).__qualname__)
         file = getattr(module, "__file__", None)
@@ -176,11 +171,6 @@ class Invoker:
             raise ValueError(f"no handler string names {handler!r}; with real=True, pass a function of a module")
         return f"{dotted}.{name}", folder
 
-    def _folder_of(self, spec: str) -> Path:
-        folders = self._folders or [Path.cwd()]
-        found = (folder for folder in folders if _names_something(spec, str(folder)))
-        return next(found, next((folder for folder in folders if folder.name not in {"test", "tests"}), folders[0]))
-
     def _plugin_settings(self, env: Mapping[str, str], real: bool) -> dict[str, str]:
         """The variables that register the plugins."""
         if not self._plugins:
@@ -191,6 +181,44 @@ class Invoker:
             return settings
         paths = [_folder_on_the_path(plugin) for plugin in self._plugins]
         return {**settings, "PYTHONPATH": os.pathsep.join([*dict.fromkeys(paths), os.environ.get("PYTHONPATH", "")])}
+
+
+def configured(
+    handler: str,
+    folders: Sequence[Path] = (),
+    *,
+    convention: str = AUTO,
+    env: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
+    root: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> FunctionConfig:
+    """A function with a test's settings.
+
+    Args:
+        handler: the handler string.
+        folders: where it is looked up, nearest first, unless `root` is passed.
+        convention: the convention's name; `auto` leaves it to `HANDLER_CONVENTION`.
+        env: the function's own variables.
+        timeout: seconds that an event may take.
+        root: the function's folder.
+        settings: more settings of `FunctionConfig`.
+    """
+    return FunctionConfig(
+        handler=handler,
+        root=_folder_of(handler, folders) if root is None else root,
+        convention="" if convention == AUTO else convention,
+        environment=env or {},
+        timeout=timeout,
+        **settings,
+    )
+
+
+def _folder_of(spec: str, folders: Sequence[Path]) -> Path:
+    """The nearest folder in which a handler string names something; if there is none, the nearest not of tests."""
+    folders = folders or [Path.cwd()]
+    found = (folder for folder in folders if _names_something(spec, str(folder)))
+    return next(found, next((folder for folder in folders if folder.name not in {"test", "tests"}), folders[0]))
 
 
 def _folder_on_the_path(plugin: ModuleType) -> str:

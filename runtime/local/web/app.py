@@ -13,8 +13,10 @@ from starlette.routing import Route
 from runtime.local import addresses
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform
+from runtime.local.sources.mappings import EventSources
 from runtime.local.web.control_api import ControlApi
 from runtime.local.web.errors import ApiError, answer_error
+from runtime.local.web.event_sources_api import EventSourcesApi
 from runtime.local.web.function_url import ByHostName, FunctionUrls
 from runtime.local.web.guard import Guard
 from runtime.local.web.history import History
@@ -23,7 +25,13 @@ from runtime.local.web.page_api import PageApi
 
 
 def make_app(
-    platform: Platform, history: History, queue: Queue, notify: Callable[[str], None], token: str = ""
+    platform: Platform,
+    history: History,
+    queue: Queue,
+    sources: EventSources,
+    *,
+    notify: Callable[[str], None],
+    token: str = "",
 ) -> Starlette:
     """Make the application; `notify` is called with what the developer should know."""
     urls = FunctionUrls(platform, notify)
@@ -33,6 +41,7 @@ def make_app(
             *InvokeApi(platform, queue).routes(),
             *urls.routes(),
             *PageApi(platform, history, queue).routes(),
+            *EventSourcesApi(platform, sources).routes(),
             *ControlApi(platform).routes(),
         ],
         middleware=[Middleware(ByHostName), Middleware(Guard, token=token, allows=urls.allows)],

@@ -1,0 +1,138 @@
+"""Polls a queue of SQS for a function, by boto3, at any endpoint that speaks its protocol.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html has the rules for answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from runtime.local.environments.platform import Platform, UnknownFunction
+from runtime.local.environments.pool import Throttled
+from runtime.local.invocation import Event
+
+if TYPE_CHECKING:
+    from runtime.local.sources.mappings import EventSourceMapping
+
+#: What SQS hands out at once (its API reference, ReceiveMessage), and deletes at once.
+BATCH_LIMIT: Final = 10
+#: Seconds that one request waits for messages, and between two tries to reach a queue.
+WAIT: Final = 1
+#: The names of SQS's API and those of the events that Lambda makes.
+_ATTRIBUTE: Final = {"StringValue": "stringValue", "BinaryValue": "binaryValue", "DataType": "dataType"}
+
+
+async def poll(mapping: EventSourceMapping, platform: Platform, notify: Callable[[str], None]) -> None:
+    """Hand the queue's messages to the function and delete those that it has handled, without end."""
+    reported = ""
+    while True:
+        try:
+            queue = await asyncio.to_thread(_Queue, mapping.arn)
+            while True:
+                messages = await asyncio.to_thread(queue.receive, mapping.batch_size)
+                if messages:
+                    await _handle(queue, messages, mapping, platform)
+                reported = ""
+        except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
+            problem = f"{mapping.arn}: {type(error).__name__}: {error}"
+            if problem != reported:
+                notify(problem)
+            reported = problem
+            await asyncio.sleep(WAIT)
+
+
+async def _handle(
+    queue: _Queue, messages: list[dict[str, Any]], mapping: EventSourceMapping, platform: Platform
+) -> None:
+    event = {"Records": [_record(message, mapping.arn) for message in messages]}
+    try:
+        invocation = platform.invoke(mapping.function, Event(json.dumps(event).encode(), ""), "sqs")
+    except (Throttled, UnknownFunction):
+        return  # the messages come back
+    body = await invocation.answer.read()
+    failed = set(ids(messages)) if invocation.answer.error else failures(body, messages, mapping.reports_failures)
+    await asyncio.to_thread(queue.delete, [each for each in messages if each["MessageId"] not in failed])
+
+
+def ids(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The ids of messages."""
+    return [message["MessageId"] for message in messages]
+
+
+def failures(body: bytes, messages: list[dict[str, Any]], reported: bool) -> set[str]:
+    """The ids of the messages that have failed, by the answer of a function that has not failed itself.
+
+    Args:
+        body: the answer.
+        messages: the batch.
+        reported: whether the mapping has `ReportBatchItemFailures`; without it nothing has failed.
+    """
+    if not reported or not body:
+        return set()
+    everything = set(ids(messages))
+    try:
+        answer = json.loads(body)
+        entries = (answer or {}).get("batchItemFailures") or []
+        named = {entry["itemIdentifier"] for entry in entries}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return everything
+    return everything if named - everything else named
+
+
+def _record(message: Mapping[str, Any], arn: str) -> dict[str, Any]:
+    """A message as Lambda puts it into an event."""
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {
+            name: {**_named(value), "stringListValues": [], "binaryListValues": []}
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message.get("MD5OfBody", ""),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": arn.split(":")[3],
+    }
+    if "MD5OfMessageAttributes" in message:
+        record["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
+    return record
+
+
+def _named(value: Mapping[str, Any]) -> dict[str, str]:
+    fields = {ours: value[theirs] for theirs, ours in _ATTRIBUTE.items() if theirs in value}
+    return {key: base64.b64encode(each).decode() if isinstance(each, bytes) else each for key, each in fields.items()}
+
+
+class _Queue:
+    """One queue; its calls block."""
+
+    def __init__(self, arn: str) -> None:
+        import boto3
+
+        _, _, _, region, account, name = arn.split(":")
+        self._client = boto3.client("sqs", region_name=region)
+        self._url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+
+    def receive(self, limit: int) -> list[dict[str, Any]]:
+        """Messages, if there are any within the time that one request waits."""
+        reply = self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=WAIT,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        found: list[dict[str, Any]] = reply.get("Messages", [])
+        return found
+
+    def delete(self, messages: list[dict[str, Any]]) -> None:
+        """Delete what has been handled."""
+        entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(messages)]
+        if entries:
+            self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)

@@ -1,0 +1,124 @@
+"""The part of the Lambda API that connects queues with functions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from runtime.local.environments.platform import Platform
+from runtime.local.function_name import BadFunctionName, FunctionName
+from runtime.local.sources.mappings import BadMapping, EventSourceMapping, EventSources
+from runtime.local.web.errors import ApiError
+
+PATH: Final = "/2015-03-31/event-source-mappings"
+REPORTS: Final = "ReportBatchItemFailures"
+#: The parameters that are understood; another one is refused, because it would change what happens.
+KNOWN: Final = frozenset({"EventSourceArn", "FunctionName", "BatchSize", "FunctionResponseTypes", "Enabled", "Tags"})
+
+
+class EventSourcesApi:
+    """The operations on event source mappings."""
+
+    def __init__(self, platform: Platform, sources: EventSources) -> None:
+        self._platform = platform
+        self._sources = sources
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        one = f"{PATH}/{{id}}"
+        return [
+            *(Route(path, self.create, methods=["POST"]) for path in (PATH, f"{PATH}/")),
+            *(Route(path, self.list_mappings, methods=["GET"]) for path in (PATH, f"{PATH}/")),
+            Route(one, self.get, methods=["GET"]),
+            Route(one, self.update, methods=["PUT"]),
+            Route(one, self.delete, methods=["DELETE"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """CreateEventSourceMapping."""
+        fields = await self._fields(request)
+        arn, function = fields.get("EventSourceArn", ""), self._function(fields.get("FunctionName", ""))
+        return JSONResponse(self._put(EventSourceMapping, fields, arn=arn, function=function), 202)
+
+    async def list_mappings(self, request: Request) -> Response:
+        """ListEventSourceMappings: all on one page."""
+        query = request.query_params
+        function = self._function(query["FunctionName"]) if "FunctionName" in query else None
+        found = [
+            mapping
+            for mapping in self._sources.mappings.values()
+            if function in {None, mapping.function} and query.get("EventSourceArn") in {None, mapping.arn}
+        ]
+        return JSONResponse({"EventSourceMappings": [self._described(mapping) for mapping in found]})
+
+    async def get(self, request: Request) -> Response:
+        """GetEventSourceMapping."""
+        return JSONResponse(self._described(self._find(request)))
+
+    async def update(self, request: Request) -> Response:
+        """UpdateEventSourceMapping."""
+        mapping, fields = self._find(request), await self._fields(request)
+        if "FunctionName" in fields:
+            mapping = replace(mapping, function=self._function(fields["FunctionName"]))
+        return JSONResponse(self._put(lambda **changes: replace(mapping, **changes), fields), 202)
+
+    async def delete(self, request: Request) -> Response:
+        """DeleteEventSourceMapping."""
+        mapping = self._sources.remove(self._find(request).id)
+        return JSONResponse({**self._described(mapping), "State": "Deleting"}, 202)
+
+    def _put(self, make: Any, fields: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Make or change a mapping by the request's fields; return its description."""
+        settings = {"batch_size": fields.get("BatchSize"), "enabled": fields.get("Enabled")}
+        if "FunctionResponseTypes" in fields:
+            settings["reports_failures"] = REPORTS in (fields["FunctionResponseTypes"] or ())
+        try:
+            mapping = make(**more, **{name: value for name, value in settings.items() if value is not None})
+        except BadMapping as error:
+            raise ApiError("InvalidParameterValueException", str(error)) from error
+        self._sources.put(mapping)
+        return self._described(mapping)
+
+    async def _fields(self, request: Request) -> dict[str, Any]:
+        try:
+            fields = json.loads(await request.body() or b"{}")
+        except ValueError as error:
+            raise ApiError("InvalidRequestContentException", f"the request is not JSON: {error}") from error
+        unknown = sorted(fields.keys() - KNOWN)
+        if unknown:
+            reason = f"the local platform does not support {', '.join(unknown)}; supported: {', '.join(sorted(KNOWN))}"
+            raise ApiError("InvalidParameterValueException", reason)
+        return dict(fields)
+
+    def _function(self, text: str) -> str:
+        try:
+            name = FunctionName.parse(text).name
+        except BadFunctionName as error:
+            raise ApiError("InvalidParameterValueException", str(error)) from error
+        if name not in self._platform.pools:
+            raise ApiError.not_found(self._platform.arn(name))
+        return name
+
+    def _find(self, request: Request) -> EventSourceMapping:
+        mapping = self._sources.mappings.get(request.path_params["id"])
+        if mapping is None:
+            raise ApiError("ResourceNotFoundException", "The resource you requested does not exist.")
+        return mapping
+
+    def _described(self, mapping: EventSourceMapping) -> dict[str, Any]:
+        return {
+            "UUID": mapping.id,
+            "BatchSize": mapping.batch_size,
+            "MaximumBatchingWindowInSeconds": 0,
+            "EventSourceArn": mapping.arn,
+            "FunctionArn": self._platform.arn(mapping.function),
+            "FunctionResponseTypes": [REPORTS] if mapping.reports_failures else [],
+            "LastModified": mapping.modified,
+            "State": "Enabled" if mapping.enabled else "Disabled",
+            "StateTransitionReason": "USER_INITIATED",
+        }
