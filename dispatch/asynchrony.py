@@ -97,6 +97,13 @@ def share() -> None:
     _loop.share()
 
 
+def keep_apart() -> None:
+    """Do not make the event loop the thread's current one, for programs like tests, which have loops of their own."""
+    import asyncio
+
+    _loop.factory = asyncio.new_event_loop
+
+
 def event_loop() -> tuple[asyncio.AbstractEventLoop, bool]:
     """The event loop, and whether it runs in its own thread; if not, it runs only while something is awaited."""
     return _loop.get()
@@ -116,6 +123,8 @@ class _Loop:
 
     _runner: asyncio.Runner | None = None
     _shared: asyncio.AbstractEventLoop | None = None
+    #: Makes the loop; by default it becomes the thread's current one, too.
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 
     def run(self, coroutine: Any) -> Any:
         from contextvars import copy_context
@@ -133,7 +142,7 @@ class _Loop:
         if self._runner is None:
             import asyncio
 
-            self._runner = asyncio.Runner()
+            self._runner = asyncio.Runner(loop_factory=self.factory)
             _wake_up(self._runner.get_loop())
         return self._runner
 

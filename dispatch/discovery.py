@@ -79,10 +79,11 @@ class Source:
         reference: `module` or `module:attribute`.
         distribution, version: what installed it; empty for a module that `HANDLER_PLUGINS` names.
         state: `ok`, `blocked`, or `broken: ` and the reason.
+        import_time: how long its import took, in seconds; None if it was not imported, as with the built-in ones.
         hooks, conventions: the names of the hooks and conventions that it has, once it is loaded.
     """
 
-    __slots__ = ("conventions", "distribution", "hooks", "name", "reference", "state", "version")
+    __slots__ = ("conventions", "distribution", "hooks", "import_time", "name", "reference", "state", "version")
 
     def __init__(self, name: str, reference: str, distribution: str = "", version: str = "") -> None:
         self.name = name
@@ -90,6 +91,7 @@ class Source:
         self.distribution = distribution
         self.version = version
         self.state = "ok"
+        self.import_time: float | None = None
         self.hooks: list[str] = []
         self.conventions: list[str] = []
 

@@ -28,6 +28,14 @@ plugin is broken if one of its functions starts with `dispatch_` but is not a ho
 does not have: it is named on standard error and left out.
 
 Conventions transform, hooks observe: a hook cannot change an answer, so a hook that raises is logged and does no harm.
+`HANDLER_TRACE_PLUGINS=1` logs each call of a hook with its time, and `dispatch plugins` shows the milliseconds that the
+import of each plugin costs: import heavy libraries inside the convention, not at the top of the plugin.
+
+**Versions**: a plugin that needs a certain version of Dispatch requires `handler-dispatch>=X` in the metadata of its
+distribution, as a dependency or in an extra; `dispatch plugins` shows a requirement that is not met. If a hook is going
+to be removed, it is marked below with `@hookspec(warn_on_impl=DeprecationWarning("use …"))`, an argument with
+`warn_on_impl_args={"name": DeprecationWarning("…")}`. The log then names each plugin that uses it, when the plugin is
+loaded; the plugin still works.
 
 **A convention gets the user's function**, or a function that looks just like it: it takes keyword arguments, and
 `inspect.signature`, `typing.get_type_hints`, `__name__`, `__module__` and `__doc__` are the user's. Calling it never

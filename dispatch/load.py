@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch import discovery, locate, shadowing
+from dispatch import discovery, locate, shadowing, variables
 from dispatch.asynchrony import plain
 from dispatch.discovery import AUTO
 from dispatch.errors import UnknownConvention
@@ -139,7 +139,7 @@ def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     from dispatch.plugins import load_plugins
 
     _put_first(root)
-    return load_plugins(installed, requested, blocked)
+    return load_plugins(installed, requested, blocked, traced=variables.traces_plugins())
 
 
 def _put_first(root: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from time import perf_counter
 
 from dispatch.discovery import BUILT_IN, DISTRIBUTION, GROUP, Source, built_in
 from dispatch.error_reports import text
@@ -46,13 +47,16 @@ def warn(message: str) -> None:
         os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
-def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), blocked: Iterable[str] = ()) -> Plugins:
+def load_plugins(
+    sources: Iterable[Source], requested: Iterable[str] = (), blocked: Iterable[str] = (), *, traced: bool = False
+) -> Plugins:
     """Load all plugins, the built-in ones first.
 
     Args:
         sources: the installed plugins.
         requested: the modules that `HANDLER_PLUGINS` names.
         blocked: the names that `HANDLER_PLUGINS` blocks.
+        traced: whether each call of a hook is logged with its time.
 
     Raises:
         PluginError: a requested plugin cannot be loaded.
@@ -71,7 +75,8 @@ def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), block
     manager = Manager(GROUP)
     manager.add_hookspecs(hookspecs)
     built_in_ones = [Source(name, reference, DISTRIBUTION) for name, reference in BUILT_IN.items()]
-    plugins = Plugins(manager, [*built_in_ones, *sources, *(Source(name, name) for name in requested)])
+    every_source = [*built_in_ones, *sources, *(Source(name, name) for name in requested)]
+    plugins = Plugins(manager, every_source, _tracing() if traced else None)
     for source in [*plugins.sources]:
         plugins.load(source, blocked=any(source.answers_to(name) for name in blocked))
     for name in sorted(set(blocked)):
@@ -84,6 +89,12 @@ def load_plugins(sources: Iterable[Source], requested: Iterable[str] = (), block
     return plugins
 
 
+def _tracing() -> Callable[[Any, str], Any]:
+    from dispatch.plugin_trace import Traced
+
+    return lambda implementation, hook: Traced(implementation, hook, warn)
+
+
 class Plugins:
     """The plugins, in one plugin manager.
 
@@ -91,8 +102,18 @@ class Plugins:
         sources: where each plugin comes from, and whether it could be loaded.
     """
 
-    def __init__(self, manager: pluggy.PluginManager, sources: list[Source]) -> None:
+    def __init__(
+        self, manager: pluggy.PluginManager, sources: list[Source], trace: Callable[[Any, str], Any] | None = None
+    ) -> None:
+        """Create it, without any plugin.
+
+        Args:
+            manager: a plugin manager that has the hooks' specifications.
+            sources: the plugins that will be loaded.
+            trace: turns an implementation of a hook into one that logs its calls.
+        """
         self.sources = sources
+        self._trace = trace
         self._manager = manager
         self._offers: dict[str, list[tuple[Source, Any]]] = {}
         self._built_in = {reference: _BuiltIn(name) for name, reference in BUILT_IN.items()}
@@ -103,7 +124,7 @@ class Plugins:
             source.state = "blocked"
             return
         try:
-            plugin = self._built_in.get(source.reference) or _loaded(source.reference)
+            plugin = self._built_in.get(source.reference) or _imported(source)
             if self._manager.is_registered(plugin):  # both installed and requested
                 self.sources.remove(source)
                 return
@@ -122,6 +143,8 @@ class Plugins:
 
     def _register(self, plugin: Any, source: Source) -> list[str]:
         """Register all of a plugin's hooks, or none; returns their names."""
+        import warnings  # imported already, by pluggy
+
         hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
         if not hooks and not source.distribution:
@@ -131,19 +154,34 @@ class Plugins:
                 raise PluginError(f"unknown hook {hook!r}; known hooks: {', '.join(sorted(known))}")
             _check(plugin, hook)
         try:
-            self._manager.register(plugin, f"{source.name}:{id(plugin)}")
+            with warnings.catch_warnings():
+                # pluggy warns of deprecated hooks, and Python's filters would hide that, or leave the plugin out.
+                warnings.simplefilter("ignore")
+                self._manager.register(plugin, f"{source.name}:{id(plugin)}")
         except Exception:
             # pluggy up to 1.6 leaves a plugin that fails validation half registered.
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
             raise
+        for notice in self._deprecations(plugin):
+            warn(f"the plugin {source} {notice}")
         return hooks
 
+    def _deprecations(self, plugin: Any) -> Iterator[str]:
+        """What the plugin uses although its specification has `warn_on_impl` or `warn_on_impl_args`, as predicates."""
+        for hook in self._manager.get_hookcallers(plugin) or ():
+            if hook.spec and hook.spec.warn_on_impl:
+                yield f"implements {hook.name}, which is deprecated: {hook.spec.warn_on_impl}"
+            own = [one for one in hook.get_hookimpls() if one.plugin is plugin]
+            for name, message in ((hook.spec and hook.spec.warn_on_impl_args) or {}).items():
+                if any(name in (*one.argnames, *one.kwargnames) for one in own):
+                    yield f"takes the argument {name!r} of {hook.name}, which is deprecated: {message}"
+
     def _conventions(self, plugin: Any) -> Mapping[str, Convention]:
-        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        hook = "dispatch_conventions"
         try:
-            results = self._manager.subset_hook_caller("dispatch_conventions", others)()
-            return dict(_named(item) for result in results for item in dict(result).items())
+            results = [one.function() for one in self._implementations(hook) if one.plugin is plugin]
+            return dict(_named(item) for result in results if result is not None for item in dict(result).items())
         except BaseException:
             self._manager.unregister(plugin)
             raise
@@ -172,25 +210,35 @@ class Plugins:
 
     def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
         """The result of each plugin's `dispatch_locate` for a handler string, with the plugin's name, in order."""
-        for implementation in reversed(self._manager.hook.dispatch_locate.get_hookimpls()):
+        hook = "dispatch_locate"
+        for implementation in self._implementations(hook):
             name = implementation.plugin_name.partition(":")[0]
-            claim = _guarded(implementation, {"spec": spec, "root": root})
+            claim = _guarded(hook, implementation, {"spec": spec, "root": root})
             yield name, _as_target(claim, name)
 
     def hook(self, name: str) -> Callable[..., None] | None:
         """A function that calls the hook in every plugin that has it; None if there is no such plugin."""
-        implementations = [*reversed(getattr(self._manager.hook, name).get_hookimpls())]
+        implementations = self._implementations(name)
         if not implementations:
             return None
 
         def notify(**arguments: Any) -> None:
             for implementation in implementations:
-                _guarded(implementation, arguments)
+                _guarded(name, implementation, arguments)
 
         return notify
 
+    def _implementations(self, hook: str) -> list[Any]:
+        """The implementations of a hook, in the order in which they are called."""
+        found: list[Any] = [*reversed(getattr(self._manager.hook, hook).get_hookimpls())]
+        trace = self._trace
+        if trace is None:
+            return found
+        # Not of a built-in convention, whose stand-in runs no code of a plugin.
+        return [one if isinstance(one.plugin, _BuiltIn) else trace(one, hook) for one in found]
 
-def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
+
+def _guarded(hook: str, implementation: Any, arguments: Mapping[str, Any]) -> Any:
     """Call one plugin's hook; if it raises, log that and return None."""
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
@@ -198,7 +246,7 @@ def _guarded(implementation: Any, arguments: Mapping[str, Any]) -> Any:
         if isinstance(error, Terminated):
             raise
         name = implementation.plugin_name.partition(":")[0]
-        warn(f"{implementation.function.__name__} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
+        warn(f"{hook} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
         return None
 
 
@@ -235,6 +283,14 @@ def _check(plugin: Any, hook: str) -> None:
 
 def _is_hook(plugin: object, name: str) -> bool:
     return name.startswith("dispatch_") and callable(getattr(plugin, name, None))
+
+
+def _imported(source: Source) -> Any:
+    started = perf_counter()
+    try:
+        return _loaded(source.reference)
+    finally:
+        source.import_time = perf_counter() - started
 
 
 def _loaded(reference: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reads the environment variables that set how conventions work.
+"""Reads the environment variables that set how conventions work, and whether the calls of plugins are logged.
 
 A convention reads its variables once, when it is applied to the user's object, so that a wrong value is an init error.
 Every function takes the environment to read, by default the process's own, and raises SettingError.
@@ -42,6 +42,11 @@ def takes_http_body(environ: Mapping[str, str] = os.environ) -> bool:
     return one_of("HANDLER_HTTP_BODY", SWITCH, environ) == "1"
 
 
+def traces_plugins(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether each call of a plugin's hook is logged with its time (`HANDLER_TRACE_PLUGINS`)."""
+    return one_of("HANDLER_TRACE_PLUGINS", SWITCH, environ) == "1"
+
+
 def base_path(environ: Mapping[str, str] = os.environ) -> str:
     """What is removed from the front of the path before a web application sees it (`HANDLER_BASE_PATH`)."""
     return _path("HANDLER_BASE_PATH", "", environ)
@@ -73,7 +78,7 @@ def web_annotations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
 
 def check(environ: Mapping[str, str]) -> None:
     """Check all of them, whether or not the convention in use reads them."""
-    for read in (streams, takes_http_body, base_path, events_path, records_at_once, web_annotations):
+    for read in (streams, takes_http_body, traces_plugins, base_path, events_path, records_at_once, web_annotations):
         read(environ)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from support.files import write
 from support.text import missing
 
+from dispatch import __version__
+from dispatch.discovery import BUILT_IN
+
 FILES = {
     "bin/tool": "#!/bin/sh\n",
     "hooks.sh": "one() { :; }\n",
@@ -20,6 +24,26 @@ FILES = {
     "ends.py": "import os\nos._exit(0)\n",
     "killed.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
     "raises.py": "class Own(BaseException): ...\nraise Own('mine')\n",
+    "site/heavy.py": "import time\nend = time.perf_counter() + 0.03\nwhile time.perf_counter() < end: ...\ndef dispatch_shutdown(): ...\n",
+    "site/heavy-1.0.dist-info/entry_points.txt": "[dispatch]\nheavy = heavy\n",
+    "site/heavy-1.0.dist-info/METADATA": """\
+        Metadata-Version: 2.1
+        Name: heavy
+        Version: 1.0
+        Provides-Extra: dispatch
+        Requires-Dist: other>=9
+        Requires-Dist: handler-dispatch>=0.0.1
+        Requires-Dist: handler_dispatch[local]>=9.0; extra == "dispatch"
+        Requires-Dist: handler-dispatch>=8; python_version < "3"
+        """,
+    "site/long.py": "raise ValueError('[/x] ' + 3000 * 'y' + '\\nend')\n",
+    "site/long-2.0.dist-info/entry_points.txt": "[dispatch]\nlong = long\n",
+    "site/long-2.0.dist-info/METADATA": """\
+        Metadata-Version: 2.1
+        Name: long
+        Version: 2.0
+        Requires-Dist: handler-dispatch (<0.1)
+        """,
     "interrupts.py": "raise KeyboardInterrupt\n",
     "noisy_plugin.py": "print('noise')\ndef dispatch_shutdown(reason): ...\n",
 }
@@ -216,4 +240,58 @@ def test_a_plugin_that_ends_everything(root: Path) -> None:
     done = dispatch(root, "plugins", "--plugins", "ends")
 
     told = "Error: Runtime.ExitError: the loaded code ended the process with status 0\n"
+    assert ("", told, 1) == (done.stdout, done.stderr, done.returncode)
+
+
+@pytest.fixture
+def installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The states of two distributions, heavy and long, that are installed there."""
+    monkeypatch.setenv("PYTHONPATH", str(root / "site"))
+    return {
+        "heavy": f"ok, but requires handler-dispatch>=9.0; this is {__version__}",
+        "long": f"broken: ValueError: [/x] {3000 * 'y'}\nend; requires handler-dispatch<0.1; this is {__version__}",
+    }
+
+
+def test_what_plugins_cost_and_require(root: Path, installed: dict[str, str]) -> None:
+    """For programs: the milliseconds of each import, and a requirement that this version does not meet."""
+    done = dispatch(root, "plugins", "--plugins", "noisy_plugin", "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert {**installed, "noisy_plugin": "ok"} == {name: row["state"] for name, row in list(rows.items())[-3:]}
+    costs = {name: row["importMs"] for name, row in rows.items()}
+    assert costs["json"] is None
+    assert 30 <= costs["heavy"]
+    assert 0 < costs["noisy_plugin"]
+
+
+def test_the_table_of_plugins(root: Path, installed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For pipes each plugin has one line, however long and narrow; in a terminal heavy ones are bold, and it may fold."""
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = dispatch(root, "plugins").stdout.splitlines()
+    found = {line.split()[0]: line for line in lines}
+    assert len(BUILT_IN) + 3 == len(lines)
+    assert dict.fromkeys(installed, True) == {
+        name: found[name].endswith(" ".join(state.split())) for name, state in installed.items()
+    }
+    assert re.search(r" shutdown +\d\d+\.\d  ok, but", found["heavy"])
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    lines = dispatch(root, "plugins").stdout.splitlines()
+    assert len(BUILT_IN) + 3 < len(lines)
+    bold = {line.split()[0] for line in lines[1:] if line.startswith("\x1b[1m")}
+    assert {"\x1b[1mheavy"} <= bold
+    assert "\x1b[1mjson" not in bold
+
+
+def test_the_trace_of_plugins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HANDLER_TRACE_PLUGINS counts for `dispatch plugins` too, and its value must be right."""
+    (root / "own.py").write_text("def dispatch_conventions():\n    return {'own': id}\n")
+    monkeypatch.setenv("HANDLER_TRACE_PLUGINS", "1")
+    done = dispatch(root, "plugins", "--plugins", "own")
+    assert re.fullmatch(r"dispatch: dispatch_conventions in the plugin own took \d+\.\d+ ms\n", done.stderr)
+
+    monkeypatch.setenv("HANDLER_TRACE_PLUGINS", "yes")
+    done = dispatch(root, "plugins")
+    told = "Error: Runtime.InvalidSetting: HANDLER_TRACE_PLUGINS is 'yes'; allowed: 0, 1\n"
     assert ("", told, 1) == (done.stdout, done.stderr, done.returncode)

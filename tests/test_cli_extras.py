@@ -63,8 +63,10 @@ def test_a_command_names_the_extra_that_it_needs(
     assert ["app.py", "app.zip"] == sorted(path.name for path in tmp_path.iterdir())
 
 
-def test_a_library_of_every_command() -> None:
-    """A library that a subcommand imports at once is of the extra `local`."""
-    done = dispatch("build", "--help", without=("rich",))
-    expected = "`dispatch build` needs rich, not installed here; pip install 'handler-dispatch[local]'"
+@pytest.mark.parametrize(("arguments", "library"), [("build --help", "rich"), ("plugins", "packaging")])
+def test_a_library_of_the_extra_local(arguments: str, library: str) -> None:
+    """A library that a subcommand imports at once, or needs later, is of the extra `local`."""
+    done = dispatch(*arguments.split(), without=(library,))
+    name = arguments.partition(" ")[0]
+    expected = f"`dispatch {name}` needs {library}, not installed here; pip install 'handler-dispatch[local]'"
     assert (f"Error: {expected}\n", 1) == (done.stderr, done.returncode)

@@ -283,14 +283,18 @@ def test_the_convention_and_the_variables_reach_the_runtime(tmp_path: Path) -> N
 
 
 def test_the_argument_and_the_flags_win_over_the_variables(tmp_path: Path) -> None:
-    """HANDLER and HANDLER_CONVENTION by --env change nothing that the command line says by itself."""
+    """HANDLER and the variables of --convention and --plugins by --env change nothing that the command line says."""
     (tmp_path / "app.py").write_text(
         "def one(event, headers):\n    return [1]\ndef two(event, headers):\n    return '2'\n"
     )
-    variables = ("--env", "HANDLER=app.two", "--env", "HANDLER_CONVENTION=standard")
-    done = dispatch("run", "app.one", "--root", tmp_path, "--convention", "json", "-e", "{}", *variables)
+    (tmp_path / "own.py").write_text("def dispatch_startup(function):\n    print('own has started')\n")
+    overridden = ("HANDLER=app.two", "HANDLER_CONVENTION=standard", "HANDLER_PLUGINS=nosuch")
+    variables = [argument for variable in overridden for argument in ("--env", variable)]
+    flags = ("--convention", "json", "--plugins", "own")
+    done = dispatch("run", "app.one", "--root", tmp_path, "-e", "{}", *flags, *variables)
 
     assert (b"[1]", 0) == (done.stdout, done.returncode)
+    assert b"own has started" in done.stderr
 
 
 @pytest.mark.parametrize(

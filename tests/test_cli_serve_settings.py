@@ -15,7 +15,7 @@ from support.local import ServerProcess, client, save
 SOURCE = """
 import os
 def handler(event, context):
-    return [os.environ.get("X"), os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], context.get_remaining_time_in_millis() > 60_000]
+    return [os.environ.get("X"), os.environ.get("HANDLER_PLUGINS"), os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], context.get_remaining_time_in_millis() > 60_000]
 """
 TABLE = '[functions.one]\nhandler = "app.handler"\nconvention = "lambda"\n'
 
@@ -42,23 +42,23 @@ def refused(root: Path, *arguments: str) -> str:
 def test_what_the_file_says_of_all_functions_is_read_again(root: Path) -> None:
     """A key outside of the tables counts for every function, also when it is changed, broken, or gone."""
     file = root / "dispatch.toml"
-    file.write_text(f'memory = 256\nenv = {{X = "1"}}\n{TABLE}')
+    file.write_text(f'memory = 256\nplugins = ["-json", "-wsgi"]\nenv = {{X = "1"}}\n{TABLE}')
 
     def answer() -> Any:
         with client(server.host) as one:
             return one.call("POST", "/2015-03-31/functions/one/invocations", "{}").json
 
     with ServerProcess(root) as server:
-        assert ["1", "256", False] == answer()
-        save(file, f'memory = 512\ntimeout = 90\nenv = {{X = "9"}}\n{TABLE}')
+        assert ["1", "-json -wsgi", "256", False] == answer()
+        save(file, f'memory = 512\ntimeout = 90\nplugins = "-json"\nenv = {{X = "9"}}\n{TABLE}')
         server.line("dispatch.toml again")
-        assert ["9", "512", True] == answer()
+        assert ["9", "-json", "512", True] == answer()
         save(file, f'memory = "much"\n{TABLE}')
         server.line("dispatch: Invalid value for '--memory': 'much' is not a valid integer.")
-        assert ["9", "512", True] == answer()
+        assert ["9", "-json", "512", True] == answer()
         save(file, TABLE)
         server.line("dispatch.toml again", 3)
-        assert [None, "128", False] == answer()
+        assert [None, None, "128", False] == answer()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from support.files import Files, write
 from support.runtime import Ask, Fail, Serve
 from support.text import missing
+
+import dispatch
+from dispatch.shadowing import OUR_PACKAGES
 
 SHOUT = """
 from dispatch import respond
@@ -307,3 +312,82 @@ def test_plugin_in_the_task_root(ask: Ask) -> None:
     """A distribution installed into the function's folder, as Lambda archives have it, is found as well."""
     files = {"app.py": APP, **distribution("acme_shout", SHOUT.format(mark="!"))}
     assert b"HEY!" == ask(files, b"hey", convention="shout").body
+
+
+HOOKS = """
+from dispatch import Target
+def dispatch_conventions():
+    return {}
+def dispatch_locate(spec, root):
+    return Target("standard", "the\\necho", lambda: lambda event, headers: str(LOADED in sys.modules)) if spec == "x y" else None
+def dispatch_startup(function):
+    raise KeyError("own")
+def dispatch_before_invoke():
+    pass
+def dispatch_shutdown(reason):
+    pass
+import sys
+LOADED = "dispatch.plugin_trace"
+"""
+
+
+@pytest.mark.parametrize("setting", ["1", "0", ""])
+def test_trace(serve: Serve, setting: str) -> None:
+    """With HANDLER_TRACE_PLUGINS=1 each call of a hook is one line with its time, its error and its claim, else none."""
+    env = {"HANDLER_PLUGINS": "own", "HANDLER_TRACE_PLUGINS": setting}
+    runtime = serve({"own.py": HOOKS}, "x y", env=env)
+    assert [str(setting == "1").encode()] * 2 == [runtime.invoke(b"").body for _ in range(2)]
+    found = re.findall(r"^dispatch: (\S+) in the plugin own took \d+\.\d{3} ms(.*)$", runtime.end(), re.MULTILINE)
+    expected = [
+        ("dispatch_conventions", ""),
+        ("dispatch_locate", ", claims the handler string as the echo"),
+        ("dispatch_startup", ", raised KeyError: 'own'"),
+        ("dispatch_before_invoke", ""),
+        ("dispatch_before_invoke", ""),
+        ("dispatch_shutdown", ""),
+    ]
+    assert (expected if setting == "1" else []) == found
+
+
+def test_trace_of_workers(serve: Serve) -> None:
+    """Each worker logs its own calls."""
+    env = {"HANDLER_PLUGINS": "own", "HANDLER_TRACE_PLUGINS": "1", "HANDLER_WORKERS": "2"}
+    runtime = serve({"own.py": HOOKS}, "x y", env=env)
+    runtime.api.wait_for("GET", "next", 2)
+    assert 2 == runtime.end(blocked=False).count("dispatch: dispatch_startup in the plugin own took ")
+
+
+@pytest.fixture
+def next_release(tmp_path: Path) -> Path:
+    """A folder with a release of Dispatch in which a hook is deprecated, and an argument of another one."""
+    folder = tmp_path / "next"
+    for package in OUR_PACKAGES:
+        shutil.copytree(Path(dispatch.__file__).parents[1] / package, folder / package)
+    specifications = folder / "dispatch" / "hookspecs.py"
+    text = specifications.read_text()
+    for hook, option in {
+        "dispatch_shutdown": "warn_on_impl=DeprecationWarning('use `atexit`')",
+        "dispatch_startup": "warn_on_impl_args={'function': DeprecationWarning('it will go')}",
+    }.items():
+        before = f"@hookspec\ndef {hook}("
+        assert before in text
+        text = text.replace(before, f"@hookspec({option})\ndef {hook}(")
+    specifications.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("filters", ["error", "ignore"])
+def test_deprecations(serve: Serve, next_release: Path, filters: str) -> None:
+    """A plugin that uses what is deprecated works on, and the log says so once, whatever Python's warning filters are."""
+    source = "def dispatch_startup(function): print('STARTED', function.convention)\ndef dispatch_shutdown(): print('ENDED')\n"
+    files = {"app.py": APP, "own.py": source, "other.py": "def dispatch_startup(): print('OTHER')\n"}
+    env = {"PYTHONPATH": str(next_release), "PYTHONWARNINGS": filters, "HANDLER_PLUGINS": "own other"}
+    # The copy is not what coverage measures.
+    runtime = serve(files, env=env, wrapper=("env", "-u", "COVERAGE_PROCESS_CONFIG"))
+    assert b"hey" == runtime.invoke(b"hey").body
+    log = runtime.end()
+    assert [] == missing(log, "STARTED standard", "OTHER", "ENDED")
+    assert [
+        "dispatch: the plugin own (own) implements dispatch_shutdown, which is deprecated: use `atexit`",
+        "dispatch: the plugin own (own) takes the argument 'function' of dispatch_startup, which is deprecated: it will go",
+    ] == sorted(line for line in log.splitlines() if "deprecated" in line)

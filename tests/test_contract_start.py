@@ -65,6 +65,7 @@ INIT_ERRORS = {
     "transport": ({"HANDLER_TRANSPORT": "pigeon"}, None, ["HANDLER_TRANSPORT", "pigeon", "socket", "requests"]),
     "invoke mode": ({"HANDLER_INVOKE_MODE": "stream"}, None, ["HANDLER_INVOKE_MODE", "BUFFERED, RESPONSE_STREAM"]),
     "HTTP body": ({"HANDLER_HTTP_BODY": "yes"}, None, ["HANDLER_HTTP_BODY", "yes", "0, 1"]),
+    "trace": ({"HANDLER_TRACE_PLUGINS": "yes"}, None, ["HANDLER_TRACE_PLUGINS", "yes", "0, 1"]),
     "base path": ({"HANDLER_BASE_PATH": "prod"}, None, ["HANDLER_BASE_PATH", "prod", "/prod"]),
     "events path": ({"HANDLER_EVENTS_PATH": "events"}, None, ["HANDLER_EVENTS_PATH", "/events"]),
     "workers": ({"HANDLER_WORKERS": "many"}, None, ["HANDLER_WORKERS", "many"]),

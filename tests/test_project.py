@@ -95,7 +95,7 @@ def test_the_version_stands_in_one_place() -> None:
     assert ("", f"dispatch, version {__version__}\n") == (done.stderr, done.stdout)
 
 
-@pytest.mark.parametrize("path", ["hatch.build.targets.wheel.packages", "coverage.run.source_pkgs", "mypy.files"])
+@pytest.mark.parametrize("path", ["hatch.build.targets.wheel.only-include", "coverage.run.source_pkgs", "mypy.files"])
 def test_our_packages(path: str) -> None:
     """Each list that begins with our packages has them as in the code."""
     found = SETTINGS["tool"]

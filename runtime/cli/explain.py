@@ -28,7 +28,7 @@ from runtime.settings import Settings
 @options.root
 @options.convention
 @options.env
-@click.option("--plugins", "plugin_setting", metavar="NAMES", help="The plugins, instead of HANDLER_PLUGINS.")
+@options.plugins
 @click.option("--imports", is_flag=True, help="Start the runtime and show the cost of each import of a cold start.")
 @options.as_json
 def command(
@@ -36,7 +36,7 @@ def command(
     root: Path,
     convention: str,
     env: dict[str, str],
-    plugin_setting: str | None,
+    plugins: str | None,
     imports: bool,
     as_json: bool,
 ) -> None:
@@ -45,9 +45,7 @@ def command(
     This imports the plugins, then the handler's own module to see whether it loads; it handles no event. The status is
     1 if the handler cannot be used.
     """
-    environment = options.without_overridden(env, handler, convention)
-    if plugin_setting is not None:
-        environment["HANDLER_PLUGINS"] = plugin_setting
+    environment = options.environment(env, handler, convention, plugins)
     try:
         function = FunctionConfig(handler=handler, root=root, convention=convention, environment=environment)
     except FunctionSettingError as error:

@@ -43,7 +43,7 @@ class Lazy(click.Group):
             library = (error.name or "").partition(".")[0]
             if library in OUR_PACKAGES:
                 raise
-            raise MissingExtra(f"{ctx.command_path} {cmd_name}", library) from error
+            raise MissingExtra(f"{ctx.command_path} {cmd_name}", {library: "local"}) from error
         command: click.Command = module.command
         return command
 

@@ -24,10 +24,13 @@ def parse_pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[st
     return found
 
 
-def without_overridden(variables: Mapping[str, str], handler: str, convention: str) -> dict[str, str]:
-    """The variables of --env without those that the argument HANDLER and --convention override."""
+def environment(
+    variables: Mapping[str, str], handler: str, convention: str, plugin_names: str | None
+) -> dict[str, str]:
+    """The function's own variables: those of --env, which HANDLER, --convention and --plugins override."""
     overriding = {"HANDLER": handler, "HANDLER_CONVENTION": convention}
-    return {name: value for name, value in variables.items() if not overriding.get(name)}
+    found = {name: value for name, value in variables.items() if not overriding.get(name)}
+    return found if plugin_names is None else {**found, "HANDLER_PLUGINS": plugin_names}
 
 
 def root(function: F) -> F:
@@ -43,6 +46,11 @@ def convention(function: F) -> F:
     return click.option(
         "--convention", metavar="NAME", default="", help="The convention of the handler; by default, `auto`."
     )(function)
+
+
+def plugins(function: F) -> F:
+    """--plugins NAMES."""
+    return click.option("--plugins", metavar="NAMES", help="The plugins, instead of HANDLER_PLUGINS.")(function)
 
 
 def env(function: F) -> F:

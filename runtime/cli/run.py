@@ -33,6 +33,7 @@ from runtime.package.recognition import recognised
 @click.option("-f", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the event.")
 @options.root
 @options.convention
+@options.plugins
 @options.env
 @options.timeout
 @options.memory
@@ -48,6 +49,7 @@ def command(
     file: Path | None,
     root: Path,
     convention: str,
+    plugins: str | None,
     env: dict[str, str],
     timeout: float,
     memory: int,
@@ -66,7 +68,7 @@ def command(
             handler=handler,
             root=root,
             convention=convention,
-            environment=options.without_overridden(env, handler, convention),
+            environment=options.environment(env, handler, convention, plugins),
             timeout=timeout,
             memory=memory,
             command=(bootstrap,) if bootstrap else (),

@@ -45,6 +45,8 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
             raise click.BadParameter(f"unknown key {unknown[0]!r} in {path}; known keys: {', '.join(sorted(known))}")
         if isinstance(keys.get("env"), dict):
             keys["env"] = [f"{name}={value}" for name, value in keys["env"].items()]
+        if isinstance(keys.get("plugins"), list):
+            keys["plugins"] = " ".join(map(str, keys["plugins"]))
         ctx.default_map = keys
     return path
 
@@ -112,6 +114,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
 @click.option("--name", default="function", show_default=True, help="The function's name.")
 @options.root
 @options.convention
+@options.plugins
 @options.env
 @options.timeout
 @options.memory
@@ -223,7 +226,7 @@ def defaults(handler: str | None, **settings: Any) -> FunctionConfig:
         handler=handler,
         root=settings["root"],
         convention=settings["convention"],
-        environment=options.without_overridden(settings["env"], handler, settings["convention"]),
+        environment=options.environment(settings["env"], handler, settings["convention"], settings["plugins"]),
         timeout=settings["timeout"],
         memory=settings["memory"],
         concurrency=1 if debug is not None else settings["concurrency"],

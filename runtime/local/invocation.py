@@ -71,6 +71,14 @@ class FunctionError:
         """The error message, or the whole report if it has none."""
         return str(self.report.get("errorMessage", "") or self.body.decode(errors="replace"))
 
+    @property
+    def trace(self) -> str:
+        """The stack trace as text: the function's own frames, outermost first, and its causes; or an empty string."""
+        return "".join(f"{entry}".rstrip("\n") + "\n" for entry in self.report.get("stackTrace") or ())
+
+    def __repr__(self) -> str:
+        return f"<{self.type}: {self.message}>"
+
 
 def _as_object(body: bytes) -> dict[str, Any]:
     try:

@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from runtime.local.environments.log_lines import WriteLog, discard_log
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig
-from runtime.local.invocation import Event, FunctionError, InvocationReport
+from runtime.local.invocation import Event
+from runtime.testing.result import Chunk, Result
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A finished invocation.
-
-    Attributes:
-        chunks: the answer as it came.
-        content_type: the answer's content type.
-        streaming: whether the function streamed the answer.
-        error: why the invocation failed, with `type`, `message` and `body`; None after a success.
-        report: durations and memory, as in the log's REPORT line.
-    """
-
-    chunks: list[bytes]
-    content_type: str
-    streaming: bool
-    error: FunctionError | None
-    report: InvocationReport
-
-    @property
-    def body(self) -> bytes:
-        """The whole answer; the error report if the invocation failed before the first byte."""
-        body = b"".join(self.chunks)
-        return body if self.error is None or body else self.error.body
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8 text."""
-        return self.body.decode()
-
-    @property
-    def json(self) -> Any:
-        """The body parsed as JSON."""
-        return json.loads(self.body)
-
-    @property
-    def log(self) -> str:
-        """The function's log for this invocation, with START, END and REPORT."""
-        return self.report.log
 
 
 class LocalPlatform:
@@ -76,15 +36,19 @@ class LocalPlatform:
                 `content_type`.
         """
         data = body.encode() if isinstance(body, str) else body
-        target = name or next(iter(self.platform.pools))
-        return self.run(self._invoke(target, Event(data, request_id, **fields)))
+        return self.send(Event(data, request_id, **fields), name)
+
+    def send(self, event: Event, name: str = "") -> Result:
+        """The same for an event with all its fields."""
+        return self.run(self._invoke(name or next(iter(self.platform.pools)), event))
 
     async def _invoke(self, name: str, event: Event) -> Result:
+        started = time.monotonic()
         invocation = self.platform.invoke(name, event)
-        chunks = [chunk async for chunk in invocation.answer]
+        chunks = [Chunk(chunk, time.monotonic() - started) async for chunk in invocation.answer]
         report = await invocation.report
         answer = invocation.answer
-        return Result(chunks, answer.content_type, answer.streaming, answer.error, report)
+        return Result(chunks, answer.content_type, answer.streaming, answer.error, report.log, report)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the platform's loop and wait for its result."""

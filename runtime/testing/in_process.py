@@ -1,0 +1,279 @@
+"""An execution environment in the caller's own process: the runtime's, without the Runtime API in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from types import FrameType, ModuleType
+from typing import Final
+
+from dispatch import error_reports, protocol
+from dispatch.invocation import Headers, Invocation
+from dispatch.load import choose
+from runtime.client import RuntimeClient
+from runtime.environment import Environment
+from runtime.lifecycle import ForkGuard, Signals
+from runtime.local.environments.log_lines import timed_out
+from runtime.local.environments.platform import complete
+from runtime.local.environments.variables import variables
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import Event, Exchange, FunctionError
+from runtime.logs import Log
+from runtime.settings import Settings, log_settings
+from runtime.testing.result import Chunk, Result
+from runtime.testing.surroundings import Surroundings
+from runtime.transport import Reply, Transport
+
+#: Seconds that a function may take to load, as on Lambda (AWS documentation, init phase).
+INIT_LIMIT: Final = 10.0
+#: Seconds after which code that has caught the interruption is interrupted again.
+AGAIN: Final = 0.5
+
+
+class InProcess:
+    """An execution environment in this process."""
+
+    def __init__(self, function: FunctionConfig, project_modules: Mapping[str, ModuleType]) -> None:
+        """Create the environment; the function is loaded for its first event.
+
+        Args:
+            function: what to run.
+            project_modules: modules of the project under test that have the names of our packages.
+        """
+        self._function = function
+        self._surroundings = Surroundings(str(function.folder), project_modules)
+        self._environment: Environment | None = None
+        self._encoding = "utf-8"
+        self._sent = _Sent()
+
+    def invoke(self, event: Event, timeout: float, headers: Mapping[str, str]) -> Result:
+        """Handle one event.
+
+        Args:
+            event: the event.
+            timeout: the seconds that it may take. Code in the main thread is then interrupted.
+            headers: headers that the Runtime API does not have.
+        """
+        event = complete(event, self._function)
+        with self._surroundings.entered(self._variables(event)) as log:
+            sent = self._sent
+            sent.begin()
+            deadline = Deadline(timeout, INIT_LIMIT)
+            with deadline:
+                error = self._load()
+                if error is None:
+                    deadline.start(timeout)
+                    self._handle(event, deadline, headers)
+            error = error or sent.error
+            if deadline.passed:
+                error = _late(event.request_id, timeout, error)
+                self._environment = None
+            if error is not None and error.type == KeyboardInterrupt.__name__:
+                raise KeyboardInterrupt
+            return Result(sent.chunks, sent.content_type, sent.streaming, error, log())
+
+    def close(self) -> None:
+        """Stop what the handler has started, and let the plugins know."""
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            with self._surroundings.entered(self._variables(Event(b"", ""))):
+                self._surroundings.show_own()
+                environment.function.stop()
+                environment.function.notify("shutdown", reason="exit")
+        self._surroundings.leave()
+
+    def _variables(self, event: Event) -> dict[str, str]:
+        values = variables(self._function, "", "")
+        del values["AWS_LAMBDA_RUNTIME_API"]
+        return {**values, "_X_AMZN_TRACE_ID": event.trace_id}
+
+    def _load(self) -> FunctionError | None:
+        """Load the function, unless it is loaded; returns the init error."""
+        if self._environment is not None:
+            self._surroundings.show_own()
+            return None
+        log = Log(*log_settings(os.environ))
+        report_of = error_reports.report
+        try:
+            settings = Settings.from_environ(os.environ)
+            choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
+            report_of = getattr(choice.convention, "report", report_of)
+            self._surroundings.show_own()
+            function = choice.load()
+            function.start()
+        except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
+            report = error_reports.worded(report_of, error)
+            log.error(report)
+            return FunctionError.from_report(error_reports.to_json(report))
+        function.notify("startup", function=function)
+        signals = Signals()
+        signals.guard = _guard()
+        self._encoding = settings.encoding
+        self._environment = Environment(RuntimeClient(self._sent, log), function, log, signals)
+        return None
+
+    def _handle(self, event: Event, deadline: Deadline, headers: Mapping[str, str]) -> None:
+        assert self._environment is not None  # noqa: S101 - it has been loaded
+        exchange = Exchange(event, int((time.time() + deadline.seconds) * 1000), "")
+        sent = [(name, value.decode()) for name, value in exchange.headers()]
+        invocation = Invocation(event.body, Headers([*sent, *headers.items()]), self._encoding)
+        _guard().active = True
+        try:
+            self._environment.handle(invocation)
+        finally:
+            _guard().active = False
+
+
+class _Sent(Transport):
+    """Takes the place of the Runtime API: keeps what the environment sends about one event."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last event."""
+        self.chunks: list[Chunk] = []
+        self.content_type = ""
+        self.streaming = False
+        self.error: FunctionError | None = None
+        self._started = time.monotonic()
+
+    def post(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        then: str | None = None,
+        between: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Keep an answer or an error."""
+        del then
+        if path.endswith("/error"):
+            self.error = FunctionError.from_report(body, headers.get(protocol.ERROR_TYPE, ""))
+        else:
+            self.content_type = headers["Content-Type"]
+            self._keep(body)
+        if between is not None:
+            between()
+        return Reply(202, Headers(), b"")
+
+    def stream(
+        self, path: str, headers: Mapping[str, str], chunks: Iterable[bytes], trailers: Callable[[], Mapping[str, str]]
+    ) -> Reply:
+        """Keep the chunks with their times."""
+        del path
+        self.streaming = True
+        self.content_type = headers["Content-Type"]
+        for chunk in chunks:
+            self._keep(chunk)
+        failure = trailers()
+        if failure:
+            self.error = FunctionError.from_trailers(failure[protocol.ERROR_TYPE], failure[protocol.ERROR_BODY])
+        return Reply(202, Headers(), b"")
+
+    def _keep(self, chunk: bytes) -> None:
+        if chunk:
+            self.chunks.append(Chunk(chunk, time.monotonic() - self._started))
+
+
+class TimedOut(BaseException):
+    """Raised in code that has taken too long; derived from BaseException, so that code rarely catches it."""
+
+
+class Deadline:
+    """Interrupts the code in its `with` block when its time is over; in other threads than the main one it cannot.
+
+    Attributes:
+        seconds: how much time there is.
+        passed: whether the time was over before the code had ended.
+    """
+
+    def __init__(self, timeout: float, more: float) -> None:
+        """Create the deadline: `timeout` seconds, and `more` until `start` is called."""
+        self.seconds = timeout + more
+        self.passed = False
+        self._can_interrupt = threading.current_thread() is threading.main_thread()
+        self._armed = False
+
+    def start(self, seconds: float) -> None:
+        """Let the time begin now."""
+        self.seconds = seconds
+        self._since = time.monotonic()
+        if self._can_interrupt:
+            signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+
+    def __enter__(self) -> None:
+        self._entered = time.monotonic()
+        if self._can_interrupt:
+            self._handler = signal.signal(signal.SIGALRM, self._interrupt)
+            self._timer = signal.getitimer(signal.ITIMER_REAL)
+        self._armed = True
+        self.start(self.seconds)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self._armed = False
+        self.passed = self.passed or time.monotonic() - self._since > self.seconds
+        if self._can_interrupt:
+            left, interval = self._timer
+            spent = time.monotonic() - self._entered
+            # A timer of the test runner's goes on.
+            signal.setitimer(signal.ITIMER_REAL, max(left - spent, 0.001) if left else 0, interval)
+            signal.signal(signal.SIGALRM, self._handler)
+        return kind is TimedOut
+
+    def _interrupt(self, _number: int, frame: FrameType | None) -> None:
+        if self._armed and not _is_debugged(frame):
+            self.passed = True
+            raise TimedOut(f"the handler was interrupted after {self.seconds:g} seconds")
+
+
+def _is_debugged(frame: FrameType | None) -> bool:
+    """Whether a debugger has stopped the code."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") in {"bdb", "pdb", "pydevd", "debugpy"}:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _late(request_id: str, timeout: float, error: FunctionError | None) -> FunctionError:
+    """The platform's error for an event that took too long, with the trace of where it was interrupted."""
+    late = timed_out(request_id, timeout)
+    trace = error.report.get("stackTrace", []) if error else []
+    return replace(late, body=json.dumps({**late.report, "requestId": request_id, "stackTrace": trace}).encode())
+
+
+class _Guard(ForkGuard):
+    """Ends a process that the handler has forked, and leaves alone those that the test runner has forked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = False
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self.in_child = self.active
+
+
+@cache
+def _guard() -> _Guard:
+    return _Guard()
+
+
+def outside_event_loops(work: Callable[[], Result]) -> Result:
+    """Do the work, in another thread if an event loop is running in this one, as in a test that is `async def`."""
+    loops = sys.modules.get("asyncio.events")
+    if loops is None or loops._get_running_loop() is None:  # noqa: SLF001 - the public one raises
+        return work()
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(copy_context().run, work).result()

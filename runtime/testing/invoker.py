@@ -1,0 +1,263 @@
+"""Calls functions from a test: in the test's own process, or through the runtime and the local platform."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Self
+
+from dispatch import asynchrony, locate, protocol, shadowing
+from dispatch.discovery import AUTO
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import Event
+from runtime.testing.in_process import InProcess, outside_event_loops
+from runtime.testing.platform import LocalPlatform, serving
+from runtime.testing.result import Result
+
+#: Seconds that an event may take by default: more than Lambda's 3, because tests run on busy machines.
+TIMEOUT: Final = 30.0
+
+#: The module in which functions are put that have no handler string.
+HOLDER: Final = "functions_of_tests"
+
+#: The headers of the Runtime API that a caller may set, and the fields of an event that become these headers.
+_FIELDS: Final = {
+    protocol.REQUEST_ID: "request_id",
+    protocol.FUNCTION_ARN: "arn",
+    protocol.TRACE_ID: "trace_id",
+    protocol.CLIENT_CONTEXT: "client_context",
+    protocol.COGNITO_IDENTITY: "cognito_identity",
+    protocol.TENANT_ID: "tenant_id",
+    "Content-Type": "content_type",
+}
+_FIELD_OF = {name.lower(): field for name, field in _FIELDS.items()}
+
+
+class Invoker:
+    """Invokes functions; each is loaded once, until the invoker is closed.
+
+    with Invoker() as invoke:
+        assert invoke("app.greet", "Ada").text == "Hello, Ada!"
+
+    Attributes:
+        results: what has been invoked, and the results.
+        project_modules: modules of the project under test that have the names of our packages.
+    """
+
+    def __init__(self, folders: Iterable[str | os.PathLike[str]] = (), *, real: bool = False) -> None:
+        """Create the invoker.
+
+        Args:
+            folders: where handler strings are looked up, nearest first; by default in the current folder.
+            real: the default for each call.
+        """
+        self.results: list[tuple[str, Result]] = []
+        self.project_modules: dict[str, ModuleType] = {}
+        self._folders = [Path(folder) for folder in folders]
+        self._real = real
+        self._plugins: list[ModuleType] = []
+        self._environments: dict[Any, InProcess] = {}
+        self._functions: dict[Any, FunctionConfig] = {}
+        self._platform: LocalPlatform | None = None
+        self._stack = ExitStack()
+        asynchrony.keep_apart()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __call__(
+        self,
+        handler: str | Callable[..., Any],
+        event: Any = None,
+        *,
+        convention: str = AUTO,
+        headers: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+        root: str | os.PathLike[str] | None = None,
+        real: bool | None = None,
+    ) -> Result:
+        """Invoke a function.
+
+        Args:
+            handler: the handler string, or the function itself.
+            event: bytes and text are sent as they are, None as `{}`, anything else as JSON.
+            convention: the convention's name; `auto` leaves it to `HANDLER_CONVENTION`.
+            headers: headers of the Runtime API, such as `Lambda-Runtime-Client-Context`.
+            env: the function's own variables.
+            timeout: seconds that the event may take.
+            root: the function's folder; by default, the nearest one in which the handler string names something.
+            real: whether to go through the runtime and the local platform.
+
+        Raises:
+            FunctionSettingError, ValueError: an argument cannot be used.
+        """
+        real = self._real if real is None else real
+        spec, folder = self._named(handler, real)
+        environment = {**self._plugin_settings(env or {}, real), **(env or {})}
+        function = FunctionConfig(
+            handler=spec,
+            root=folder if root is None else root,
+            convention="" if convention == AUTO else convention,
+            environment=environment,
+            timeout=timeout,
+        )
+        sent, others = _event(event, headers or {}, environment)
+        if real:
+            result = self._through_the_platform(function, sent, others)
+        else:
+            result = outside_event_loops(lambda: self._in_process(function, sent, others))
+        self.results.append((spec, result))
+        return result
+
+    def use_plugin(self, plugin: Any) -> None:
+        """Register a plugin for the following calls.
+
+        Args:
+            plugin: a module, the name of one, or any object with hooks.
+        """
+        if isinstance(plugin, str):
+            plugin = import_module(plugin)
+        self._plugins.append(plugin if isinstance(plugin, ModuleType) else _as_module(plugin, len(self._plugins)))
+
+    def close(self) -> None:
+        """End every environment and every process that was started."""
+        for environment in self._environments.values():
+            environment.close()
+        self._environments.clear()
+        asynchrony.close()
+        self._stack.close()
+        self._platform = None
+        sys.modules.pop(HOLDER, None)
+
+    def _in_process(self, function: FunctionConfig, event: Event, headers: Mapping[str, str]) -> Result:
+        key = _key(replace(function, timeout=TIMEOUT))
+        environment = self._environments.get(key)
+        if environment is None:
+            environment = self._environments[key] = InProcess(function, self.project_modules)
+        return environment.invoke(event, function.timeout, headers)
+
+    def _through_the_platform(self, function: FunctionConfig, event: Event, headers: Mapping[str, str]) -> Result:
+        if headers:
+            raise ValueError(
+                f"the Runtime API has no header {', '.join(headers)}; with real=True: {', '.join(_FIELDS)}"
+            )
+        if self._platform is None:
+            self._platform = self._stack.enter_context(serving())
+        key = _key(function)
+        if key not in self._functions:
+            number = len(self._functions)
+            self._functions[key] = replace(function, name=f"{function.name}-{number}" if number else function.name)
+            self._platform.run(self._platform.platform.replace(self._functions[key]))
+        return self._platform.send(event, self._functions[key].name)
+
+    def _named(self, handler: str | Callable[..., Any], real: bool) -> tuple[str, Path]:
+        """The handler string, and the folder in which it names something."""
+        if isinstance(handler, str):
+            return handler, self._folder_of(handler)
+        module = sys.modules.get(getattr(handler, "__module__", None) or "")
+        name = getattr(handler, "__qualname__", type(handler).__qualname__)
+        file = getattr(module, "__file__", None)
+        dotted = module.__name__ if module else ""
+        folder = Path(file).absolute().parents[dotted.count(".")] if file else Path.cwd()
+        if not real:
+            return f"{HOLDER}.{_held(handler, name)}", folder
+        if not file or not name.isidentifier() or getattr(module, name, None) is not handler:
+            raise ValueError(f"no handler string names {handler!r}; with real=True, pass a function of a module")
+        return f"{dotted}.{name}", folder
+
+    def _folder_of(self, spec: str) -> Path:
+        folders = self._folders or [Path.cwd()]
+        found = (folder for folder in folders if _names_something(spec, str(folder)))
+        return next(found, next((folder for folder in folders if folder.name not in {"test", "tests"}), folders[0]))
+
+    def _plugin_settings(self, env: Mapping[str, str], real: bool) -> dict[str, str]:
+        """The variables that register the plugins."""
+        if not self._plugins:
+            return {}
+        setting = env.get("HANDLER_PLUGINS", os.environ.get("HANDLER_PLUGINS", ""))
+        settings = {"HANDLER_PLUGINS": " ".join([setting, *(plugin.__name__ for plugin in self._plugins)]).strip()}
+        if not real:
+            return settings
+        paths = [_folder_on_the_path(plugin) for plugin in self._plugins]
+        return {**settings, "PYTHONPATH": os.pathsep.join([*dict.fromkeys(paths), os.environ.get("PYTHONPATH", "")])}
+
+
+def _folder_on_the_path(plugin: ModuleType) -> str:
+    """The folder from which a plugin's module can be imported. Raises ValueError if there is none."""
+    if not getattr(plugin, "__file__", None):
+        raise ValueError(f"{plugin.__name__} cannot be registered with real=True: only a module with a file can be")
+    return str(Path(plugin.__file__ or "").parents[plugin.__name__.count(".")])
+
+
+def _key(function: FunctionConfig) -> tuple[Any, ...]:
+    """What a function is loaded with."""
+    return (
+        *(function.handler, function.folder, function.convention, function.timeout),
+        tuple(sorted(function.environment.items())),
+    )
+
+
+def _event(event: Any, headers: Mapping[str, str], env: Mapping[str, str]) -> tuple[Event, dict[str, str]]:
+    """The event, and the headers that the Runtime API does not have."""
+    fields = {_FIELD_OF[name.lower()]: value for name, value in headers.items() if name.lower() in _FIELD_OF}
+    others = {name: value for name, value in headers.items() if name.lower() not in _FIELD_OF}
+    if event is None:
+        body = b"{}"
+    elif isinstance(event, bytes | bytearray | memoryview):
+        body = bytes(event)
+    elif isinstance(event, str):
+        body = event.encode(env.get("HANDLER_ENCODING") or os.environ.get("HANDLER_ENCODING") or "utf-8")
+    else:
+        body = json.dumps(event).encode()
+    return Event(body, fields.pop("request_id", ""), **fields), others
+
+
+def _names_something(spec: str, folder: str) -> bool:
+    target = locate.locate(spec, folder)
+    module = target.module or spec.partition(":")[0]
+    return target.path is not None or (module.isprintable() and shadowing.offered(folder, module))
+
+
+def _held(handler: Callable[..., Any], name: str) -> str:
+    """The name under which a function without a handler string can be found in a module made for that."""
+    holder = sys.modules.setdefault(HOLDER, ModuleType(HOLDER, "The functions that tests pass themselves."))
+    name = name.rpartition(".")[2]
+    name = name if name.isidentifier() else "function"
+    taken = [key for key in vars(holder) if key.startswith(name) and not key.startswith("__")]
+    for key in taken:
+        if getattr(holder, key) is handler:
+            return key
+    name += str(len(taken) + 1) if taken else ""
+    setattr(holder, name, handler)
+    return name
+
+
+def _as_module(plugin: object, number: int) -> ModuleType:
+    """A module with an object's hooks, under a name by which a plugin can be registered."""
+    module = ModuleType(f"{type(plugin).__name__}_of_test_{number}")
+    hooks = [name for name in dir(plugin) if name.startswith("dispatch_")]
+    vars(module).update({name: getattr(plugin, name) for name in hooks})
+    sys.modules[module.__name__] = module
+    return module
+
+
+def folders_of(test: Path, stop: Path) -> Sequence[Path]:
+    """The folders in which a test's handler strings may name something: its own, and those above it, nearest first.
+
+    Args:
+        test: the test's file.
+        stop: the last of the folders, if it is above the file.
+    """
+    above = [*test.parents]
+    return above[: above.index(stop) + 1] if stop in above else above[:1]
