@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -308,6 +309,19 @@ def test_sentry_reports_as_under_aws(observe: Observe, tmp_path: Path) -> None:
         expected = [compared(sent) for sent in sent_by(aws, *events)][:6]
     assert ["exception", "transaction"] * 3 == [next(iter(sent)) for sent in expected]
     assert expected == [compared(sent) for sent in sent_by(observe("sentry", SENTRY), *events)][:6]
+
+
+def test_sentry_reports_init_errors(serve: Serve, observe: Observe, tmp_path: Path) -> None:
+    """What a module raises after `sentry_sdk.init` reaches Sentry, as under AWS's own client."""
+    pytest.importorskip("sentry_sdk")
+    source = f"{SENTRY}\nraise LookupError('no table')\n"
+    with start(AWS, "app.handler", write(tmp_path / "aws", {"app.py": source}), FUNCTION) as aws:
+        logs = [aws.failed().log, observe("sentry", source).failed().log]
+    [expected], [found] = (re.findall("^SENT (.*)", log, re.MULTILINE) for log in logs)
+    [expected], [found] = (json.loads(sent)["exception"]["values"] for sent in (expected, found))
+    assert expected["mechanism"] == found["mechanism"]
+    assert ("LookupError", "no table") == (found["type"], found["value"])
+    assert expected["type"] == found["type"]
 
 
 def test_sentry_is_flushed(observe: Observe) -> None:

@@ -7,6 +7,12 @@ from contextlib import ExitStack
 from types import SimpleNamespace
 
 
+def dispatch_init_error(error):
+    if _integration() is not None:
+        _capture(error)
+        _flush(2)
+
+
 def dispatch_before_invoke(invocation):
     if _integration() is None:
         return
