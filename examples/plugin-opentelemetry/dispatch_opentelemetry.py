@@ -67,18 +67,21 @@ def _end(span, seconds):
             provider.force_flush(int(min(seconds, 30) * 1000))
 
 
+def _object(value):
+    return value if isinstance(value, dict) else {}
+
+
 def _parsed(body):
     try:
-        value = json.loads(body)
+        return _object(json.loads(body))
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _headers(event):
     """The headers of an HTTP event, or of any event that has some, by names in any case."""
-    single, several = (event.get(key) or {} for key in ("headers", "multiValueHeaders"))
-    sent = {**dict(single), **{name: values[0] for name, values in dict(several).items() if values}}
+    single, several = (_object(event.get(key)) for key in ("headers", "multiValueHeaders"))
+    sent = {**single, **{name: values[0] for name, values in several.items() if values and isinstance(values, list)}}
     return Invocation(b"", {name: str(value) for name, value in sent.items()}).headers
 
 
@@ -91,14 +94,15 @@ def _of_invocation(invocation):
 def _of_event(event, headers):
     about = event.get("requestContext")
     if not about:
-        records = event.get("Records") or [{}]
-        return {"faas.trigger": "pubsub"} if records[0].get("eventSource") == "aws:sqs" else {}
+        records = event.get("Records")
+        first = _object(records[0]) if records and isinstance(records, list) else {}
+        return {"faas.trigger": "pubsub"} if first.get("eventSource") == "aws:sqs" else {}
     if event.get("version") == "2.0":
-        http, query = about.get("http", {}), event.get("rawQueryString")
-        method, agent, scheme, host = http.get("method"), http.get("userAgent"), None, about.get("domainName")
-        route = http.get("path")
+        http, query = _object(_object(about).get("http")), event.get("rawQueryString")
+        method, agent, route = map(http.get, ("method", "userAgent", "path"))
+        scheme, host = None, _object(about).get("domainName")
     else:
-        method, query = event.get("httpMethod"), urlencode(event.get("queryStringParameters") or {})
+        method, query = event.get("httpMethod"), urlencode(_object(event.get("queryStringParameters")))
         agent, scheme, host = map(headers.get, ("User-Agent", "X-Forwarded-Proto", "Host"))
         route = event.get("resource")
     found = {
