@@ -330,6 +330,7 @@ def test_sentry_is_flushed(observe: Observe) -> None:
     pytest.importorskip("sentry_sdk")
     runtime = observe("sentry", SENTRY)
     assert [b"0", b"1"] == [runtime.invoke(b'"flushed"').body for _ in range(2)]
+    assert "failed: " not in runtime.end()
 
 
 def test_sentry_warns_of_a_timeout(observe: Observe) -> None:

@@ -44,10 +44,12 @@ def dispatch_before_invoke(invocation):
 def dispatch_after_invoke(invocation, response, error):
     if _integration() is None:
         return
+    failure = (None, None, None)
     if error is not None:
+        failure = (type(error), error, error.__traceback__)
         _capture(error)
     if __name__ in invocation.stash:  # not if the handler itself has called init()
-        invocation.stash.pop(__name__).__exit__(type(error), error, error and error.__traceback__)
+        invocation.stash[__name__].__exit__(*failure)
     _flush(invocation.remaining_time)
 
 
