@@ -130,6 +130,17 @@ def dispatch_startup(function: Function) -> None:
 
 
 @hookspec
+def dispatch_init_error(error: BaseException) -> None:
+    """Called when the function cannot be loaded, before that is reported to the platform and the process ends.
+
+    An error in the settings, or a handler string that names nothing, comes before there are plugins.
+
+    Args:
+        error: the exception, which may be one that the user's module raised.
+    """
+
+
+@hookspec
 def dispatch_before_snapshot() -> None:
     """Called under SnapStart before the snapshot is taken: drop connections and secrets that must not be in it."""
 

@@ -69,6 +69,12 @@ class Choice:
             handler = self.convention(plain(user_object))
         return Function(handler, user_object, self.name, self.target, self._hook, chosen_by=self.chosen_by)
 
+    def failed(self, error: BaseException) -> None:
+        """Notify the plugins that the function cannot be loaded."""
+        implemented = self._hook("init_error")
+        if implemented:
+            implemented(error=error)
+
     def _hook(self, name: str) -> Callable[..., None] | None:
         return self._plugins.hook(f"dispatch_{name}") if self._plugins else None
 

@@ -101,7 +101,7 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     """Load the function, run the hooks around a snapshot, and serve; returns the exit status if it cannot serve."""
     optional = _optional(settings)
     when_imported("logging", log.set_up)
-    report_of = error_reports.report
+    report_of, choice = error_reports.report, None
     try:
         os.chdir(settings.root)
         choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
@@ -118,7 +118,12 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
-        return _init_error(client, log, error_reports.worded(report_of, error))
+        report = error_reports.worded(report_of, error)
+        log.error(report)
+        if choice is not None:
+            choice.failed(error)
+        client.init_error(report)
+        return 1
     signals.stop = function.stop
     signals.last_resort = lambda reason: function.notify("shutdown", reason=reason)
     function.notify("startup", function=function)

@@ -251,6 +251,16 @@ def test_observers(serve: Serve, spoil: str, times: int) -> None:
     assert times == log.count("RuntimeError: hook failed")
 
 
+@pytest.mark.parametrize("spoil", ["", "\n    raise RuntimeError('hook failed')"])
+def test_observers_of_init_errors(fail: Fail, spoil: str) -> None:
+    """A hook gets the exception of a function that cannot be loaded; one that raises itself is logged."""
+    hook = f"def dispatch_init_error(error):\n    print('INIT ERROR', repr(error), flush=True){spoil}\n"
+    failed = fail({"app.py": "{}['table']\n", "own.py": hook}, env={"HANDLER_PLUGINS": "own"})
+    assert ("KeyError", 1) == (failed.type, failed.status)
+    assert "INIT ERROR KeyError('table')" in failed.log
+    assert bool(spoil) == ("dispatch_init_error in the plugin own failed: RuntimeError: hook failed" in failed.log)
+
+
 def test_no_poll_before_the_hook_ran(serve: Serve, tmp_path: Path) -> None:
     """With an after_invoke hook the next poll waits for it; without one it travels with the answer."""
     import os

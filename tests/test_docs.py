@@ -22,7 +22,11 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.gl
 #: Programs that a machine may lack, or packages that bring a program of that name; a page that needs one is then tested up to that point.
 OPTIONAL = ("cc", "functions-framework", "jq", "mcp", "node", "perl")
 #: Packages that bring no program, and the words by which a page says that it needs one.
-OPTIONAL_PACKAGES = {"convention azure": "azure"}
+OPTIONAL_PACKAGES = {
+    "convention azure": "azure",
+    "dispatch_opentelemetry": "opentelemetry",
+    "dispatch_sentry": "sentry_sdk",
+}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.files import write
 from support.local import write_program
 from support.runtime import COMMAND, Serve
 
 from runtime.settings import WRAPPED, wrapped
+from runtime.testing import Function, serving
 
 SOURCE = """
     import os, sys
@@ -69,6 +71,35 @@ def test_wrapper_that_cannot_be_started(serve: Serve, tmp_path: Path, kind: str)
     failed = serve(SOURCE, env={"AWS_LAMBDA_EXEC_WRAPPER": str(path)}).failed()
     assert 1 == failed.status
     assert f"AWS_LAMBDA_EXEC_WRAPPER is '{path}', which cannot be started: " in failed.report["errorMessage"]
+
+
+def test_wrapper_as_opentelemetry_has_it(tmp_path: Path) -> None:
+    """A wrapper may put its own handler and `LAMBDA_RUNTIME_DIR` first; that folder hides nothing of Python's library."""
+    layer = {
+        "own_handler.py": """
+            import os, sys
+            from importlib import import_module
+            from importlib.util import find_spec
+
+            module, _, name = os.environ["ORIG_HANDLER"].rpartition(".")
+            original = getattr(import_module(module), name)
+
+            def handler(event, context):
+                first = os.environ["LAMBDA_RUNTIME_DIR"]
+                origins = {name: find_spec(name) for name in sys.stdlib_module_names}
+                hidden = [name for name, spec in origins.items() if spec and (spec.origin or first).startswith(first)]
+                return [sys.path.index(first) < sys.path.index(os.path.dirname(os.__file__)), hidden, original(event)]
+        """
+    }
+    script = f"""export PYTHONPATH="$LAMBDA_RUNTIME_DIR:{write(tmp_path / "layer", layer)}:$PYTHONPATH"
+export ORIG_HANDLER=$_HANDLER _HANDLER=own_handler.handler
+exec "$@"
+"""
+    root = write(tmp_path / "task", {"app.py": "def handler(event):\n    return sum(event)\n"})
+    function = Function(handler="app.handler", root=root, convention="lambda", environment=wrapper(tmp_path, script))
+    with serving(function) as local:
+        result = local.invoke("[1, 2, 3]")
+    assert [True, [], 6] == result.json, result.log
 
 
 def test_wrapper_that_ends(serve: Serve, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import runtime
 from dispatch.protocol import LATEST
 from dispatch.variables import BUFFERED, RESPONSE_STREAM
 from runtime.local.function import FunctionConfig, default_region, is_reserved
@@ -28,6 +27,9 @@ CREDENTIAL_SOURCES: Final = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
+
+#: Without modules, which would hide others of their names: OpenTelemetry's wrapper puts it first on Python's path.
+RUNTIME_DIR: Final = Path(__file__).parent / "runtime_dir"
 
 
 def variables(
@@ -57,7 +59,7 @@ def reserved(function: FunctionConfig, api_address: str, log_stream: str) -> dic
         "AWS_LAMBDA_RUNTIME_API": api_address,
         "_HANDLER": function.handler,
         "LAMBDA_TASK_ROOT": str(function.folder),
-        "LAMBDA_RUNTIME_DIR": str(Path(runtime.__file__ or "").parent),
+        "LAMBDA_RUNTIME_DIR": str(RUNTIME_DIR),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),

@@ -1,0 +1,2 @@
+def divide(event, headers):
+    return str(100 / float(event))
