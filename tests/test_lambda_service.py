@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
+
+pytest.importorskip("moto")
+
+import boto3
 from aws_lambda_powertools.utilities.data_classes import (
     APIGatewayProxyEvent,
     CloudWatchLogsEvent,
