@@ -238,6 +238,9 @@ def _key(function: FunctionConfig) -> tuple[Any, ...]:
 
 def _event(event: Any, headers: Mapping[str, str], env: Mapping[str, str]) -> tuple[Event, dict[str, str]]:
     """The event, and the headers that the Runtime API does not have."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"a header is text, not {value!r} (of {name!r}); encode it, for example with json.dumps")
     fields = {_FIELD_OF[name.lower()]: value for name, value in headers.items() if name.lower() in _FIELD_OF}
     others = {name: value for name, value in headers.items() if name.lower() not in _FIELD_OF}
     if event is None:
@@ -247,8 +250,17 @@ def _event(event: Any, headers: Mapping[str, str], env: Mapping[str, str]) -> tu
     elif isinstance(event, str):
         body = event.encode(env.get("HANDLER_ENCODING") or os.environ.get("HANDLER_ENCODING") or "utf-8")
     else:
-        body = json.dumps(event).encode()
+        body = _json(event)
     return Event(body, fields.pop("request_id", ""), **fields), others
+
+
+def _json(event: Any) -> bytes:
+    try:
+        return json.dumps(event, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        # Not the class of the error: that of a RecursionError or of a codec needs other arguments.
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"the event is not JSON: {error}; pass text, bytes, or what JSON has") from None
 
 
 def _names_something(spec: str, folder: str) -> bool:
@@ -281,11 +293,14 @@ def _as_module(plugin: object, number: int) -> ModuleType:
 
 
 def folders_of(test: Path, stop: Path) -> Sequence[Path]:
-    """The folders in which a test's handler strings may name something: its own, and those above it, nearest first.
+    """The folders in which a test's handler strings may name something, nearest first.
+
+    They are the test's own folder, those above it, and each one's `src`.
 
     Args:
         test: the test's file.
         stop: the last of the folders, if it is above the file.
     """
     above = [*test.parents]
-    return above[: above.index(stop) + 1] if stop in above else above[:1]
+    above = above[: above.index(stop) + 1] if stop in above else above[:1]
+    return [folder for each in above for folder in (each, each / "src") if folder.is_dir()]
