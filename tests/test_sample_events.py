@@ -76,7 +76,7 @@ FACTS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "codedeploy": (lambda event: CodeDeployLifecycleHookEvent(event).deployment_id, "d-ABCDEFGH0"),
     "codepipeline": (lambda event: CodePipelineJobEvent(event).decoded_user_parameters, {"stage": "prod"}),
     "config": (lambda event: AWSConfigRuleEvent(event).rule_parameters, {"encryption": "required"}),
-    "connect": (lambda event: ConnectContactFlowEvent(event).contact_data.system_endpoint.address, "+15555550199"),
+    "connect": (lambda event: ConnectContactFlowEvent(event).parameters, {"menu": "orders"}),
     "firehose": (lambda event: next(KinesisFirehoseEvent(event).records).data_as_json, {"temperature": 21.5}),
     "iot": (lambda event: IoTCoreThingEvent(event).thing_name, "sensor-7"),
     "kafka": (lambda event: KafkaEvent(event).record.json_value, ORDER),
