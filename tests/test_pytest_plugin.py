@@ -14,9 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from support.files import write
 
 from dispatch import Response, respond
@@ -194,14 +192,15 @@ def test_forks(invoke: Invoker, root: Path) -> None:
     assert b'"parent"' == invoke("app.forks", convention="lambda", root=root).body
 
 
-@mock_aws
 def test_mocks(invoke: Invoker, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Moto and monkeypatch reach a function in process, and a module that the test has imported is the function's."""
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="mine")
+    moto, boto3 = pytest.importorskip("moto"), pytest.importorskip("boto3")
     (root / "buckets.py").write_text(
         "import boto3\ns3 = boto3.client('s3')\ndef names(*_): return [b['Name'] for b in s3.list_buckets()['Buckets']]\n"
     )
-    assert ["mine"] == invoke("buckets.names", convention="json", root=root).json
+    with moto.mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="mine")
+        assert ["mine"] == invoke("buckets.names", convention="json", root=root).json
     monkeypatch.syspath_prepend(root)
     app: Any = __import__("app")
     monkeypatch.setattr(app, "TABLE", "fake")

@@ -107,7 +107,7 @@ class InProcess:
             self._surroundings.show_own()
             return None
         log = Log(*log_settings(os.environ))
-        report_of = error_reports.report
+        report_of, choice = error_reports.report, None
         try:
             settings = Settings.from_environ(os.environ)
             choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
@@ -118,6 +118,8 @@ class InProcess:
         except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
             report = error_reports.worded(report_of, error)
             log.error(report)
+            if choice is not None:
+                choice.failed(error)
             return FunctionError.from_report(error_reports.to_json(report))
         function.notify("startup", function=function)
         signals = Signals()
