@@ -246,7 +246,7 @@ def test_requests_keep_the_rest(sample: Sample) -> None:
     [
         ("nosuch", {}, "no such sample event: 'nosuch'; available: a"),
         ("sqs", {"bodi": 1}, "the sample sqs has no field 'bodi'; its fields: .*body"),
-        ("http-api", {"url": "/"}, "the sample http-api has no field url; its fields: method, path"),
+        ("http-api", {"url": "/"}, "the sample http-api has no field 'url'; its fields: method, path"),
         ("schedule", {"records": [{}]}, "the sample schedule has no records"),
     ],
 )

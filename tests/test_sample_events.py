@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import reduce
 from hashlib import md5
 from typing import Any
 
@@ -13,6 +14,7 @@ from aws_lambda_powertools.utilities.data_classes import (
     AppSyncResolverEventsEvent,
     AWSConfigRuleEvent,
     CloudWatchAlarmEvent,
+    CloudWatchLogsEvent,
     CodeDeployLifecycleHookEvent,
     CodePipelineJobEvent,
     ConnectContactFlowEvent,
@@ -29,7 +31,10 @@ from aws_lambda_powertools.utilities.parser import models
 from botocore.session import Session
 from botocore.validate import validate_parameters
 
+from dispatch import http
 from runtime.local import samples
+
+Sample = Callable[..., dict[str, Any]]
 
 ORDER = {"orderId": 1042, "total": "19.90"}
 
@@ -131,3 +136,98 @@ def test_one_format() -> None:
     """A sample is readable as it is: indented, with a line feed at its end."""
     unformatted = [name for name in samples.names() if samples.load(name) != json.dumps(load(name), indent=2) + "\n"]
     assert [] == unformatted
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("codecommit", ["eventId"]),
+        ("dynamodb", ["eventID", "dynamodb.SequenceNumber"]),
+        ("firehose", ["recordId"]),
+        ("kafka", ["offset"]),
+        ("kinesis", ["eventID", "kinesis.sequenceNumber"]),
+        ("s3-batch", ["taskId"]),
+        ("sqs-fifo", ["messageId", "receiptHandle", "attributes.SequenceNumber", "attributes.MessageDeduplicationId"]),
+    ],
+)
+def test_records_have_ids_of_their_own(sample: Sample, name: str, ids: list[str]) -> None:
+    """Whatever a handler reports as failed or looks for duplicates with differs, and has the form that it had."""
+    event = sample(name, records=[{}, {}, {}])
+    if name in MODELS:
+        getattr(models, MODELS[name]).model_validate(event)
+    records = next(event[key] for key in ("Records", "records", "tasks") if key in event)
+    records = records["orders-0"] if name == "kafka" else records
+    for path in ids:
+        found = [reduce(dict.__getitem__, path.split("."), record) for record in records]
+        assert 3 == len({*found}), path
+        assert {str(found[0]).isdigit()} == {str(each).isdigit() for each in found}, path
+
+
+def test_what_follows_from_a_change(sample: Sample) -> None:
+    """A checksum, an ARN and the name of a partition fit what has been changed."""
+    bucket = sample("s3", bucket="mine")["Records"][0]["s3"]["bucket"]
+    assert ("mine", "arn:aws:s3:::mine") == (bucket["name"], bucket["arn"])
+    assert md5(b"hi", usedforsecurity=False).hexdigest() == sample("sqs", body="hi")["Records"][0]["md5OfBody"]
+    kafka = sample("kafka", records=[{"topic": "a"}, {"topic": "b", "partition": 3}, {"topic": "a"}])
+    assert {"a-0": 2, "b-3": 1} == {name: len(records) for name, records in kafka["records"].items()}
+
+
+def test_several_lines_of_a_log(sample: Sample) -> None:
+    """The records inside the compressed data are records, too."""
+    event = sample("cloudwatch-logs", records=[{"message": "a"}, {"message": "b"}], log_group="mine")
+    logs = CloudWatchLogsEvent(event).parse_logs_data()
+    assert ("mine", ["a", "b"]) == (logs.log_group, [line.message for line in logs.log_events])
+    assert 2 == len({line.get_id for line in logs.log_events})
+
+
+def test_a_field_named_name(sample: Sample) -> None:
+    """Fields may be called as the function's own argument is."""
+    assert {"name": "Bob"} == sample("hello", name="Bob")
+
+
+@pytest.mark.parametrize("name", ["api-gateway", "http-api"])
+def test_the_route_stays(sample: Sample, name: str) -> None:
+    """Path parameters and route are the sample's until the path is another; then they are those of a catch-all."""
+    event, changed, moved = sample(name), sample(name, method="PUT", body="hi"), sample(name, path="/orders/9")
+    assert event["pathParameters"] == changed["pathParameters"] != moved.get("pathParameters")
+    routes = [{each.get(key) for key in ("resource", "routeKey")} - {None} for each in (event, changed, moved)]
+    expected = {
+        "api-gateway": [{"/users/{id}"}, {"/users/{id}"}, {"/{proxy+}"}],
+        "http-api": [{"POST /users/{id}"}, {"PUT /users/{id}"}, {"$default"}],
+    }
+    assert expected[name] == routes
+    assert event["requestContext"]["requestId"] == moved["requestContext"]["requestId"]
+
+
+@pytest.mark.parametrize("name", ["api-gateway", "http-api"])
+def test_what_api_gateway_adds(sample: Sample, name: str) -> None:
+    """Path parameters, stage variables and the authorizer's answer are fields, though most samples lack them."""
+    claims = {"jwt": {"claims": {"sub": "7"}}}
+    event = sample(name, path_parameters={"id": "9"}, stage_variables={"a": "b"}, authorizer=claims, stage="test")
+    context = event["requestContext"]
+    assert ({"id": "9"}, {"a": "b"}) == (event["pathParameters"], event["stageVariables"])
+    assert (claims, "test") == (context["authorizer"], context["stage"])
+
+
+def test_forms_of_a_request(sample: Sample) -> None:
+    """The parts are accepted as clients of HTTP accept them."""
+    event = sample("function-url", path="/ä b?q=1", headers=[("X-A", "1"), ("X-A", "2")], cookies=["a=1", "b=x=y"])
+    assert ("/%C3%A4%20b", "q=1") == (event["rawPath"], event["rawQueryString"])
+    assert ("1,2", ["a=1", "b=x=y"]) == (event["headers"]["x-a"], event["cookies"])
+    posted = sample("alb", method="POST", body={"n": 1})
+    assert ('{"n": 1}', "application/json") == (posted["body"], posted["headers"]["content-type"])
+    assert b"" == http.Request.from_event(sample("http-api", body=None)).body
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "words"),
+    [
+        ("http-api", [{}], "the sample http-api has no records"),
+        ("lex", [{}], "the sample lex has no records"),
+        ("sqs", {"body": "a"}, "records must be a list of dictionaries"),
+    ],
+)
+def test_records_that_cannot_be_made(sample: Sample, name: str, records: Any, words: str) -> None:
+    """They are refused, not ignored."""
+    with pytest.raises(TypeError, match=words):
+        sample(name, records=records)
