@@ -32,6 +32,7 @@ from dispatch import http
 from runtime.local import samples
 from runtime.testing import Invoker
 from runtime.testing.lambda_service import LambdaService
+from runtime.testing.lambda_service import lambda_service as serving
 
 Serve = Callable[..., LambdaService]
 Sample = Callable[..., dict[str, Any]]
@@ -110,6 +111,14 @@ def test_the_environment_is_put_back(lambda_service: Serve) -> None:
 def test_after_it() -> None:
     """Nothing is left."""
     assert "AWS_ENDPOINT_URL_LAMBDA" not in os.environ
+
+
+def test_ignored_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where configured endpoints are ignored, code under test still does not reach AWS."""
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    with serving() as service:
+        assert service.url == boto3.client("lambda").meta.endpoint_url
+    assert "true" == os.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]
 
 
 @pytest.fixture

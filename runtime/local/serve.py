@@ -169,8 +169,9 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
                 await first_of(None, signals.end, web, handing_out)
             finally:
                 history.close()
-                await sources.close()
+                sources.stop()
                 await _end(server, platform, tasks, settings, signals)
+                await sources.close()
 
 
 async def _end(

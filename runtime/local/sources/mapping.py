@@ -1,0 +1,39 @@
+"""What connects a source of events with a function."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+
+class BadMapping(ValueError):
+    """A mapping that cannot be made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventSourceMapping:
+    """One source of one function.
+
+    Attributes:
+        arn: the source's ARN.
+        function: the function's name.
+        batch_size: how many records an event has at most.
+        reports_failures: whether the function's answer names the records that failed (`ReportBatchItemFailures`).
+        enabled: whether the source is polled.
+        id: the mapping's UUID.
+        modified: when it was made or changed, in seconds since the epoch.
+    """
+
+    arn: str
+    function: str
+    batch_size: int = 10
+    reports_failures: bool = False
+    enabled: bool = True
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    modified: float = field(default_factory=time.time)
+
+    @property
+    def service(self) -> str:
+        """The service in the ARN; an empty string if it is not an ARN."""
+        return self.arn.split(":")[2] if self.arn.count(":") == 5 else ""
