@@ -9,17 +9,13 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
 from runtime.local.invocation import Event
+from runtime.local.sources.mapping import EventSourceMapping
 
-if TYPE_CHECKING:
-    from runtime.local.sources.mappings import EventSourceMapping
-
-#: What SQS hands out at once (its API reference, ReceiveMessage), and deletes at once.
-BATCH_LIMIT: Final = 10
 #: Seconds that one request waits for messages, and between two tries to reach a queue.
 WAIT: Final = 1
 #: The names of SQS's API and those of the events that Lambda makes.

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from runtime.local.environments.platform import Platform
 from runtime.local.function_name import BadFunctionName, FunctionName
-from runtime.local.sources.mappings import BadMapping, EventSourceMapping, EventSources
+from runtime.local.sources.event_sources import EventSources
+from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 from runtime.local.web.errors import ApiError
 
 PATH: Final = "/2015-03-31/event-source-mappings"
@@ -79,9 +80,9 @@ class EventSourcesApi:
             settings["reports_failures"] = REPORTS in (fields["FunctionResponseTypes"] or ())
         try:
             mapping = make(**more, **{name: value for name, value in settings.items() if value is not None})
+            self._sources.put(mapping)
         except BadMapping as error:
             raise ApiError("InvalidParameterValueException", str(error)) from error
-        self._sources.put(mapping)
         return self._described(mapping)
 
     async def _fields(self, request: Request) -> dict[str, Any]:

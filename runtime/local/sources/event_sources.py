@@ -1,57 +1,19 @@
-"""Event source mappings: which queue is polled for which function."""
+"""The event sources of a platform, each polled by a task of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from runtime.local.environments.platform import Platform
 from runtime.local.sources import sqs
+from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 
 #: What polls each service, by its name in an ARN: without end, until its task is cancelled.
 POLLERS: Final[Mapping[str, Any]] = {"sqs": sqs.poll}
-
-
-class BadMapping(ValueError):
-    """A mapping that cannot be made; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventSourceMapping:
-    """One source of one function.
-
-    Attributes:
-        arn: the source's ARN.
-        function: the function's name.
-        batch_size: how many records an event has at most.
-        reports_failures: whether the function's answer names the records that failed (`ReportBatchItemFailures`).
-        enabled: whether the source is polled.
-        id: the mapping's UUID.
-        modified: when it was made or changed, in seconds since the epoch.
-    """
-
-    arn: str
-    function: str
-    batch_size: int = 10
-    reports_failures: bool = False
-    enabled: bool = True
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    modified: float = field(default_factory=time.time)
-
-    def __post_init__(self) -> None:
-        if self.arn.count(":") != 5 or self.service not in POLLERS:
-            raise BadMapping(f"unknown kind of event source: {self.arn!r}; known: ARNs of {', '.join(POLLERS)}")
-        if not 1 <= self.batch_size <= sqs.BATCH_LIMIT:
-            raise BadMapping(f"the batch size must be 1 to {sqs.BATCH_LIMIT}, not {self.batch_size}")
-
-    @property
-    def service(self) -> str:
-        """The service in the ARN."""
-        return self.arn.split(":")[2]
 
 
 class EventSources:
@@ -64,7 +26,13 @@ class EventSources:
         self.mappings: dict[str, EventSourceMapping] = {}
 
     def put(self, mapping: EventSourceMapping) -> None:
-        """Add a mapping, or change one, and poll its source if it is enabled."""
+        """Add a mapping, or change one, and poll its source if it is enabled.
+
+        Raises:
+            BadMapping: the source is of an unknown kind.
+        """
+        if mapping.service not in POLLERS:
+            raise BadMapping(f"unknown kind of event source: {mapping.arn!r}; known: ARNs of {', '.join(POLLERS)}")
         self._stop(mapping.id)
         self.mappings[mapping.id] = replace(mapping, modified=time.time())
         if mapping.enabled:
