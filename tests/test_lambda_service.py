@@ -30,6 +30,7 @@ from support.files import write
 
 from dispatch import http
 from runtime.local import samples
+from runtime.testing import Invoker
 from runtime.testing.lambda_service import LambdaService
 
 Serve = Callable[..., LambdaService]
@@ -57,6 +58,10 @@ def batch(event, context):
     with Path("kept").open("a") as file:
         file.write(json.dumps(sorted(bodies.values())) + chr(10))
     return {"batchItemFailures": [{"itemIdentifier": id} for id, body in bodies.items() if body == "bad"]}
+
+def queues(event, context):
+    import boto3
+    return boto3.client("sqs").list_queues()["QueueUrls"]
 """
 
 
@@ -118,9 +123,10 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.stop()
 
 
-def test_a_queue(lambda_service: Serve, sqs: Any, root: Path) -> None:
+def test_a_queue(lambda_service: Serve, invoke: Invoker, sqs: Any, root: Path) -> None:
     """A queue is polled for a function; what it has handled is deleted, what failed comes back."""
     url = sqs.create_queue(QueueName="orders", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
+    assert [url] == invoke("app.queues", convention="lambda", root=root, real=True).json
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     client = lambda_service("app.batch", convention="lambda", root=root).client()
     for body in ("good", "bad"):

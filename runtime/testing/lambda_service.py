@@ -19,6 +19,7 @@ from runtime.local.sources.mappings import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
 from runtime.testing.platform import LocalPlatform, serving
+from runtime.testing.surroundings import environ
 
 #: Tries of an event that failed come after 0.6 and 1.2 seconds instead of 1 and 2 minutes.
 TIME_SCALE: Final = 0.01
@@ -67,7 +68,7 @@ def lambda_service() -> Iterator[LambdaService]:
         local = stack.enter_context(serving(write_log=keep))
         sock = stack.enter_context(listen("127.0.0.1", 0))
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        stack.enter_context(_variables(url))
+        stack.enter_context(environ(_variables(url)))
         server = _Server(local, folder / "queue", log.append)
         stack.callback(lambda: local.run(server.end()))
         local.run(server.start(sock))
@@ -107,19 +108,8 @@ class _Server:
         self._stack.close()
 
 
-@contextmanager
-def _variables(url: str) -> Iterator[None]:
-    """Let clients that are made meanwhile find the service; placeholders stand in for missing credentials."""
-    values: Mapping[str, str] = {"AWS_ENDPOINT_URL_LAMBDA": url, "AWS_DEFAULT_REGION": default_region()}
-    if not any(os.environ.get(name) for name in CREDENTIAL_SOURCES):
-        values = {**values, **PLACEHOLDERS}
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _variables(url: str) -> Mapping[str, str]:
+    """What lets clients that are made meanwhile find the service; placeholders stand in for missing credentials."""
+    has_credentials = any(os.environ.get(name) for name in CREDENTIAL_SOURCES)
+    placeholders = {} if has_credentials else PLACEHOLDERS
+    return {"AWS_ENDPOINT_URL_LAMBDA": url, "AWS_DEFAULT_REGION": default_region(), **placeholders}

@@ -48,7 +48,8 @@ class Surroundings:
     def entered(self, variables: Mapping[str, str]) -> Iterator[Callable[[], str]]:
         """Enter the surroundings; yields a function that returns what has been printed and logged since."""
         with ExitStack() as stack:
-            for part in (_environ(variables), _current_folder(self._root), _root_logger(), self._names()):
+            others = dict.fromkeys(os.environ.keys() - variables.keys())
+            for part in (environ({**variables, **others}), _current_folder(self._root), _root_logger(), self._names()):
                 stack.enter_context(part)
             for additions in self._additions:
                 stack.enter_context(additions)
@@ -138,11 +139,10 @@ class _Additions:
 
 
 @contextmanager
-def _environ(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set the environment's variables to these; what user code changes besides them stays."""
-    changed = {name for name in os.environ.keys() | variables if os.environ.get(name) != variables.get(name)}
-    before = {name: os.environ.get(name) for name in changed}
-    _set({name: variables.get(name) for name in changed})
+def environ(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables of the environment, or remove them (None), and put them back; others that change stay changed."""
+    before = {name: os.environ.get(name) for name in variables if os.environ.get(name) != variables[name]}
+    _set({name: variables[name] for name in before})
     try:
         yield
     finally:
