@@ -23,6 +23,7 @@ from dispatch.discovery import BUILT_IN
 from runtime.cli.group import command
 from runtime.local.config import dispatch_toml, sam_template
 from runtime.local.function import FunctionConfig
+from runtime.package import own_runtime
 from runtime.scaffold import function
 from runtime.scaffold.files import TEMPLATES
 
@@ -130,7 +131,7 @@ def test_templates_of_aws(created: Path) -> None:
 
 def test_style(created: Path) -> None:
     """All code is as ruff would have it if it were not configured."""
-    ruff = [tool("ruff"), "--isolated"]
+    ruff: list[str | Path] = [tool("ruff"), "--isolated"]
     assert (0, "") == ((ran := done([*ruff, "check", "--quiet", "."], created)).returncode, ran.stdout)
     assert (0, "") == ((ran := done([*ruff, "format", "--diff", "--quiet", "."], created)).returncode, ran.stdout)
 
@@ -151,7 +152,7 @@ def test_workflow_of_the_plugin(created: Path) -> None:
     assert workflow.read_text().count("uses: ") == len(uses.findall(workflow.read_text()))
     assert set() == set(uses.findall(workflow.read_text())) - own
     assert {"test", "build", "publish"} == yaml.safe_load(workflow.read_text())["jobs"].keys()
-    check = [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", workflow]
+    check: list[str | Path] = [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", workflow]
     assert 0 == done(check, created).returncode
 
 
@@ -164,7 +165,18 @@ def test_plugin_is_built_and_installed(created: Path, tmp_path: Path) -> None:
     assert ["acme_toml-0.1.0-py3-none-any.whl", "acme_toml-0.1.0.tar.gz"] == sorted(os.listdir(tmp_path / "dist"))
     [wheel] = tmp_path.glob("dist/*.whl")
     site = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        site,
+        wheel,
+    ]
     assert 0 == done(pip, tmp_path).returncode
 
     listed = json.loads(done(["dispatch", "plugins", "--json"], tmp_path, path=site).stdout)
@@ -199,6 +211,13 @@ def test_function_is_built(created: Path, tmp_path: Path) -> None:
             checked.exit_code,
             [one["check"] for one in json.loads(checked.stdout)["findings"]],
         )
+
+
+def test_templates_are_in_no_archive(tmp_path: Path) -> None:
+    """The runtime that goes into archives has nothing of what only the command uses."""
+    own_runtime.copy(tmp_path)
+    assert (tmp_path / "runtime" / "settings.py").is_file()
+    assert not (tmp_path / "runtime" / "scaffold").exists()
 
 
 def test_what_is_printed(tmp_path: Path) -> None:
