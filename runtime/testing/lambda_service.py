@@ -15,13 +15,13 @@ from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.variables import CREDENTIAL_SOURCES, PLACEHOLDERS
 from runtime.local.function import FunctionConfig, default_region
 from runtime.local.serve import WebServer, listen
-from runtime.local.sources.mappings import EventSources
+from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.surroundings import environ
 
-#: The name of the service that this one stands in for.
+#: The name of the service that boto3 is asked for.
 SERVICE: Final = "lambda"
 #: Tries of an event that failed come after 0.6 and 1.2 seconds instead of 1 and 2 minutes.
 TIME_SCALE: Final = 0.01

@@ -1,4 +1,4 @@
-"""What connects a source of events with a function."""
+"""An event source mapping: which source is polled for which function."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ class EventSourceMapping:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     modified: float = field(default_factory=time.time)
 
+    def __post_init__(self) -> None:
+        if self.arn.count(":") != 5:
+            raise BadMapping(
+                f"not the ARN of an event source: {self.arn!r}; expected one like arn:aws:sqs:REGION:ACCOUNT:NAME"
+            )
+
     @property
     def service(self) -> str:
-        """The service in the ARN; an empty string if it is not an ARN."""
-        return self.arn.split(":")[2] if self.arn.count(":") == 5 else ""
+        """The service in the ARN."""
+        return self.arn.split(":")[2]

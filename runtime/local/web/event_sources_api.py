@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from runtime.local.environments.platform import Platform
 from runtime.local.function_name import BadFunctionName, FunctionName
+from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import BadMapping, EventSourceMapping
-from runtime.local.sources.mappings import EventSources
 from runtime.local.web.errors import ApiError
 
 PATH: Final = "/2015-03-31/event-source-mappings"

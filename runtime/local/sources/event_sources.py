@@ -1,4 +1,4 @@
-"""Event source mappings: which source is polled for which function."""
+"""The event sources of a platform, each polled by a task of its own."""
 
 from __future__ import annotations
 
