@@ -109,8 +109,9 @@ def sample() -> Callable[..., dict[str, Any]]:
 def check_convention(invoke: Invoker) -> Callable[..., None]:
     """Check that a convention holds what it should: `check_convention("csv", event="a,b", answer=[["a", "b"]])`.
 
-    The arguments are `name, *, event, answer, item=None, bad=(), except_for=()`: an event that it accepts, an
-    answer that it can send, an item of a stream, events that it must refuse, and promises that it does not make.
+    The arguments are `name, *, event, answer, item=None, chunk=None, bad=(), except_for=()`: an event that it accepts,
+    an answer that it can send, an item of a stream and what it is sent as, events that it must refuse, and promises
+    that it does not make; and those of `invoke`.
     """
 
     def check(name: str, **options: Any) -> None:
@@ -119,7 +120,7 @@ def check_convention(invoke: Invoker) -> Callable[..., None]:
 
             broken = broken_promises(invoke, name, **options)
         if broken:
-            pytest.fail("\n".join([f"the convention {name} breaks promises:", *broken]), pytrace=False)
+            pytest.fail("\n".join([f"the convention {name!r} breaks promises:", *broken]), pytrace=False)
 
     return check
 

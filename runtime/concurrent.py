@@ -56,7 +56,7 @@ def check(function: Function) -> None:
     is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
     if getattr(function.handler, "one_at_a_time", not is_async):
         raise SettingError(
-            f"HANDLER_CONCURRENCY is 'async', but the handler is {user_object!r} in the {function.convention} "
-            "convention; use an async def function in a convention other than script, or a program, or unset it to "
-            "have HANDLER_WORKERS run as processes"
+            f"HANDLER_CONCURRENCY is 'async', but the {function.convention} convention cannot call "
+            f"{function.target.description} several times at once; use an `async def` function or a program, or unset "
+            "HANDLER_CONCURRENCY to run HANDLER_WORKERS as processes"
         )

@@ -33,7 +33,7 @@ do, and 2 if its arguments are wrong.
 DIRECTORY = """\
 # Plugin directory
 
-Plugins for Dispatch, from `docs/plugin-directory.toml`. Dispatch does not check or maintain plugins of others;
+Plugins for Dispatch, from `docs/plugin-directory.toml`. Dispatch does not check or maintain other people's plugins;
 `dispatch plugins` shows what an installed one adds.
 
 | plugin | what it does | conventions | hooks | licence |

@@ -18,10 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = {
     "dispatch": set(),
     "conventions": {"dispatch"},
-    "runtime.cli": {"dispatch", "runtime", "runtime.local", "runtime.package", "runtime.testing"},
+    "runtime.cli": {"dispatch", "runtime", "runtime.local", "runtime.package", "runtime.scaffold", "runtime.testing"},
     "runtime.testing": {"dispatch", "runtime", "runtime.local"},
     "runtime.local": {"dispatch", "runtime"},
     "runtime.package": {"dispatch", "runtime"},
+    "runtime.scaffold": {"dispatch"},
     "runtime": {"dispatch"},
 }
 

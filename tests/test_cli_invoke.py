@@ -149,7 +149,7 @@ def test_what_can_not_be_invoked(server: ServerProcess) -> None:
     assert f"no answer from http://127.0.0.1:{port}/" in nobody.stderr
     unknown = invoke(server, "handler", "--example", "nothing")
     assert 2 == unknown.returncode
-    assert "available: alb, api-gateway" in unknown.stderr
+    assert "available: activemq, alb" in unknown.stderr
 
 
 @pytest.mark.parametrize("name", samples.names())

@@ -202,7 +202,7 @@ def test_what_is_taken(serve: Serve, source: str) -> None:
     if TAKEN[source]:
         assert b"event" == runtime.invoke(b"event").body
     else:
-        assert "use an async def function in" in runtime.failed().log
+        assert "use an `async def` function or a program" in runtime.failed().log
 
 
 def test_other_value(serve: Serve) -> None:

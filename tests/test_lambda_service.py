@@ -32,6 +32,7 @@ from dispatch import http
 from runtime.local import samples
 from runtime.testing import Invoker
 from runtime.testing.lambda_service import LambdaService
+from runtime.testing.lambda_service import lambda_service as serving
 
 Serve = Callable[..., LambdaService]
 Sample = Callable[..., dict[str, Any]]
@@ -110,6 +111,14 @@ def test_the_environment_is_put_back(lambda_service: Serve) -> None:
 def test_after_it() -> None:
     """Nothing is left."""
     assert "AWS_ENDPOINT_URL_LAMBDA" not in os.environ
+
+
+def test_ignored_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where configured endpoints are ignored, code under test still does not reach AWS."""
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    with serving() as service:
+        assert service.url == boto3.client("lambda").meta.endpoint_url
+    assert "true" == os.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]
 
 
 @pytest.fixture
@@ -246,7 +255,7 @@ def test_requests_keep_the_rest(sample: Sample) -> None:
     [
         ("nosuch", {}, "no such sample event: 'nosuch'; available: a"),
         ("sqs", {"bodi": 1}, "the sample sqs has no field 'bodi'; its fields: .*body"),
-        ("http-api", {"url": "/"}, "the sample http-api has no field url; its fields: method, path"),
+        ("http-api", {"url": "/"}, "the sample http-api has no field 'url'; its fields: method, path"),
         ("schedule", {"records": [{}]}, "the sample schedule has no records"),
     ],
 )

@@ -153,8 +153,9 @@ def test_where_it_was_interrupted(invoke: Invoker, root: Path) -> None:
 
 
 @pytest.mark.also_real
-def test_the_log(invoke: Invoker, root: Path) -> None:
+def test_the_log(invoke: Invoker, root: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Records are written as in the runtime, calls after the answer are made, headers are passed."""
+    caplog.set_level(logging.WARNING)
     headers = {"Lambda-Runtime-Aws-Request-Id": "abc", "Lambda-Runtime-Client-Context": '{"custom": {"a": 7}}'}
     result = invoke("app.log", convention="lambda", headers=headers, root=root)
     assert 7 == result.json

@@ -15,6 +15,8 @@ import pytest
 
 from dispatch import hookspecs
 from dispatch.discovery import BUILT_IN
+from runtime.testing import Invoker
+from runtime.testing.promises import broken_promises
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -222,7 +224,8 @@ def test_modules_of_conventions() -> None:
 
 
 def test_fixtures() -> None:
-    """The page about tests has each fixture with its arguments, and each marker."""
+    """The pages about tests have each fixture with its arguments, and each marker."""
+    pages = page("testing.md") + page("plugin-testing.md")
     source = (ROOT / "pytest_handler_dispatch.py").read_text()
     fixtures = [
         node.name
@@ -234,5 +237,13 @@ def test_fixtures() -> None:
 
     assert fixtures
     assert markers
-    assert [] == [name for name in fixtures if f"`{name}(" not in page("testing.md")]
-    assert [] == [name for name in markers if f"`@pytest.mark.{name}`" not in page("testing.md")]
+    assert [] == [name for name in fixtures if f"`{name}(" not in pages]
+    assert [] == [name for name in markers if f"`@pytest.mark.{name}`" not in pages]
+
+
+def test_promises() -> None:
+    """The page about tests of plugins has each promise of a convention."""
+    with Invoker() as invoke, pytest.raises(ValueError, match="known: ") as refused:
+        broken_promises(invoke, "standard", event="a", answer="b", bad=["c"], except_for=["nosuch"])
+    names = str(refused.value).partition("known: ")[2].split(", ")
+    assert [] == [name for name in names if f"`{name}`" not in page("plugin-testing.md")]

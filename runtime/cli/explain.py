@@ -107,7 +107,7 @@ def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
     if as_json:
         click.echo(json.dumps([entry._asdict() for entry in imports]))
     else:
-        click.echo(f"{'alone':>8} {'with its own':>14}  module (milliseconds)")
+        click.echo(f"{'itself':>8} {'with imports':>14}  module (milliseconds)")
         for entry in sorted(imports, key=lambda entry: -entry.alone):
             click.echo(f"{entry.alone / 1000:8.2f} {entry.with_others / 1000:14.2f}  {entry.module}")
         click.echo(f"{sum(entry.alone for entry in imports) / 1000:8.2f} {'':14}  {len(imports)} modules in all")

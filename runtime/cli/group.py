@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plugins": "List the plugins and where they come from.",
     "build": "Build layers and function archives for AWS Lambda.",
     "publish": "Publish layers and functions to AWS Lambda.",
+    "new": "Create a plugin or a function, with tests.",
 }
 
 

@@ -131,7 +131,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
             title, overflow="fold", no_wrap=is_number or title == "plugin", justify="right" if is_number else "left"
         )
     for row in rows:
-        hooks = [hook.removeprefix("dispatch_") for hook in row["hooks"]]
+        # What dispatch_conventions returns has a column of its own.
+        hooks = [hook.removeprefix("dispatch_") for hook in row["hooks"] if hook != "dispatch_conventions"]
         cells = [_cell({**row, "hooks": hooks}[key]) for key in COLUMNS.values()]
         table.add_row(*cells, style="bold" if (row["importMs"] or 0) >= HEAVY else None)
     # Without markup: a state may have brackets.

@@ -23,7 +23,7 @@ from runtime.local.environments.log_lines import LogLine, WriteLog, discard_log
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.variables import reserved
 from runtime.local.function import FunctionConfig
-from runtime.local.sources.mappings import EventSources
+from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.function_url import BrokenAnswer
 from runtime.local.web.guard import is_loopback
@@ -169,8 +169,9 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
                 await first_of(None, signals.end, web, handing_out)
             finally:
                 history.close()
-                await sources.close()
+                sources.stop()
                 await _end(server, platform, tasks, settings, signals)
+                await sources.close()
 
 
 async def _end(

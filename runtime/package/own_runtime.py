@@ -18,7 +18,7 @@ from runtime.package.errors import PackageError
 
 #: The distribution as file names spell it.
 STEM = DISTRIBUTION.replace("-", "_")
-COMMAND_ONLY = ("runtime/cli", "runtime/local", "runtime/package", "runtime/testing")
+COMMAND_ONLY = ("runtime/cli", "runtime/local", "runtime/package", "runtime/scaffold", "runtime/testing")
 #: Not entry_points.txt: the `dispatch` command that it names is left out.
 METADATA = ("METADATA", "licenses")
 

@@ -15,12 +15,14 @@ from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.variables import CREDENTIAL_SOURCES, PLACEHOLDERS
 from runtime.local.function import FunctionConfig, default_region
 from runtime.local.serve import WebServer, listen
-from runtime.local.sources.mappings import EventSources
+from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.surroundings import environ
 
+#: The name of the service that boto3 is asked for.
+SERVICE: Final = "lambda"
 #: Tries of an event that failed come after 0.6 and 1.2 seconds instead of 1 and 2 minutes.
 TIME_SCALE: Final = 0.01
 #: Seconds that the server has to end.
@@ -44,12 +46,12 @@ class LambdaService:
         """Serve one more function, or give one new settings."""
         self._local.run(self._local.platform.replace(function))
 
-    def client(self, service: str = "lambda", **options: Any) -> Any:
+    def client(self, service: str = SERVICE, **options: Any) -> Any:
         """A client of boto3; one of Lambda tries once, and waits as long as a function may take."""
         import boto3
         from botocore.config import Config
 
-        if service == "lambda":
+        if service == SERVICE:
             config = Config(retries={"total_max_attempts": 1}, read_timeout=900)
             options = {"endpoint_url": self.url, "config": config, **options}
         return boto3.client(service, **options)
@@ -97,12 +99,13 @@ class _Server:
 
     async def end(self) -> None:
         """Take no more requests, and end what is under way."""
-        await self._sources.close()
+        self._sources.stop()
         self._server.should_exit = True
         self._server.force_exit = True
         web, queue = self._tasks
         queue.cancel()
         await self._local.platform.close()
+        await self._sources.close()
         self._server.cut_off()
         await asyncio.gather(web, queue, return_exceptions=True)
         self._stack.close()
@@ -112,4 +115,5 @@ def _variables(url: str) -> Mapping[str, str]:
     """What lets clients that are made meanwhile find the service; placeholders stand in for missing credentials."""
     has_credentials = any(os.environ.get(name) for name in CREDENTIAL_SOURCES)
     placeholders = {} if has_credentials else PLACEHOLDERS
-    return {"AWS_ENDPOINT_URL_LAMBDA": url, "AWS_DEFAULT_REGION": default_region(), **placeholders}
+    found = {"AWS_ENDPOINT_URL_LAMBDA": url, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}
+    return {**found, "AWS_DEFAULT_REGION": default_region(), **placeholders}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from dispatch import HTTPResponse, MarshalError, UnmarshalError
 from runtime.testing.invoker import Invoker
@@ -12,6 +12,10 @@ from runtime.testing.result import Result
 #: Events that are not text in UTF-8, UTF-16 or UTF-32.
 UNDECODABLE: Final = b"\xff\xfe\x00\xd8\xff"
 STATUS: Final = 201
+
+
+#: What is wrong with a result, as a clause, or an empty string.
+Problem: TypeAlias = Callable[[Result], str]
 
 
 class Refused(LookupError):
@@ -26,14 +30,14 @@ class Case(NamedTuple):
         promise: what the convention promises, as a clause.
         function: the function.
         event: its event.
-        problem: what is wrong with a result, as a clause, or an empty string.
+        problem: what is wrong with its result.
     """
 
     name: str
     promise: str
     function: Callable[..., Any]
     event: bytes
-    problem: Callable[[Result], str]
+    problem: Problem
 
 
 def broken_promises(
@@ -43,8 +47,10 @@ def broken_promises(
     event: bytes | str,
     answer: Any,
     item: Any = None,
+    chunk: bytes | None = None,
     bad: Iterable[bytes | str] = (),
     except_for: Collection[str] = (),
+    **options: Any,
 ) -> list[str]:
     """Try a convention with every case of the table; returns the promises that it breaks, with what happened.
 
@@ -54,8 +60,10 @@ def broken_promises(
         event: an event that it accepts.
         answer: an answer that it can send.
         item: an item of a stream; by default, the answer.
+        chunk: what the item is sent as; by default, that is not checked.
         bad: events that it must refuse.
         except_for: the names of promises that it does not make.
+        options: more arguments of `invoke`: `env`, `headers`, `root`, `timeout`.
 
     Raises:
         ValueError: there is no promise of a name in `except_for`.
@@ -63,23 +71,26 @@ def broken_promises(
     sent = event.encode() if isinstance(event, str) else event
     refused = [one.encode() if isinstance(one, str) else one for one in bad]
     kept = len(invoke.results)
-    usual = invoke(_plain(answer), sent, convention=convention, real=False)
-    table = _table(sent, answer, answer if item is None else item, refused, usual.body)
+    usual = invoke(_plain(answer), sent, convention=convention, real=False, **options)
+    if usual.error is not None:
+        return [f"answer: the answer of a function is sent; it failed: {usual.error!r}"]
+    item = answer if item is None else item
+    table = _table(sent, answer, item, refused, same=_is(usual.body), begun=_has_begun(chunk))
     known = {case.name for case in table}
     if not known >= set(except_for):
         raise ValueError(f"unknown promises: {', '.join(set(except_for) - known)}; known: {', '.join(sorted(known))}")
     broken = []
     for case in table:
         if case.name not in except_for:
-            problem = case.problem(invoke(case.function, case.event, convention=convention, real=False))
+            problem = case.problem(invoke(case.function, case.event, convention=convention, real=False, **options))
             broken += [f"{case.name}: {case.promise}; {problem}"] if problem else []
     del invoke.results[kept:]
     return broken
 
 
-def _table(event: bytes, answer: Any, item: Any, bad: list[bytes], usual: bytes) -> list[Case]:
-    """The cases; `usual` is the answer to the event, by a plain function."""
-    same, plain = _is(usual), _plain(answer)
+def _table(event: bytes, answer: Any, item: Any, bad: list[bytes], *, same: Problem, begun: Problem) -> list[Case]:
+    """The cases; `same` compares with the answer of a plain function, `begun` with the first item of a stream."""
+    plain = _plain(answer)
     to_bad = _has_failed(UnmarshalError.error_type)
     return [
         Case("answer", "the answer of a function is sent", plain, event, same),
@@ -87,8 +98,8 @@ def _table(event: bytes, answer: Any, item: Any, bad: list[bytes], usual: bytes)
         Case("async", "an `async def` is awaited", _coroutine(answer), event, same),
         Case("object", "an object that can be called is called", _Callable(answer), event, same),
         Case("error", "what a function raises is its error", _raising, event, _has_failed(Refused.__name__)),
-        Case("stream", "the items of a generator are sent one by one", _failing(item), event, _has_begun),
-        Case("async stream", "so are those of an async one", _async_failing(item), event, _has_begun),
+        Case("stream", "the items of a generator are sent one by one", _failing(item), event, begun),
+        Case("async stream", "the items of an async generator are sent one by one", _async_failing(item), event, begun),
         Case("no stream", "a generator that fails at once fails", _no_items, event, _has_failed(Refused.__name__)),
         Case("http", "an HTTPResponse is sent with its status", _page(item), event, _has_status),
         Case("none", "None is sent, or refused with MarshalError", _plain(None), event, _answered_or(MarshalError)),
@@ -96,7 +107,13 @@ def _table(event: bytes, answer: Any, item: Any, bad: list[bytes], usual: bytes)
             "unsendable", "what cannot be sent is a MarshalError", _plain(object()), event, _answered_or(MarshalError)
         ),
         Case("empty", "an empty event is handled, or an UnmarshalError", plain, b"", _answered_or(UnmarshalError)),
-        Case("bytes", "so is one that is not text", plain, UNDECODABLE, _answered_or(UnmarshalError)),
+        Case(
+            "bytes",
+            "an event that is not text is handled, or an UnmarshalError",
+            plain,
+            UNDECODABLE,
+            _answered_or(UnmarshalError),
+        ),
         *(Case("bad", f"the event {one!r:.60} is an UnmarshalError", plain, one, to_bad) for one in bad),
     ]
 
@@ -148,7 +165,7 @@ def _page(item: Any) -> Callable[..., Any]:
     return lambda *_arguments, **_options: HTTPResponse(STATUS, body=iter([item]))
 
 
-def _is(usual: bytes) -> Callable[[Result], str]:
+def _is(usual: bytes) -> Problem:
     def problem(result: Result) -> str:
         if result.error is not None:
             return f"it failed: {result.error!r}"
@@ -157,7 +174,7 @@ def _is(usual: bytes) -> Callable[[Result], str]:
     return problem
 
 
-def _has_failed(error_type: str) -> Callable[[Result], str]:
+def _has_failed(error_type: str) -> Problem:
     def problem(result: Result) -> str:
         if result.error is None:
             return f"it was answered with {result.body!r:.60}"
@@ -166,7 +183,7 @@ def _has_failed(error_type: str) -> Callable[[Result], str]:
     return problem
 
 
-def _answered_or(error: type[MarshalError | UnmarshalError]) -> Callable[[Result], str]:
+def _answered_or(error: type[MarshalError | UnmarshalError]) -> Problem:
     def problem(result: Result) -> str:
         if result.error is None or result.error.type == error.error_type:
             return ""
@@ -175,9 +192,16 @@ def _answered_or(error: type[MarshalError | UnmarshalError]) -> Callable[[Result
     return problem
 
 
-def _has_begun(result: Result) -> str:
-    problem = _has_failed(Refused.__name__)(result)
-    return problem or ("" if result.chunks else "the second one failed, and the first had not been sent")
+def _has_begun(chunk: bytes | None) -> Problem:
+    def problem(result: Result) -> str:
+        failure = _has_failed(Refused.__name__)(result)
+        if failure or not result.chunks:
+            return failure or "the second one failed, and the first had not been sent"
+        return (
+            "" if chunk in {None, *result.chunks} else f"the first was sent as {result.body!r:.60}, not {chunk!r:.60}"
+        )
+
+    return problem
 
 
 def _has_status(result: Result) -> str:

@@ -8,34 +8,45 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
 from runtime.local.invocation import Event
+from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 
-if TYPE_CHECKING:
-    from runtime.local.sources.mappings import EventSourceMapping
+T = TypeVar("T")
 
 #: What SQS hands out at once (its API reference, ReceiveMessage), and deletes at once.
 BATCH_LIMIT: Final = 10
 #: Seconds that one request waits for messages, and between two tries to reach a queue.
 WAIT: Final = 1
+#: Seconds in which a queue must be reached, and those in which it must answer: the end waits for a request.
+CONNECT_TIMEOUT: Final = 3
+READ_TIMEOUT: Final = 10
 #: The names of SQS's API and those of the events that Lambda makes.
 _ATTRIBUTE: Final = {"StringValue": "stringValue", "BinaryValue": "binaryValue", "DataType": "dataType"}
 
 
+def check(mapping: EventSourceMapping) -> None:
+    """Raise BadMapping unless the queue can be polled."""
+    if not 1 <= mapping.batch_size <= BATCH_LIMIT:
+        raise BadMapping(f"the batch size must be 1 to {BATCH_LIMIT}, not {mapping.batch_size}")
+    try:
+        import boto3  # noqa: F401
+    except ImportError as error:
+        raise BadMapping(f"cannot poll a queue of SQS: {error}; run: pip install boto3") from error
+
+
 async def poll(mapping: EventSourceMapping, platform: Platform, notify: Callable[[str], None]) -> None:
-    """Hand the queue's messages to the function and delete those that it has handled, without end."""
+    """Hand the queue's messages to the function and delete those that it has handled, until cancelled."""
     reported = ""
     while True:
         try:
             queue = await asyncio.to_thread(_Queue, mapping.arn)
             while True:
-                messages = await asyncio.to_thread(queue.receive, mapping.batch_size)
-                if messages:
-                    await _handle(queue, messages, mapping, platform)
+                await _round(queue, mapping, platform)
                 reported = ""
         except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
             problem = f"{mapping.arn}: {type(error).__name__}: {error}"
@@ -43,6 +54,28 @@ async def poll(mapping: EventSourceMapping, platform: Platform, notify: Callable
                 notify(problem)
             reported = problem
             await asyncio.sleep(WAIT)
+
+
+async def _round(queue: _Queue, mapping: EventSourceMapping, platform: Platform) -> None:
+    """Handle the messages that there are; after a cancellation, none stays hidden in the queue or is handled twice."""
+    receiving = asyncio.ensure_future(asyncio.to_thread(queue.receive, mapping.batch_size))
+    try:
+        messages = await asyncio.shield(receiving)
+    except asyncio.CancelledError:
+        await asyncio.to_thread(queue.release, await receiving)
+        raise
+    if messages:
+        await _finished(_handle(queue, messages, mapping, platform))
+
+
+async def _finished(work: Awaitable[T]) -> T:
+    """Await work to its end; a cancellation meanwhile is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 async def _handle(
@@ -114,9 +147,12 @@ class _Queue:
 
     def __init__(self, arn: str) -> None:
         import boto3
+        from botocore.config import Config
 
         _, _, _, region, account, name = arn.split(":")
-        self._client = boto3.client("sqs", region_name=region)
+        # The default session must not be used by two threads at once; the caller's may be using it.
+        config = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 1})
+        self._client = boto3.Session().client("sqs", region_name=region, config=config)
         self._url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
     def receive(self, limit: int) -> list[dict[str, Any]]:
@@ -133,6 +169,16 @@ class _Queue:
 
     def delete(self, messages: list[dict[str, Any]]) -> None:
         """Delete what has been handled."""
-        entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(messages)]
-        if entries:
-            self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        if messages:
+            self._client.delete_message_batch(QueueUrl=self._url, Entries=_entries(messages))
+
+    def release(self, messages: list[dict[str, Any]]) -> None:
+        """Let others receive messages that are not handled after all."""
+        if messages:
+            self._client.change_message_visibility_batch(
+                QueueUrl=self._url, Entries=_entries(messages, VisibilityTimeout=0)
+            )
+
+
+def _entries(messages: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
+    return [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"], **more} for n, each in enumerate(messages)]

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from runtime.local import addresses
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform
-from runtime.local.sources.mappings import EventSources
+from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.control_api import ControlApi
 from runtime.local.web.errors import ApiError, answer_error
 from runtime.local.web.event_sources_api import EventSourcesApi

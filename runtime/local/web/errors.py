@@ -12,6 +12,7 @@ from dispatch import protocol
 
 #: The status of each shape, and whose fault it is (botocore's service model). NotImplementedException is our own.
 SHAPES: Final[Mapping[str, tuple[int, str]]] = {
+    "ResourceConflictException": (409, "User"),
     "ResourceNotFoundException": (404, "User"),
     "InvalidParameterValueException": (400, "User"),
     "InvalidRequestContentException": (400, "User"),

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from runtime.local.environments.platform import Platform
 from runtime.local.function_name import BadFunctionName, FunctionName
-from runtime.local.sources.mappings import BadMapping, EventSourceMapping, EventSources
+from runtime.local.sources.event_sources import EventSources
+from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 from runtime.local.web.errors import ApiError
 
 PATH: Final = "/2015-03-31/event-source-mappings"
@@ -43,6 +44,10 @@ class EventSourcesApi:
         """CreateEventSourceMapping."""
         fields = await self._fields(request)
         arn, function = fields.get("EventSourceArn", ""), self._function(fields.get("FunctionName", ""))
+        same = [each.id for each in self._sources.mappings.values() if (arn, function) == (each.arn, each.function)]
+        if same:
+            reason = f"{function} has a mapping of {arn} already; update or delete the mapping with UUID {same[0]}"
+            raise ApiError("ResourceConflictException", reason)
         return JSONResponse(self._put(EventSourceMapping, fields, arn=arn, function=function), 202)
 
     async def list_mappings(self, request: Request) -> Response:
@@ -79,9 +84,9 @@ class EventSourcesApi:
             settings["reports_failures"] = REPORTS in (fields["FunctionResponseTypes"] or ())
         try:
             mapping = make(**more, **{name: value for name, value in settings.items() if value is not None})
+            self._sources.put(mapping)
         except BadMapping as error:
             raise ApiError("InvalidParameterValueException", str(error)) from error
-        self._sources.put(mapping)
         return self._described(mapping)
 
     async def _fields(self, request: Request) -> dict[str, Any]:
