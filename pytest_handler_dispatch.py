@@ -140,6 +140,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     return report
 
 
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Let a debugger in a function write to the terminal."""
+    _show_output(config, True)
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    """Let the function write to its log again."""
+    _show_output(config, False)
+
+
+def _show_output(config: pytest.Config, show: bool) -> None:
+    # Otherwise pytest, which has caught the terminal's descriptors before, gives them back itself.
+    if _invokers and config.getoption("capture") != "fd":
+        with _ours():
+            from runtime.testing.surroundings import show_output
+        show_output(show)
+
+
 def pytest_assertrepr_compare(left: object, right: object) -> list[str] | None:
     """Show why an invocation failed where its error report is compared, instead of the report."""
     for _, result in (each for item in _invokers for each in _results(item)):

@@ -6,9 +6,12 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from functools import cache
 from types import FrameType, ModuleType
@@ -244,13 +247,30 @@ def _guard() -> _Guard:
     return _Guard()
 
 
+_process = threading.Lock()
+_has_process: ContextVar[bool] = ContextVar("has_process", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other threads from running functions meanwhile; a function that invokes others has the process already."""
+    if _has_process.get():
+        yield
+        return
+    with _process:
+        token = _has_process.set(True)
+        try:
+            yield
+        finally:
+            _has_process.reset(token)
+
+
 def outside_event_loops(work: Callable[[], Result]) -> Result:
     """Do the work, in another thread if an event loop is running in this one, as in a test that is `async def`."""
     loops = sys.modules.get("asyncio.events")
     if loops is None or loops._get_running_loop() is None:  # noqa: SLF001 - the public one raises
         return work()
     from concurrent.futures import ThreadPoolExecutor
-    from contextvars import copy_context
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, work).result()

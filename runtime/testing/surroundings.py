@@ -275,6 +275,16 @@ def _exit() -> Iterator[None]:
         os._exit = leave
 
 
+#: For each function that is running, the innermost last: the descriptors of the usual outputs, and of its log.
+_outputs: list[tuple[Mapping[int, int], Mapping[int, int]]] = []
+
+
+def show_output(show: bool) -> None:
+    """Let a running function write where the process usually writes, as for a debugger, or to its log again."""
+    for descriptor, target in (_outputs[-1][0 if show else 1] if _outputs else {}).items():
+        os.dup2(target, descriptor)
+
+
 @contextmanager
 def _standard_streams() -> Iterator[Callable[[], str]]:
     """Catch what this process and its children write to standard output and standard error."""
@@ -283,15 +293,17 @@ def _standard_streams() -> Iterator[Callable[[], str]]:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         copies = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
-        for descriptor in copies:
-            os.dup2(file.fileno(), descriptor)
+        outputs = (copies, dict.fromkeys(copies, file.fileno()))
+        _outputs.append(outputs)
+        show_output(False)
         unbuffer()
         try:
             # Not read(): the descriptors have one position in the file, at which a thread may be writing.
             yield lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
         finally:
-            for descriptor, copy in copies.items():
-                os.dup2(copy, descriptor)
+            show_output(True)
+            _outputs.remove(outputs)
+            for copy in copies.values():
                 os.close(copy)
             for name, stream in before.items():
                 setattr(sys, name, stream)
