@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from support.files import write
 from dispatch import asynchrony
 from runtime.testing import Invoker
 from runtime.testing.invoker import folders_of
+from runtime.testing.surroundings import show_output
 
 APP = """
 import logging, os, signal, time
@@ -38,6 +40,9 @@ def endless(event, context):
         time.sleep(0.01)
 def leaves(event, context):
     os._exit(0)
+def slow(event, context):
+    time.sleep(0.1)
+    return event
 def nothing(event, context):
     raise ValueError
 def untidy(event, context):
@@ -135,6 +140,31 @@ def test_where_functions_are_found(tmp_path: Path) -> None:
     write(tmp_path, {"src/app.py": "", "tests/unit/test_app.py": "", "app.py": ""})
     test = tmp_path / "tests" / "unit" / "test_app.py"
     assert [tmp_path / "tests/unit", tmp_path / "tests", tmp_path, tmp_path / "src"] == folders_of(test, tmp_path)
+
+
+@pytest.mark.also_real
+def test_threads(invoke: Invoker, root: Path) -> None:
+    """Several threads of a test may invoke functions at once."""
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda number: invoke("app.slow", number, convention="lambda", root=root), range(4))
+        assert [0, 1, 2, 3] == [result.json for result in results]
+
+
+def test_functions_that_invoke_functions(invoke: Invoker, root: Path) -> None:
+    """A function may be a client of another one."""
+    assert "1" == invoke(lambda *_: invoke("app.slow", 1, convention="lambda", root=root).text).text
+
+
+def test_output_of_a_debugger(invoke: Invoker, capfd: pytest.CaptureFixture[str]) -> None:
+    """A debugger that stops a function writes to the terminal, not to the function's log."""
+
+    def stopped(*_: object) -> None:
+        show_output(True)
+        os.write(1, b"(Pdb) ")
+        show_output(False)
+        os.write(1, b"a print")
+
+    assert ("a print", "(Pdb) ") == (invoke(stopped).log, capfd.readouterr().out)
 
 
 @pytest.mark.parametrize(
