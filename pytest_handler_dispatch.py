@@ -26,8 +26,9 @@ _PACKAGES = ("dispatch", "conventions", "runtime")
 #: Our modules of the names that the project under test has, too, while they are not in use.
 _set_aside: dict[str, ModuleType] = {}
 
-#: The tests that are running and may invoke functions.
-_running: list[pytest.Item] = []
+#: What the running test has invoked functions with, by its fixtures.
+_invokers: dict[pytest.Item, Invoker] = {}
+_services: dict[pytest.Item, LambdaService] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,9 +61,8 @@ def invoke(request: pytest.FixtureRequest, _real: bool) -> Iterator[Any]:
         from runtime.testing.invoker import Invoker, folders_of
 
         invoker = Invoker(folders_of(request.path, request.config.rootpath), real=_real)
-    _running.append(request.node)
+    _invokers[request.node] = invoker
     yield _Apart(invoker) if _foreign() else invoker
-    _running.pop()
     with _ours():
         invoker.close()
 
@@ -92,6 +92,7 @@ def lambda_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Lam
                     service.add(configured(handler, folders, **settings))
                 return service
 
+            _services[request.node] = service
             yield serve
 
 
@@ -128,15 +129,38 @@ def check_convention(invoke: Invoker) -> Callable[..., None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
     """Show the error, the trace and the log of what a failed test has invoked."""
     report = yield
-    if call.excinfo is not None and report.when == "call":
+    if call.excinfo is not None:
         sections = [_section(name, result) for name, result in _results(item)]
+        if item in _services:
+            sections.append(("lambda_service", "\n".join(_services[item].log).replace("\r", "\n").strip()))
         report.sections += [(title, text) for title, text in sections if text]
+    if report.when == "teardown":
+        _invokers.pop(item, None)
+        _services.pop(item, None)
     return report
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Let a debugger in a function write to the terminal."""
+    _show_output(config, True)
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    """Let the function write to its log again."""
+    _show_output(config, False)
+
+
+def _show_output(config: pytest.Config, show: bool) -> None:
+    # Otherwise pytest, which has caught the terminal's descriptors before, gives them back itself.
+    if _invokers and config.getoption("capture") != "fd":
+        with _ours():
+            from runtime.testing.surroundings import show_output
+        show_output(show)
 
 
 def pytest_assertrepr_compare(left: object, right: object) -> list[str] | None:
     """Show why an invocation failed where its error report is compared, instead of the report."""
-    for _, result in _results(_running[-1]) if _running else ():
+    for _, result in (each for item in _invokers for each in _results(item)):
         if result.error is not None and not result.chunks:
             for seen, other in ((left, right), (right, left)):
                 if isinstance(seen, str | bytes | dict) and seen in (result.text, result.body, result.error.report):
@@ -146,8 +170,7 @@ def pytest_assertrepr_compare(left: object, right: object) -> list[str] | None:
 
 def _results(item: pytest.Item) -> list[tuple[str, Result]]:
     """What a test has invoked."""
-    invoker = getattr(item, "funcargs", {}).get("invoke")
-    return getattr(invoker, "results", [])
+    return _invokers[item].results if item in _invokers else []
 
 
 def _section(name: str, result: Result) -> tuple[str, str]:

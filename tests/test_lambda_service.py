@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +82,18 @@ def kept(root: Path, lines: int) -> list[Any]:
             return [json.loads(line) for line in found]
         time.sleep(0.02)
     raise AssertionError(f"not {lines} lines in time")
+
+
+def test_functions_of_modules(lambda_service: Serve, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function itself can be served if a handler string names it."""
+    monkeypatch.syspath_prepend(root)
+    app: Any = __import__("app")
+    monkeypatch.delitem(sys.modules, "app")
+    monkeypatch.setitem(sys.modules, "app", app)
+    reply = lambda_service(app.echo, convention="lambda").client().invoke(FunctionName="function", Payload="[1]")
+    assert b"[1]" == reply["Payload"].read()
+    with pytest.raises(ValueError, match="no handler string names <function"):
+        lambda_service(lambda: None)
 
 
 def test_boto3(lambda_service: Serve, root: Path) -> None:

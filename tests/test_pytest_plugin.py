@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from support.files import write
@@ -336,6 +336,21 @@ def listing(function: Callable[..., Any]) -> Callable[..., Response]:
         return Response(json.dumps([*value, len(state)]).encode(), "application/json")
 
     return handle
+
+
+def by_annotation(function: Callable[..., Any]) -> Callable[..., Response]:
+    """A convention that converts the event to the type that a function wants, as typed conventions do."""
+    wanted = next(iter(get_type_hints(function).values()), str)
+    return pairs(lambda event: function(wanted(event)))
+
+
+def test_a_convention_that_reads_annotations(
+    check_convention: Callable[..., None], use_plugin: Callable[[Any], None]
+) -> None:
+    """The functions that a convention is tried with want no type."""
+    use_plugin(SimpleNamespace(dispatch_conventions=lambda: {"typed": by_annotation}))
+    promises = ["stream", "async stream", "no stream", "http", "none", "unsendable", "bytes"]
+    check_convention("typed", event="a=b", answer=["c"], except_for=promises)
 
 
 def test_a_convention_that_breaks_its_promises(

@@ -158,12 +158,14 @@ def is_reserved(name: str) -> bool:
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Check the names of a function's variables.
+    """Check a function's variables.
 
     Raises:
         FunctionSettingError: Lambda would refuse one of them.
     """
-    for name in environment:
+    for name, value in environment.items():
+        if not isinstance(name, str) or not isinstance(value, str) or "\0" in value:
+            raise FunctionSettingError(f"a variable is text without null characters, not {value!r} (of {name!r})")
         if is_reserved(name):
             raise FunctionSettingError(f"the variable {name} is reserved: Lambda sets it itself")
         if not VARIABLE.fullmatch(name):

@@ -69,7 +69,8 @@ class FunctionError:
     @property
     def message(self) -> str:
         """The error message, or the whole report if it has none."""
-        return str(self.report.get("errorMessage", "") or self.body.decode(errors="replace"))
+        report = self.report
+        return str(report["errorMessage"] or "") if "errorMessage" in report else self.body.decode(errors="replace")
 
     @property
     def trace(self) -> str:
@@ -77,7 +78,7 @@ class FunctionError:
         return "".join(f"{entry}".rstrip("\n") + "\n" for entry in self.report.get("stackTrace") or ())
 
     def __repr__(self) -> str:
-        return f"<{self.type}: {self.message}>"
+        return f"<{self.type}: {self.message}>" if self.message else f"<{self.type}>"
 
 
 def _as_object(body: bytes) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from functools import cache
 from types import FrameType, ModuleType
-from typing import Final
+from typing import Any, Final
 
-from dispatch import error_reports, protocol
+from dispatch import asynchrony, error_reports, protocol
 from dispatch.invocation import Headers, Invocation
 from dispatch.load import choose
 from runtime.client import RuntimeClient
@@ -27,14 +30,13 @@ from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event, Exchange, FunctionError, InvocationReport
 from runtime.logs import Log
 from runtime.settings import Settings, log_settings
+from runtime.testing.deadline import Deadline
 from runtime.testing.result import Chunk, Result
-from runtime.testing.surroundings import Surroundings
+from runtime.testing.surroundings import LIBRARY, OURS, Surroundings
 from runtime.transport import Reply, Transport
 
 #: Seconds that a function may take to load, as on Lambda (AWS documentation, init phase).
 INIT_LIMIT: Final = 10.0
-#: Seconds after which code that has caught the interruption is interrupted again.
-AGAIN: Final = 0.5
 
 
 class InProcess:
@@ -66,7 +68,7 @@ class InProcess:
         with self._surroundings.entered(self._variables(event)) as log:
             sent, times = self._sent, _Times(self._environment is None)
             sent.begin()
-            deadline = Deadline(timeout, INIT_LIMIT)
+            deadline, error = Deadline(timeout, INIT_LIMIT), None
             with deadline:
                 error = self._load()
                 times.loaded = time.monotonic()
@@ -77,6 +79,7 @@ class InProcess:
             if deadline.passed:
                 error = _late(event.request_id, timeout, error)
                 self._environment = None
+                asynchrony.close()
             if error is not None and error.type == KeyboardInterrupt.__name__:
                 raise KeyboardInterrupt
             duration, init = times.of_now()
@@ -206,71 +209,25 @@ class _Sent(Transport):
             self.chunks.append(Chunk(chunk, time.monotonic() - self._started))
 
 
-class TimedOut(BaseException):
-    """Raised in code that has taken too long; derived from BaseException, so that code rarely catches it."""
-
-
-class Deadline:
-    """Interrupts the code in its `with` block when its time is over; in other threads than the main one it cannot.
-
-    Attributes:
-        seconds: how much time there is.
-        passed: whether the time was over before the code had ended.
-    """
-
-    def __init__(self, timeout: float, more: float) -> None:
-        """Create the deadline: `timeout` seconds, and `more` until `start` is called."""
-        self.seconds = timeout + more
-        self.passed = False
-        self._can_interrupt = threading.current_thread() is threading.main_thread()
-        self._armed = False
-
-    def start(self, seconds: float) -> None:
-        """Let the time begin now."""
-        self.seconds = seconds
-        self._since = time.monotonic()
-        if self._can_interrupt:
-            signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
-
-    def __enter__(self) -> None:
-        self._entered = time.monotonic()
-        if self._can_interrupt:
-            self._handler = signal.signal(signal.SIGALRM, self._interrupt)
-            self._timer = signal.getitimer(signal.ITIMER_REAL)
-        self._armed = True
-        self.start(self.seconds)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        self._armed = False
-        self.passed = self.passed or time.monotonic() - self._since > self.seconds
-        if self._can_interrupt:
-            left, interval = self._timer
-            spent = time.monotonic() - self._entered
-            # A timer of the test runner's goes on.
-            signal.setitimer(signal.ITIMER_REAL, max(left - spent, 0.001) if left else 0, interval)
-            signal.signal(signal.SIGALRM, self._handler)
-        return kind is TimedOut
-
-    def _interrupt(self, _number: int, frame: FrameType | None) -> None:
-        if self._armed and not _is_debugged(frame):
-            self.passed = True
-            raise TimedOut(f"the handler was interrupted after {self.seconds:g} seconds")
-
-
-def _is_debugged(frame: FrameType | None) -> bool:
-    """Whether a debugger has stopped the code."""
-    while frame is not None:
-        if frame.f_globals.get("__name__") in {"bdb", "pdb", "pydevd", "debugpy"}:
-            return True
-        frame = frame.f_back
-    return False
-
-
 def _late(request_id: str, timeout: float, error: FunctionError | None) -> FunctionError:
     """The platform's error for an event that took too long, with the trace of where it was interrupted."""
     late = timed_out(request_id, timeout)
     trace = error.report.get("stackTrace", []) if error else []
+    if all(LIBRARY in entry for entry in trace):
+        trace = _waiting() or trace
     return replace(late, body=json.dumps({**late.report, "requestId": request_id, "stackTrace": trace}).encode())
+
+
+def _waiting() -> list[str]:
+    """Where coroutines are waiting, as the entries of a stack trace; the event loop's own frames do not show it."""
+    frames: list[FrameType] = []
+    for task in asyncio.all_tasks(asynchrony.event_loop()[0]):
+        coroutine: Any = task.get_coro()
+        while coroutine is not None:
+            frames += filter(None, [getattr(coroutine, "cr_frame", None)])
+            coroutine = getattr(coroutine, "cr_await", None)
+    own = [(frame, frame.f_lineno) for frame in frames if not frame.f_code.co_filename.startswith((LIBRARY, *OURS))]
+    return traceback.StackSummary.extract(own).format()
 
 
 class _Guard(ForkGuard):
@@ -290,13 +247,30 @@ def _guard() -> _Guard:
     return _Guard()
 
 
+_process = threading.Lock()
+_has_process: ContextVar[bool] = ContextVar("has_process", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other threads from running functions meanwhile; a function that invokes others has the process already."""
+    if _has_process.get():
+        yield
+        return
+    with _process:
+        token = _has_process.set(True)
+        try:
+            yield
+        finally:
+            _has_process.reset(token)
+
+
 def outside_event_loops(work: Callable[[], Result]) -> Result:
     """Do the work, in another thread if an event loop is running in this one, as in a test that is `async def`."""
     loops = sys.modules.get("asyncio.events")
     if loops is None or loops._get_running_loop() is None:  # noqa: SLF001 - the public one raises
         return work()
     from concurrent.futures import ThreadPoolExecutor
-    from contextvars import copy_context
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, work).result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +18,7 @@ from dispatch import asynchrony, locate, protocol, shadowing
 from dispatch.discovery import AUTO
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event
-from runtime.testing.in_process import InProcess, outside_event_loops
+from runtime.testing.in_process import InProcess, alone, outside_event_loops
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.result import Result
 
@@ -67,6 +68,7 @@ class Invoker:
         self._functions: dict[Any, FunctionConfig] = {}
         self._platform: LocalPlatform | None = None
         self._stack = ExitStack()
+        self._starting = threading.Lock()
         asynchrony.keep_apart()
 
     def __enter__(self) -> Self:
@@ -136,40 +138,37 @@ class Invoker:
         sys.modules.pop(HOLDER, None)
 
     def _in_process(self, function: FunctionConfig, event: Event, headers: Mapping[str, str]) -> Result:
-        key = _key(replace(function, timeout=TIMEOUT))
-        environment = self._environments.get(key)
-        if environment is None:
-            environment = self._environments[key] = InProcess(function, self.project_modules)
-        return environment.invoke(event, function.timeout, headers)
+        with alone():
+            key = _key(replace(function, timeout=TIMEOUT))
+            environment = self._environments.get(key)
+            if environment is None:
+                environment = self._environments[key] = InProcess(function, self.project_modules)
+            return environment.invoke(event, function.timeout, headers)
 
     def _through_the_platform(self, function: FunctionConfig, event: Event, headers: Mapping[str, str]) -> Result:
         if headers:
             raise ValueError(
                 f"the Runtime API has no header {', '.join(headers)}; with real=True: {', '.join(_FIELDS)}"
             )
-        if self._platform is None:
-            self._platform = self._stack.enter_context(serving())
-        key = _key(function)
-        if key not in self._functions:
-            number = len(self._functions)
-            self._functions[key] = replace(function, name=f"{function.name}-{number}" if number else function.name)
-            self._platform.run(self._platform.platform.replace(self._functions[key]))
+        with self._starting:
+            if self._platform is None:
+                self._platform = self._stack.enter_context(serving())
+            key = _key(function)
+            if key not in self._functions:
+                number = len(self._functions)
+                named = replace(function, name=f"{function.name}-{number}" if number else function.name)
+                self._platform.run(self._platform.platform.replace(named))
+                self._functions[key] = named
         return self._platform.send(event, self._functions[key].name)
 
     def _named(self, handler: str | Callable[..., Any], real: bool) -> tuple[str, Path]:
         """The handler string, and the folder in which it names something."""
         if isinstance(handler, str):
             return handler, _folder_of(handler, self._folders)
-        module = sys.modules.get(getattr(handler, "__module__", None) or "")
-        name = getattr(handler, "__qualname__", type(handler).__qualname__)
-        file = getattr(module, "__file__", None)
-        dotted = module.__name__ if module else ""
-        folder = Path(file).absolute().parents[dotted.count(".")] if file else Path.cwd()
-        if not real:
-            return f"{HOLDER}.{_held(handler, name)}", folder
-        if not file or not name.isidentifier() or getattr(module, name, None) is not handler:
-            raise ValueError(f"no handler string names {handler!r}; with real=True, pass a function of a module")
-        return f"{dotted}.{name}", folder
+        if real:
+            return _name_of(handler)
+        _, name, folder = _origin(handler)
+        return f"{HOLDER}.{_held(handler, name)}", folder
 
     def _plugin_settings(self, env: Mapping[str, str], real: bool) -> dict[str, str]:
         """The variables that register the plugins."""
@@ -184,7 +183,7 @@ class Invoker:
 
 
 def configured(
-    handler: str,
+    handler: str | Callable[..., Any],
     folders: Sequence[Path] = (),
     *,
     convention: str = AUTO,
@@ -196,7 +195,7 @@ def configured(
     """A function with a test's settings.
 
     Args:
-        handler: the handler string.
+        handler: the handler string, or a function of a module.
         folders: where it is looked up, nearest first, unless `root` is passed.
         convention: the convention's name; `auto` leaves it to `HANDLER_CONVENTION`.
         env: the function's own variables.
@@ -204,6 +203,9 @@ def configured(
         root: the function's folder.
         settings: more settings of `FunctionConfig`.
     """
+    if not isinstance(handler, str):
+        handler, folder = _name_of(handler)
+        root = folder if root is None else root
     return FunctionConfig(
         handler=handler,
         root=_folder_of(handler, folders) if root is None else root,
@@ -212,6 +214,22 @@ def configured(
         timeout=timeout,
         **settings,
     )
+
+
+def _origin(handler: Callable[..., Any]) -> tuple[ModuleType | None, str, Path]:
+    """The module of a function, the function's name, and the folder from which the module is imported."""
+    module = sys.modules.get(getattr(handler, "__module__", None) or "")
+    file = getattr(module, "__file__", None)
+    folder = Path(file).absolute().parents[module.__name__.count(".")] if module and file else Path.cwd()
+    return module, getattr(handler, "__qualname__", type(handler).__qualname__), folder
+
+
+def _name_of(handler: Callable[..., Any]) -> tuple[str, Path]:
+    """The handler string of a function, and its folder. Raises ValueError if there is none."""
+    module, name, folder = _origin(handler)
+    if not getattr(module, "__file__", None) or getattr(module, name, None) is not handler:
+        raise ValueError(f"no handler string names {handler!r}; pass a function of a module, or run it in process")
+    return f"{module.__name__ if module else ''}.{name}", folder
 
 
 def _folder_of(spec: str, folders: Sequence[Path]) -> Path:
@@ -238,6 +256,9 @@ def _key(function: FunctionConfig) -> tuple[Any, ...]:
 
 def _event(event: Any, headers: Mapping[str, str], env: Mapping[str, str]) -> tuple[Event, dict[str, str]]:
     """The event, and the headers that the Runtime API does not have."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"a header is text, not {value!r} (of {name!r}); encode it, for example with json.dumps")
     fields = {_FIELD_OF[name.lower()]: value for name, value in headers.items() if name.lower() in _FIELD_OF}
     others = {name: value for name, value in headers.items() if name.lower() not in _FIELD_OF}
     if event is None:
@@ -247,8 +268,17 @@ def _event(event: Any, headers: Mapping[str, str], env: Mapping[str, str]) -> tu
     elif isinstance(event, str):
         body = event.encode(env.get("HANDLER_ENCODING") or os.environ.get("HANDLER_ENCODING") or "utf-8")
     else:
-        body = json.dumps(event).encode()
+        body = _json(event)
     return Event(body, fields.pop("request_id", ""), **fields), others
+
+
+def _json(event: Any) -> bytes:
+    try:
+        return json.dumps(event, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        # Not the class of the error: that of a RecursionError or of a codec needs other arguments.
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"the event is not JSON: {error}; pass text, bytes, or what JSON has") from None
 
 
 def _names_something(spec: str, folder: str) -> bool:
@@ -281,11 +311,14 @@ def _as_module(plugin: object, number: int) -> ModuleType:
 
 
 def folders_of(test: Path, stop: Path) -> Sequence[Path]:
-    """The folders in which a test's handler strings may name something: its own, and those above it, nearest first.
+    """The folders in which a test's handler strings may name something, nearest first.
+
+    They are the test's own folder, those above it, and each one's `src`.
 
     Args:
         test: the test's file.
         stop: the last of the folders, if it is above the file.
     """
     above = [*test.parents]
-    return above[: above.index(stop) + 1] if stop in above else above[:1]
+    above = above[: above.index(stop) + 1] if stop in above else above[:1]
+    return [folder for each in above for folder in (each, each / "src") if folder.is_dir()]

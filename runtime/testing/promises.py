@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from dispatch import HTTPResponse, MarshalError, UnmarshalError
 from runtime.testing.invoker import Invoker
@@ -13,7 +13,7 @@ from runtime.testing.result import Result
 UNDECODABLE: Final = b"\xff\xfe\x00\xd8\xff"
 STATUS: Final = 201
 
-
+F = TypeVar("F", bound=Callable[..., Any])
 #: What is wrong with a result, as a clause, or an empty string.
 Problem: TypeAlias = Callable[[Result], str]
 
@@ -118,11 +118,18 @@ def _table(event: bytes, answer: Any, item: Any, bad: list[bytes], *, same: Prob
     ]
 
 
+def _unannotated(function: F) -> F:
+    """The function without annotations, by which a convention might convert the event."""
+    function.__annotations__ = {}
+    return function
+
+
 def _plain(answer: Any) -> Callable[..., Any]:
     return lambda *_arguments, **_options: answer
 
 
 def _coroutine(answer: Any) -> Callable[..., Any]:
+    @_unannotated
     async def coroutine(*_arguments: Any, **_options: Any) -> Any:
         return answer
 
@@ -133,15 +140,18 @@ class _Callable:
     def __init__(self, answer: Any) -> None:
         self._answer = answer
 
+    @_unannotated
     def __call__(self, *_arguments: Any, **_options: Any) -> Any:
         return self._answer
 
 
+@_unannotated
 def _raising(*_arguments: Any, **_options: Any) -> Any:
     raise Refused("a function has failed")
 
 
 def _failing(item: Any) -> Callable[..., Any]:
+    @_unannotated
     def generator(*_arguments: Any, **_options: Any) -> Iterator[Any]:
         yield item
         raise Refused("a generator has failed")
@@ -150,6 +160,7 @@ def _failing(item: Any) -> Callable[..., Any]:
 
 
 def _async_failing(item: Any) -> Callable[..., Any]:
+    @_unannotated
     async def generator(*_arguments: Any, **_options: Any) -> AsyncIterator[Any]:
         yield item
         raise Refused("a generator has failed")
@@ -157,6 +168,7 @@ def _async_failing(item: Any) -> Callable[..., Any]:
     return generator
 
 
+@_unannotated
 def _no_items(*_arguments: Any, **_options: Any) -> Iterator[Any]:
     yield from _raising()
 

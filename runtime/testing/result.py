@@ -28,6 +28,13 @@ class Chunk(bytes):
         return chunk
 
 
+class Report(dict[str, Any]):
+    """An error report, shown in one line where a test compares it with the answer that it has expected."""
+
+    def __repr__(self) -> str:
+        return f"<{': '.join(str(self[key]) for key in ('errorType', 'errorMessage') if self.get(key))}>"
+
+
 class _Content:
     """A body, as bytes, as text and as JSON."""
 
@@ -97,6 +104,12 @@ class Result(_Content):
         """The whole answer; the error report if the invocation failed before the first byte."""
         body = b"".join(self.chunks)
         return body if self.error is None or body else self.error.body
+
+    @property
+    def json(self) -> Any:
+        """The answer parsed as JSON; the error report if the invocation failed before the first byte."""
+        value = json.loads(self.body)
+        return Report(value) if self.error is not None and isinstance(value, dict) and not self.chunks else value
 
     @property
     def http(self) -> Http:

@@ -36,6 +36,7 @@ def read(parts: Iterator[bytes], request: Request) -> Answer:
             response.begin()
         _check(response.headers, whole=not source.has_ended)
     except BaseException as error:
+        response.close()
         stop(parts)
         if not isinstance(error, HTTPException):
             raise
@@ -84,6 +85,7 @@ def _body(response: Any, parts: Iterator[bytes], name: str) -> Iterator[bytes]:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the client has the whole answer already
             failures.log("dispatch.http", f"{name} failed after its response was complete", error)
     finally:
+        response.close()
         stop(parts)
 
 

@@ -224,6 +224,9 @@ class LocalEnvironment:
             process.drain_log()
             self.phase = Phase.IDLE
             return
+        if failure.type == TIMED_OUT:
+            # Before the end of the process breaks off what it is streaming, which would be the error then.
+            answer.finish(failure)
         await self.stop()
         if failure.type == TIMED_OUT:
             now = log_lines.timestamp()
