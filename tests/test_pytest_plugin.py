@@ -102,7 +102,7 @@ def test_a_failure(invoke: Invoker, root: Path) -> None:
     assert result.error is not None
     assert ("ValueError", "no Ada") == (result.error.type, result.error.message)
     assert "in fail\n" in result.error.trace
-    assert "pytest" not in result.error.trace
+    assert "in_process.py" not in result.error.trace
     assert "failing" in result.log
     assert 502 == result.http.status
 

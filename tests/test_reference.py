@@ -119,7 +119,9 @@ def test_hooks(name: str) -> None:
 
     assert text.strip()
     assert arguments == re.findall(r"^- `(\w+)`: \S", text, re.MULTILINE)
-    assert arguments == re.findall(r"^    (\w+): \S", (HOOKS[name].__doc__ or "").partition("Args:")[2], re.MULTILINE)
+    assert arguments == re.findall(
+        r"^    (\w+): \S", (inspect.getdoc(HOOKS[name]) or "").partition("Args:")[2], re.MULTILINE
+    )
 
 
 def test_no_other_hooks() -> None:
