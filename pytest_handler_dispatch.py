@@ -58,7 +58,8 @@ def invoke(request: pytest.FixtureRequest, _real: bool) -> Iterator[Any]:
     real=False`; the result has `body`, `text`, `json`, `chunks`, `error`, `log` and `http`.
     """
     with _ours():
-        from runtime.testing.invoker import Invoker, folders_of
+        from runtime.testing.configured import folders_of
+        from runtime.testing.invoker import Invoker
 
         invoker = Invoker(folders_of(request.path, request.config.rootpath), real=_real)
     _invokers[request.node] = invoker
@@ -81,7 +82,7 @@ def lambda_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Lam
     settings of `runtime.testing.Function`. Each call adds a function to the one service, which it returns.
     """
     with _ours():
-        from runtime.testing.invoker import configured, folders_of
+        from runtime.testing.configured import configured, folders_of
         from runtime.testing.lambda_service import lambda_service
 
         folders = folders_of(request.path, request.config.rootpath)
@@ -154,7 +155,7 @@ def _show_output(config: pytest.Config, show: bool) -> None:
     # Otherwise pytest, which has caught the terminal's descriptors before, gives them back itself.
     if _invokers and config.getoption("capture") != "fd":
         with _ours():
-            from runtime.testing.surroundings import show_output
+            from runtime.testing.process_state import show_output
         show_output(show)
 
 

@@ -20,8 +20,8 @@ from support.files import write
 
 from dispatch import asynchrony
 from runtime.testing import Invoker
-from runtime.testing.invoker import folders_of
-from runtime.testing.surroundings import show_output
+from runtime.testing.configured import folders_of
+from runtime.testing.process_state import show_output
 
 APP = """
 import logging, os, signal, time

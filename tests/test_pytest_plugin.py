@@ -128,7 +128,8 @@ def test_a_stream(invoke: Invoker, root: Path) -> None:
     """Chunks come with their times; a failure midway leaves the chunks that were sent."""
     result = invoke("app.stream", convention="lambda", root=root)
     assert ([b"0\n", b"1\n", b"2\n"], True) == (result.chunks, result.streaming)
-    assert result.chunks[0].at + 0.05 <= result.chunks[1].at
+    # Each after a pause; a busy reader may see the first ones late.
+    assert 0.1 <= result.chunks[2].at
     failed = invoke("app.stream", {"fail": 1}, convention="lambda", root=root)
     assert failed.error is not None
     assert (b"0\n1\n2\n", "midway") == (failed.body, failed.error.message)
@@ -375,6 +376,7 @@ PROJECT = {
     "dispatch/__init__.py": "X = 5\n",
     "dispatch/sub.py": "",
     "pytest.ini": "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n",
+    "tests/test_a_start.py": "import sys\ndef test_nothing_of_ours(): assert 'conventions' not in sys.modules\n",
     "tests/test_app.py": """
 import pytest, runtime
 
@@ -412,22 +414,17 @@ def test_failing(invoke, read):
 
 
 def test_in_another_project(tmp_path: Path) -> None:
-    """Beside pytest-asyncio, anyio, pytest-mock and pytest-xdist, in a project that has modules with our names."""
+    """Beside pytest-asyncio, anyio, pytest-mock and pytest-xdist, in a project that has modules with our names.
+
+    Nothing of ours is imported before a fixture is asked for.
+    """
     pytest.importorskip("pytest_asyncio")
     write(tmp_path, PROJECT)
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "-W", "error"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert "3 failed, 4 passed" in done.stdout, done.stdout
+    assert "3 failed, 5 passed" in done.stdout, done.stdout
     shown = done.stdout.partition("FAILURES")[2]
     assert 3 == shown.count("assert <ValueError: no Ada> instead of {'n': 1}")
     assert 3 == shown.count("invoked app.fail")
     assert 3 == shown.count("\na print\n")
     assert "errorMessage" not in shown
-
-
-def test_nothing_is_imported(tmp_path: Path) -> None:
-    """A test run that asks for no fixture does not import our packages."""
-    write(tmp_path, {"test_it.py": "import sys\ndef test_it(): assert not {'dispatch', 'runtime'} & {*sys.modules}\n"})
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert "1 passed" in done.stdout, done.stdout

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
@@ -14,16 +14,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Self
 
-from dispatch import asynchrony, locate, protocol, shadowing
+from dispatch import asynchrony, protocol
 from dispatch.discovery import AUTO
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event
+from runtime.testing.configured import TIMEOUT, configured, folder_of, name_of, origin
 from runtime.testing.in_process import InProcess, alone, outside_event_loops
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.result import Result
-
-#: Seconds that an event may take by default: more than Lambda's 3, because tests run on busy machines.
-TIMEOUT: Final = 30.0
 
 #: The module in which functions are put that have no handler string.
 HOLDER: Final = "functions_of_tests"
@@ -164,10 +162,10 @@ class Invoker:
     def _named(self, handler: str | Callable[..., Any], real: bool) -> tuple[str, Path]:
         """The handler string, and the folder in which it names something."""
         if isinstance(handler, str):
-            return handler, _folder_of(handler, self._folders)
+            return handler, folder_of(handler, self._folders)
         if real:
-            return _name_of(handler)
-        _, name, folder = _origin(handler)
+            return name_of(handler)
+        _, name, folder = origin(handler)
         return f"{HOLDER}.{_held(handler, name)}", folder
 
     def _plugin_settings(self, env: Mapping[str, str], real: bool) -> dict[str, str]:
@@ -180,63 +178,6 @@ class Invoker:
             return settings
         paths = [_folder_on_the_path(plugin) for plugin in self._plugins]
         return {**settings, "PYTHONPATH": os.pathsep.join([*dict.fromkeys(paths), os.environ.get("PYTHONPATH", "")])}
-
-
-def configured(
-    handler: str | Callable[..., Any],
-    folders: Sequence[Path] = (),
-    *,
-    convention: str = AUTO,
-    env: Mapping[str, str] | None = None,
-    timeout: float = TIMEOUT,
-    root: str | os.PathLike[str] | None = None,
-    **settings: Any,
-) -> FunctionConfig:
-    """A function with a test's settings.
-
-    Args:
-        handler: the handler string, or a function of a module.
-        folders: where it is looked up, nearest first, unless `root` is passed.
-        convention: the convention's name; `auto` leaves it to `HANDLER_CONVENTION`.
-        env: the function's own variables.
-        timeout: seconds that an event may take.
-        root: the function's folder.
-        settings: more settings of `FunctionConfig`.
-    """
-    if not isinstance(handler, str):
-        handler, folder = _name_of(handler)
-        root = folder if root is None else root
-    return FunctionConfig(
-        handler=handler,
-        root=_folder_of(handler, folders) if root is None else root,
-        convention="" if convention == AUTO else convention,
-        environment=env or {},
-        timeout=timeout,
-        **settings,
-    )
-
-
-def _origin(handler: Callable[..., Any]) -> tuple[ModuleType | None, str, Path]:
-    """The module of a function, the function's name, and the folder from which the module is imported."""
-    module = sys.modules.get(getattr(handler, "__module__", None) or "")
-    file = getattr(module, "__file__", None)
-    folder = Path(file).absolute().parents[module.__name__.count(".")] if module and file else Path.cwd()
-    return module, getattr(handler, "__qualname__", type(handler).__qualname__), folder
-
-
-def _name_of(handler: Callable[..., Any]) -> tuple[str, Path]:
-    """The handler string of a function, and its folder. Raises ValueError if there is none."""
-    module, name, folder = _origin(handler)
-    if not getattr(module, "__file__", None) or getattr(module, name, None) is not handler:
-        raise ValueError(f"no handler string names {handler!r}; pass a function of a module, or run it in process")
-    return f"{module.__name__ if module else ''}.{name}", folder
-
-
-def _folder_of(spec: str, folders: Sequence[Path]) -> Path:
-    """The nearest folder in which a handler string names something; if there is none, the nearest not of tests."""
-    folders = folders or [Path.cwd()]
-    found = (folder for folder in folders if _names_something(spec, str(folder)))
-    return next(found, next((folder for folder in folders if folder.name not in {"test", "tests"}), folders[0]))
 
 
 def _folder_on_the_path(plugin: ModuleType) -> str:
@@ -281,12 +222,6 @@ def _json(event: Any) -> bytes:
         raise kind(f"the event is not JSON: {error}; pass text, bytes, or what JSON has") from None
 
 
-def _names_something(spec: str, folder: str) -> bool:
-    target = locate.locate(spec, folder)
-    module = target.module or spec.partition(":")[0]
-    return target.path is not None or (module.isprintable() and shadowing.offered(folder, module))
-
-
 def _held(handler: Callable[..., Any], name: str) -> str:
     """The name under which a function without a handler string can be found in a module made for that."""
     holder = sys.modules.setdefault(HOLDER, ModuleType(HOLDER, "The functions that tests pass themselves."))
@@ -308,17 +243,3 @@ def _as_module(plugin: object, number: int) -> ModuleType:
     vars(module).update({name: getattr(plugin, name) for name in hooks})
     sys.modules[module.__name__] = module
     return module
-
-
-def folders_of(test: Path, stop: Path) -> Sequence[Path]:
-    """The folders in which a test's handler strings may name something, nearest first.
-
-    They are the test's own folder, those above it, and each one's `src`.
-
-    Args:
-        test: the test's file.
-        stop: the last of the folders, if it is above the file.
-    """
-    above = [*test.parents]
-    above = above[: above.index(stop) + 1] if stop in above else above[:1]
-    return [folder for each in above for folder in (each, each / "src") if folder.is_dir()]

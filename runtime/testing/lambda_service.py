@@ -19,7 +19,7 @@ from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
 from runtime.testing.platform import LocalPlatform, serving
-from runtime.testing.surroundings import environ
+from runtime.testing.process_state import environ
 
 #: The name of the service that boto3 is asked for.
 SERVICE: Final = "lambda"
