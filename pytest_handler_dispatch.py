@@ -40,8 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that is marked `also_real` twice."""
-    if metafunc.definition.get_closest_marker("also_real"):
+    if metafunc.definition.get_closest_marker("also_real") and "_real" in metafunc.fixturenames:
         metafunc.parametrize("_real", [False, True], ids=["in-process", "real"], indirect=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse the marker where it would do nothing."""
+    if item.get_closest_marker("also_real") and "_real" not in getattr(item, "fixturenames", ()):
+        pytest.fail("also_real needs the fixture invoke; add it to the test's arguments", pytrace=False)
 
 
 @pytest.fixture

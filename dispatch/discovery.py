@@ -101,7 +101,7 @@ class Source:
         return name in names or (bool(self.distribution) and _plain(name) == _plain(self.distribution))
 
     def __str__(self) -> str:
-        origin = f"{self.distribution} {self.version}" if self.distribution else self.reference
+        origin = f"{self.distribution} {self.version}".rstrip() if self.distribution else self.reference
         return f"{self.name} ({origin})"
 
 

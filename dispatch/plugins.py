@@ -295,6 +295,10 @@ def _imported(source: Source) -> Any:
 
 def _loaded(reference: str) -> Any:
     module, _, attribute = reference.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise PluginError(
+            f"not the name of a module: {module!r}; pass one like acme_dispatch_csv, without folder and .py"
+        )
     try:
         plugin: Any = import_module(module)
     except ModuleNotFoundError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from moto import mock_aws
 from support.files import write
 from support.process import await_true
 
+from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig
+from runtime.local.sources import sqs
+from runtime.local.sources.mapping import EventSourceMapping
 from runtime.testing.lambda_service import LambdaService, lambda_service
 
 APP = """
@@ -148,3 +153,40 @@ def test_mappings_that_cannot_be_made(queue: Queue, root: Path, monkeypatch: pyt
         monkeypatch.setitem(sys.modules, "boto3", None)
         with pytest.raises(ClientError, match=r"cannot poll a queue of SQS: .*; run: pip install boto3"):
             client.create_event_source_mapping(**arguments)
+
+
+def test_a_queue_that_fails_at_the_end() -> None:
+    """A failure of the last request does not take the place of the end, which would then never come."""
+    receiving, fails = threading.Event(), threading.Event()
+
+    class Gone:
+        def receive(self, _limit: int) -> list[Any]:
+            receiving.set()
+            fails.wait(10)
+            raise ConnectionError("the queue is gone")
+
+    async def end() -> None:
+        gone: Any = Gone()
+        mapping = EventSourceMapping("arn:aws:sqs:us-east-1:123456789012:orders", "function")
+        async with Platform([]) as platform:
+            polling = asyncio.ensure_future(sqs.hand_over(gone, mapping, platform))
+            await asyncio.to_thread(receiving.wait, 10)
+            polling.cancel()
+            fails.set()
+            await polling
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(end())
+
+
+def test_no_queue_of_aws(lambda_service: Callable[..., LambdaService], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an endpoint or a mock, a test would poll a queue of AWS: that is refused."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "moto", raising=False)
+    with pytest.raises(ClientError, match="set AWS_ENDPOINT_URL_SQS, for example to moto's server"):
+        lambda_service("event").client().create_event_source_mapping(
+            EventSourceArn="arn:aws:sqs:us-east-1:123456789012:orders", FunctionName="function"
+        )
+    with pytest.raises(ValueError, match="another function is named 'function'"):
+        lambda_service("event + '!'")

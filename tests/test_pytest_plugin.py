@@ -404,6 +404,10 @@ def test_mocked(invoke, mocker):
     mocker.patch("app.handler", return_value="mocked")
     assert invoke("app.handler", convention="standard").text == "mocked"
 
+@pytest.mark.also_real
+def test_marked_for_nothing():
+    pass
+
 @pytest.mark.parametrize("read", [lambda r: r.json == {}, lambda r: r.text == "5", lambda r: r.error is None])
 def test_failing(invoke, read):
     result = invoke("app.fail")
@@ -422,9 +426,10 @@ def test_in_another_project(tmp_path: Path) -> None:
     write(tmp_path, PROJECT)
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "-W", "error"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert "3 failed, 5 passed" in done.stdout, done.stdout
+    assert "3 failed, 5 passed, 1 error" in done.stdout, done.stdout
     shown = done.stdout.partition("FAILURES")[2]
     assert 3 == shown.count("assert <ValueError: no Ada> instead of {'n': 1}")
     assert 3 == shown.count("invoked app.fail")
     assert 3 == shown.count("\na print\n")
+    assert "also_real needs the fixture invoke; add it to the test's arguments" in done.stdout
     assert "errorMessage" not in shown

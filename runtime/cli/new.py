@@ -17,7 +17,7 @@ from dispatch.plugins import load_plugins
 from runtime.cli import options
 from runtime.cli.apart import apart
 from runtime.scaffold import function, plugin
-from runtime.scaffold.files import ScaffoldError, write
+from runtime.scaffold.files import BadName, ScaffoldError, write
 
 
 @click.group("new")
@@ -34,8 +34,8 @@ def command() -> None:
 def plugin_command(name: str, as_json: bool) -> None:
     """Create the distribution NAME with a convention, tests, types, and a workflow that publishes it.
 
-    The convention has the last part of the name: acme-csv has the convention csv, in the module acme_csv. It exchanges
-    lines of JSON, until you write something else.
+    The convention has the last part of the name: acme-csv has the convention csv, in the module acme_csv; if a built-in
+    convention has that name, it has the whole name. It exchanges lines of JSON, until you write something else.
     """
     with reported(as_json):
         create(name, plugin.files(name), ["pip install -e '.[test]'", "pytest"], as_json)
@@ -51,7 +51,7 @@ def function_command(name: str, convention: str, as_json: bool) -> None:
     """Create the function NAME: handler, event, test, dispatch.toml and a template for AWS SAM."""
     with reported(as_json):
         if convention not in BUILT_IN and (origin := plugin_of(convention)):
-            raise ScaffoldError(
+            raise BadName(
                 f"the convention {convention!r} comes from the plugin {origin}, which has no template; create the "
                 "function for a built-in convention, then replace its name in dispatch.toml, template.yaml and tests"
             )
@@ -64,6 +64,8 @@ def reported(as_json: bool) -> Iterator[None]:
     """Errors in words and, if asked for, in JSON."""
     try:
         yield
+    except BadName as error:
+        raise click.UsageError(str(error)) from error
     except ScaffoldError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
@@ -72,7 +74,10 @@ def reported(as_json: bool) -> Iterator[None]:
 
 def create(name: str, files: dict[str, str], commands: Sequence[str], as_json: bool) -> None:
     """Write the files into the folder NAME; print them and the commands to go on with."""
-    folder = Path.cwd() / name
+    try:
+        folder = Path.cwd() / name
+    except FileNotFoundError as error:
+        raise ScaffoldError("the current folder no longer exists; change to one that does") from error
     write(folder, files)
     following = [f"cd {name}", *commands]
     if as_json:

@@ -50,7 +50,11 @@ def convention(function: F) -> F:
 
 def plugins(function: F) -> F:
     """--plugins NAMES."""
-    return click.option("--plugins", metavar="NAMES", help="The plugins, instead of HANDLER_PLUGINS.")(function)
+    return click.option(
+        "--plugins",
+        metavar="NAMES",
+        help="Modules to register as plugins, `-name` to block one; instead of HANDLER_PLUGINS.",
+    )(function)
 
 
 def env(function: F) -> F:

@@ -17,6 +17,10 @@ class ScaffoldError(Exception):
     """A project cannot be created; the message says what is wrong and what to do."""
 
 
+class BadName(ScaffoldError):
+    """A name that a project cannot have."""
+
+
 class _Template(Template):
     """A template, with a delimiter that neither shells nor workflows nor Python use."""
 
@@ -52,4 +56,6 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
     except FileExistsError:
         raise ScaffoldError(f"not a folder: {folder.name}; pass another name, or remove this file") from None
     except OSError as error:
-        raise ScaffoldError(f"cannot write to {folder}: {error.strerror}; go to a folder of your own") from error
+        raise ScaffoldError(
+            f"cannot write to {folder}: {error.strerror}; change to a folder that you can write to"
+        ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dispatch.discovery import BUILT_IN, DISTRIBUTION
-from runtime.scaffold.files import TEMPLATES, ScaffoldError, fill_in
+from runtime.scaffold.files import TEMPLATES, BadName, fill_in
 
 #: A function's name: what Lambda accepts (AWS documentation, CreateFunction), if it begins with a letter.
 _NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}")
@@ -67,15 +67,15 @@ def check(name: str, convention: str) -> None:
     """Check the name of a function, and that there is a template for the convention.
 
     Raises:
-        ScaffoldError: one of them cannot be used.
+        BadName: one of them cannot be used.
     """
     if not _NAME.fullmatch(name):
-        raise ScaffoldError(
+        raise BadName(
             f"not a name for a function: {name!r}; start with a letter, continue with letters, digits, '-' and '_', "
-            "64 in all"
+            "at most 64 characters"
         )
     if convention not in BUILT_IN:
-        raise ScaffoldError(f"unknown convention: {convention!r}; known: {', '.join(BUILT_IN)}")
+        raise BadName(f"unknown convention: {convention!r}; known: {', '.join(BUILT_IN)}")
 
 
 def files(name: str, convention: str) -> dict[str, str]:

@@ -63,7 +63,9 @@ def name_of(handler: Callable[..., Any]) -> tuple[str, Path]:
     """The handler string of a function, and its folder. Raises ValueError if there is none."""
     module, name, folder = origin(handler)
     if not getattr(module, "__file__", None) or getattr(module, name, None) is not handler:
-        raise ValueError(f"no handler string names {handler!r}; pass a function of a module, or run it in process")
+        raise ValueError(
+            f"no handler string names {handler!r}; pass a function defined at the top of a module, or run it in process"
+        )
     return f"{module.__name__ if module else ''}.{name}", folder
 
 

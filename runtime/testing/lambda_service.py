@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -16,6 +17,7 @@ from runtime.local.environments.variables import CREDENTIAL_SOURCES, PLACEHOLDER
 from runtime.local.function import FunctionConfig, default_region
 from runtime.local.serve import WebServer, listen
 from runtime.local.sources.event_sources import EventSources
+from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
 from runtime.testing.platform import LocalPlatform, serving
@@ -43,7 +45,14 @@ class LambdaService:
         self._local = local
 
     def add(self, function: FunctionConfig) -> None:
-        """Serve one more function, or give one new settings."""
+        """Serve one more function.
+
+        Raises:
+            ValueError: another function has this name.
+        """
+        pool = self._local.platform.pools.get(function.name)
+        if pool is not None and pool.function != function:
+            raise ValueError(f"another function is named {function.name!r}; pass each one a name of its own: name=...")
         self._local.run(self._local.platform.replace(function))
 
     def client(self, service: str = SERVICE, **options: Any) -> Any:
@@ -77,6 +86,16 @@ def lambda_service() -> Iterator[LambdaService]:
         yield LambdaService(local, url, log)
 
 
+def check_endpoint(mapping: EventSourceMapping) -> None:
+    """Refuse a mapping whose source would be polled at AWS itself, where a test may take what is real."""
+    variables = ("AWS_ENDPOINT_URL", f"AWS_ENDPOINT_URL_{mapping.service.upper()}")
+    if not any(map(os.environ.get, variables)) and "moto" not in sys.modules:
+        raise BadMapping(
+            f"no endpoint for {mapping.arn!r}, so it would be polled at AWS; set {variables[1]}, for example to moto's "
+            "server, or start moto's mock"
+        )
+
+
 class _Server:
     """The web server, the queue and the sources, on the platform's loop."""
 
@@ -91,7 +110,7 @@ class _Server:
         """Serve, and return once the server can be reached."""
         platform, history = self._local.platform, History()
         queue = self._stack.enter_context(closing(Queue.open(self._queue_file, platform, TIME_SCALE, self._notify)))
-        self._sources = EventSources(platform, self._notify)
+        self._sources = EventSources(platform, self._notify, check_endpoint)
         app = make_app(platform, history, queue, self._sources, notify=self._notify)
         self._server = WebServer(app, GRACE)
         self._tasks = [asyncio.ensure_future(work) for work in (self._server.serve(sockets=[sock]), queue.run())]

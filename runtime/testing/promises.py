@@ -77,6 +77,7 @@ def broken_promises(
     item = answer if item is None else item
     table = _table(sent, answer, item, refused, same=_is(usual.body), begun=_has_begun(chunk))
     known = {case.name for case in table}
+    except_for = [except_for] if isinstance(except_for, str) else except_for
     if not known >= set(except_for):
         raise ValueError(f"unknown promises: {', '.join(set(except_for) - known)}; known: {', '.join(sorted(known))}")
     broken = []

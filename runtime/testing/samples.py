@@ -84,7 +84,7 @@ def _multiply(name: str, event: dict[str, Any], records: Sequence[Mapping[str, A
     found = next((event[key] for key in RECORDS if key in event), None)
     if found is None:
         raise TypeError(f"the sample {name} has no records; pass its fields themselves")
-    if not all(isinstance(changes, Mapping) for changes in records):
+    if not isinstance(records, list | tuple) or not all(isinstance(changes, Mapping) for changes in records):
         raise TypeError(f"records must be a list of dictionaries, one for each record: {records!r:.100}")
     if isinstance(found, dict):
         found = next(iter(found.values()))

@@ -31,12 +31,26 @@ class Kind(NamedTuple):
 KINDS: Final[Mapping[str, Kind]] = {"sqs": Kind(sqs.check, sqs.poll)}
 
 
+def nothing(_mapping: EventSourceMapping) -> None:
+    """Refuse no mapping."""
+
+
 class EventSources:
     """The mappings of a platform, each polled by a task of its own."""
 
-    def __init__(self, platform: Platform, notify: Notify) -> None:
+    def __init__(
+        self, platform: Platform, notify: Notify, check: Callable[[EventSourceMapping], None] = nothing
+    ) -> None:
+        """Create it.
+
+        Args:
+            platform: whose functions get the events.
+            notify: is called with what the developer should know.
+            check: raises BadMapping for a mapping that must not be made here.
+        """
         self._platform = platform
         self._notify = notify
+        self._check = check
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.mappings: dict[str, EventSourceMapping] = {}
@@ -47,6 +61,7 @@ class EventSources:
         if kind is None:
             raise BadMapping(f"unknown kind of event source: {mapping.arn!r}; known: ARNs of {', '.join(KINDS)}")
         kind.check(mapping)
+        self._check(mapping)
         self._stop(mapping.id)
         self.mappings[mapping.id] = replace(mapping, modified=time.time())
         if mapping.enabled:

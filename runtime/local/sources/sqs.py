@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
@@ -46,7 +47,7 @@ async def poll(mapping: EventSourceMapping, platform: Platform, notify: Callable
         try:
             queue = await asyncio.to_thread(_Queue, mapping.arn)
             while True:
-                await _round(queue, mapping, platform)
+                await hand_over(queue, mapping, platform)
                 reported = ""
         except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
             problem = f"{mapping.arn}: {type(error).__name__}: {error}"
@@ -56,13 +57,15 @@ async def poll(mapping: EventSourceMapping, platform: Platform, notify: Callable
             await asyncio.sleep(WAIT)
 
 
-async def _round(queue: _Queue, mapping: EventSourceMapping, platform: Platform) -> None:
+async def hand_over(queue: _Queue, mapping: EventSourceMapping, platform: Platform) -> None:
     """Handle the messages that there are; after a cancellation, none stays hidden in the queue or is handled twice."""
     receiving = asyncio.ensure_future(asyncio.to_thread(queue.receive, mapping.batch_size))
     try:
         messages = await asyncio.shield(receiving)
     except asyncio.CancelledError:
-        await asyncio.to_thread(queue.release, await receiving)
+        # The queue may be gone; a failure must not take the place of the cancellation.
+        with contextlib.suppress(Exception):
+            await asyncio.to_thread(queue.release, await receiving)
         raise
     if messages:
         await _finished(_handle(queue, messages, mapping, platform))
@@ -74,7 +77,8 @@ async def _finished(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await task
+        with contextlib.suppress(Exception):
+            await task
         raise
 
 
