@@ -6,9 +6,9 @@ import base64
 import gzip
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,9 @@ def kept(root: Path, lines: int) -> list[Any]:
 
 def test_functions_of_modules(lambda_service: Serve, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function itself can be served if a handler string names it."""
-    monkeypatch.syspath_prepend(root)
-    app: Any = __import__("app")
-    monkeypatch.delitem(sys.modules, "app")
-    monkeypatch.setitem(sys.modules, "app", app)
-    reply = lambda_service(app.echo, convention="lambda").client().invoke(FunctionName="function", Payload="[1]")
+    monkeypatch.syspath_prepend(write(root, {"served.py": APP}))
+    served: Any = import_module("served")
+    reply = lambda_service(served.echo, convention="lambda").client().invoke(FunctionName="function", Payload="[1]")
     assert b"[1]" == reply["Payload"].read()
     with pytest.raises(ValueError, match="no handler string names <function"):
         lambda_service(lambda: None)

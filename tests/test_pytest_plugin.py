@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
@@ -203,10 +204,10 @@ def test_mocks(invoke: Invoker, root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with moto.mock_aws():
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="mine")
         assert ["mine"] == invoke("buckets.names", convention="json", root=root).json
-    monkeypatch.syspath_prepend(root)
-    app: Any = __import__("app")
-    monkeypatch.setattr(app, "TABLE", "fake")
-    assert "fake" == invoke(app.count, [], convention="lambda").json["table"]
+    monkeypatch.syspath_prepend(write(root, {"patched.py": APP}))
+    patched: Any = import_module("patched")
+    monkeypatch.setattr(patched, "TABLE", "fake")
+    assert "fake" == invoke(patched.count, [], convention="lambda").json["table"]
 
 
 def test_functions_of_the_test(invoke: Invoker) -> None:
