@@ -213,6 +213,7 @@ def test_served(lambda_service):
 
 def test_where_tests_fail(tmp_path: Path) -> None:
     """The log is shown wherever a test has failed, also of functions that fixtures have invoked or served."""
+    pytest.importorskip("boto3")
     write(tmp_path, {"test_it.py": FAILING})
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
