@@ -60,16 +60,20 @@ class Environment:
             function.before_invoke(invocation=invocation)
         response: Response | None = None
         error: BaseException | None = None
+        report: ErrorReport | None = None
         try:
             response = self.answer(invocation)
         except Terminated:
             raise
         except BaseException as failure:  # noqa: BLE001 - an exception of user code is an answer, not our end
-            error = failure
-            self.client.fail(invocation, self.report(error, invocation.request_id))
-            self._give_hint(invocation)
+            error, report = failure, self.report(failure, invocation.request_id)
         else:
             error = self._send(invocation, response)
+        if report is not None:
+            # Not while the exception is being handled: Python would make it the context of the parser's error, in the
+            # place of a signal's that came during a callback of the parser.
+            self.client.fail(invocation, report)
+            self._give_hint(invocation)
         if isinstance(error, Terminated):
             raise error
         if invocation.afterwards:

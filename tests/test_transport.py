@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
+from support.api import FakeRuntimeApi
 from support.wire import PATIENCE
 
-from dispatch.protocol import NEXT
+from dispatch import Invocation
+from dispatch.errors import Terminated
+from dispatch.load import load
+from dispatch.protocol import NEXT, REQUEST_ID
+from runtime.client import RuntimeClient
+from runtime.environment import Environment
+from runtime.lifecycle import Signals
+from runtime.logs import Log
 from runtime.transport import Address, Disconnected, by_requests, kept_alive
 
 ANSWER = "/2018-06-01/runtime/invocation/one/response"
@@ -179,3 +189,28 @@ def test_an_answer_is_not_redirected(serving: Callable[..., Any], module: Any) -
     transport, server = serving([moved], module=module)
     assert 307 == transport.post(ANSWER, {}, b"answer").status
     assert 1 == b"".join(server.heard[0]).count(b"POST ")
+
+
+def test_a_signal_in_the_reply_to_an_error(
+    api: FakeRuntimeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the environment, and is not taken for a lost connection, although an exception has just been reported."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    log = Log()
+    client = RuntimeClient(kept_alive.TRANSPORT(Address.parse(api.address), "test"), log)
+    environment = Environment(client, load("1 / int(event)", str(tmp_path)), log, Signals())
+    before = sys.gettrace()
+
+    def interrupt(frame: FrameType, _event: str, _argument: object) -> None:
+        if frame.f_code.co_name == "on_header":
+            sys.settrace(before)
+            raise Terminated("SIGTERM", 0)
+
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(Terminated):
+            environment.handle(Invocation(b"0", {REQUEST_ID: "1"}))
+    finally:
+        sys.settrace(before)
+    assert ["error"] == [request.path.rpartition("/")[2] for request in api.requests]
+    client.close()
