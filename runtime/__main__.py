@@ -11,7 +11,7 @@ from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Termin
 from dispatch.load import choose
 from runtime.client import RuntimeClient
 from runtime.cold_start import when_imported
-from runtime.environment import Environment
+from runtime.environment import Environment, init_report
 from runtime.lifecycle import Signals, leave
 from runtime.logs import Log
 from runtime.settings import Settings, log_settings, wrapped
@@ -101,11 +101,10 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     """Load the function, run the hooks around a snapshot, and serve; returns the exit status if it cannot serve."""
     optional = _optional(settings)
     when_imported("logging", log.set_up)
-    report_of, choice = error_reports.report, None
+    choice = None
     try:
         os.chdir(settings.root)
         choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
-        report_of = getattr(choice.convention, "report", report_of)
         with signals.guard:
             function = choice.load()
         if settings.concurrency:
@@ -118,11 +117,7 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
-        report = error_reports.worded(report_of, error)
-        log.error(report)
-        if choice is not None:
-            choice.failed(error)
-        client.init_error(report)
+        client.init_error(init_report(error, choice, log))
         return 1
     signals.stop = function.stop
     signals.last_resort = lambda reason: function.notify("shutdown", reason=reason)

@@ -17,11 +17,28 @@ if TYPE_CHECKING:
     from dispatch.error_reports import ErrorReport
     from dispatch.function import Function
     from dispatch.invocation import Invocation
+    from dispatch.load import Choice
     from runtime.client import RuntimeClient
     from runtime.lifecycle import ForkGuard, Signals
     from runtime.logs import Log
 
 _END = object()
+
+
+def init_report(error: BaseException, choice: Choice | None, log: Log) -> ErrorReport:
+    """Log that the function cannot be loaded, and tell the plugins; returns the report, in the convention's own words.
+
+    Args:
+        error: the exception that loading has failed with.
+        choice: the convention chosen for the function; None if it failed before there was one.
+        log: the execution environment's log.
+    """
+    convention = choice.convention if choice else None
+    report = error_reports.worded(getattr(convention, "report", error_reports.report), error)
+    log.error(report)
+    if choice is not None:
+        choice.failed(error)
+    return report
 
 
 class Environment:

@@ -26,8 +26,8 @@ COMMANDS = """\
 `dispatch COMMAND --help` prints what this page says; it is made from the commands themselves by `scripts/pages.py`.
 
 Each option has a variable, named after the command and the option: `DISPATCH_RUN_TIMEOUT` sets `--timeout` of
-`dispatch run`. The command line overrides variables. The status is 0 only if a command has done what it was asked to
-do, and 2 if its arguments are wrong.
+`dispatch run`. The command line overrides variables. The status is 0 only if a command has succeeded, and 2 if its
+arguments are wrong.
 """
 
 DIRECTORY = """\
@@ -36,7 +36,7 @@ DIRECTORY = """\
 Plugins for Dispatch, from `docs/plugin-directory.toml`. Dispatch does not check or maintain other people's plugins;
 `dispatch plugins` shows what an installed one adds.
 
-| plugin | what it does | conventions | hooks | licence |
+| plugin | purpose | conventions | hooks | licence |
 |---|---|---|---|---|
 """
 

@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 pytest.importorskip("moto")
 
 import boto3
+import requests
 from aws_lambda_powertools.utilities.data_classes import (
     APIGatewayProxyEvent,
     CloudWatchLogsEvent,
@@ -28,6 +28,7 @@ from aws_lambda_powertools.utilities.data_classes import (
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 from support.files import write
+from support.process import await_true
 
 from dispatch import http
 from runtime.local import samples
@@ -75,13 +76,13 @@ def root(tmp_path: Path) -> Path:
 
 def kept(root: Path, lines: int) -> list[Any]:
     """What the functions have kept, once it has so many lines."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        found = (root / "kept").read_text().splitlines() if (root / "kept").exists() else []
-        if len(found) >= lines:
-            return [json.loads(line) for line in found]
-        time.sleep(0.02)
-    raise AssertionError(f"not {lines} lines in time")
+    file = root / "kept"
+
+    def found() -> list[str] | None:
+        texts = file.read_text().splitlines() if file.exists() else []
+        return texts if len(texts) >= lines else None
+
+    return [json.loads(line) for line in await_true(found, f"line {lines} of what is kept")]
 
 
 def test_functions_of_modules(lambda_service: Serve, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +185,13 @@ def test_mappings_that_cannot_be_made(lambda_service: Serve, options: dict[str, 
     usual = {"EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:q", "FunctionName": "function"}
     with pytest.raises(ClientError, match=words):
         lambda_service("event").client().create_event_source_mapping(**{**usual, **options})
+
+
+def test_a_mapping_that_is_not_an_object(lambda_service: Serve) -> None:
+    """A request that no client of AWS sends is refused in words, too."""
+    url = f"{lambda_service('event').url}/2015-03-31/event-source-mappings/"
+    refused = requests.post(url, data="[1]", timeout=10)
+    assert (400, "the request must be a JSON object, not list") == (refused.status_code, refused.json()["message"])
 
 
 def test_messages_that_failed() -> None:

@@ -162,7 +162,9 @@ def bootstrap_command(file: Path, python: str, arch: str, as_json: bool) -> None
     "check", epilog="Example: dispatch build check function.zip --handler app.handler --runtime python3.13"
 )
 @click.argument("archive", type=EXISTING)
-@click.option("--kind", type=click.Choice(["layer", "function"]), help="What it is; by default, what it looks like.")
+@click.option(
+    "--kind", type=click.Choice(["layer", "function"]), help="The archive's kind; by default, it is recognized."
+)
 @click.option("--python", type=click.Choice(PYTHONS), help="The Python that runs it.")
 @click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor that runs it.")
 @click.option("--runtime", type=click.Choice(RUNTIMES), help="The runtime of Lambda that runs it.")

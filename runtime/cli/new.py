@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any
 
 import click
 
-from dispatch.discovery import BUILT_IN, Source, installed, requested
-from dispatch.plugins import load_plugins
+from dispatch.discovery import BUILT_IN
 from runtime.cli import options
 from runtime.cli.apart import apart
+from runtime.cli.plugins import all_plugins
 from runtime.scaffold import function, plugin
 from runtime.scaffold.files import BadName, ScaffoldError, write
 
@@ -95,8 +94,7 @@ def plugin_of(convention: str) -> str:
     """The name of the plugin that offers a convention; empty if none does."""
 
     def facts() -> Iterator[dict[str, Any]]:
-        asked, blocked = requested(os.environ.get("HANDLER_PLUGINS", ""))
-        sources = load_plugins([*installed(sys.path), *(Source(one, one) for one in asked)], (), blocked).sources
+        sources = all_plugins(os.environ.get("HANDLER_PLUGINS", ""))
         yield {"plugin": next((str(source) for source in sources if convention in source.conventions), "")}
 
     return str(apart(facts).get("plugin", ""))

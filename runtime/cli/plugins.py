@@ -59,13 +59,16 @@ def command(root: Path, plugins: str | None, as_json: bool) -> None:
         raise click.ClickException("; ".join(facts["missing"]))
 
 
+def all_plugins(setting: str) -> list[Source]:
+    """Load all plugins, those of `HANDLER_PLUGINS` too; a broken one is among them, and raises nothing."""
+    asked, blocked = requested(setting)
+    named = [Source(name, name) for name in asked]
+    return load_plugins([*installed(sys.path), *named], (), blocked, traced=variables.traces_plugins()).sources
+
+
 def _facts(root: str, setting: str) -> Iterator[dict[str, Any]]:
     sys.path.insert(0, root)
-    asked, blocked = requested(setting)
-    # Treated as installed ones, so that a broken one is listed, not raised.
-    named = [Source(name, name) for name in asked]
-    traced = variables.traces_plugins()
-    sources = load_plugins([*installed(sys.path), *named], (), blocked, traced=traced).sources
+    sources, (asked, _) = all_plugins(setting), requested(setting)
     missing = [one for one in sources if one.reference in asked and one.state.startswith("broken")]
     yield {
         "rows": [_row(source) for source in sources],

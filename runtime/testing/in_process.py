@@ -21,7 +21,7 @@ from dispatch import asynchrony, error_reports, protocol
 from dispatch.invocation import Headers, Invocation
 from dispatch.load import choose
 from runtime.client import RuntimeClient
-from runtime.environment import Environment
+from runtime.environment import Environment, init_report
 from runtime.lifecycle import ForkGuard, Signals
 from runtime.local.environments.log_lines import new_log_stream, timed_out
 from runtime.local.environments.platform import complete
@@ -110,20 +110,15 @@ class InProcess:
             self._surroundings.show_own()
             return None
         log = Log(*log_settings(os.environ))
-        report_of, choice = error_reports.report, None
+        choice = None
         try:
             settings = Settings.from_environ(os.environ)
             choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
-            report_of = getattr(choice.convention, "report", report_of)
             self._surroundings.show_own()
             function = choice.load()
             function.start()
         except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
-            report = error_reports.worded(report_of, error)
-            log.error(report)
-            if choice is not None:
-                choice.failed(error)
-            return FunctionError.from_report(error_reports.to_json(report))
+            return FunctionError.from_report(error_reports.to_json(init_report(error, choice, log)))
         function.notify("startup", function=function)
         signals = Signals()
         signals.guard = _guard()

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,17 +103,16 @@ class _Server:
         self._local = local
         self._queue_file = queue_file
         self._notify = notify
-        self._stack = ExitStack()
         self._tasks: list[asyncio.Future[None]] = []
 
     async def start(self, sock: Any) -> None:
         """Serve, and return once the server can be reached."""
         platform, history = self._local.platform, History()
-        queue = self._stack.enter_context(closing(Queue.open(self._queue_file, platform, TIME_SCALE, self._notify)))
+        self._queue = Queue.open(self._queue_file, platform, TIME_SCALE, self._notify)
         self._sources = EventSources(platform, self._notify, check_endpoint)
-        app = make_app(platform, history, queue, self._sources, notify=self._notify)
+        app = make_app(platform, history, self._queue, self._sources, notify=self._notify)
         self._server = WebServer(app, GRACE)
-        self._tasks = [asyncio.ensure_future(work) for work in (self._server.serve(sockets=[sock]), queue.run())]
+        self._tasks = [asyncio.ensure_future(work) for work in (self._server.serve(sockets=[sock]), self._queue.run())]
         await self._server.ready
 
     async def end(self) -> None:
@@ -127,7 +126,7 @@ class _Server:
         await self._sources.close()
         self._server.cut_off()
         await asyncio.gather(web, queue, return_exceptions=True)
-        self._stack.close()
+        self._queue.close()
 
 
 def _variables(url: str) -> Mapping[str, str]:

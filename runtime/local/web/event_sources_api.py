@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dispatch import protocol
 from runtime.local.environments.platform import Platform
-from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 from runtime.local.web.errors import ApiError
+from runtime.local.web.request import find_function, read_payload
 
 PATH: Final = "/2015-03-31/event-source-mappings"
 REPORTS: Final = "ReportBatchItemFailures"
@@ -90,24 +91,18 @@ class EventSourcesApi:
         return self._described(mapping)
 
     async def _fields(self, request: Request) -> dict[str, Any]:
-        try:
-            fields = json.loads(await request.body() or b"{}")
-        except ValueError as error:
-            raise ApiError("InvalidRequestContentException", f"the request is not JSON: {error}") from error
+        fields = json.loads(await read_payload(request, protocol.EVENT_LIMIT))
+        if not isinstance(fields, dict):
+            reason = f"the request must be a JSON object, not {type(fields).__name__}"
+            raise ApiError("InvalidRequestContentException", reason)
         unknown = sorted(fields.keys() - KNOWN)
         if unknown:
             reason = f"the local platform does not support {', '.join(unknown)}; supported: {', '.join(sorted(KNOWN))}"
             raise ApiError("InvalidParameterValueException", reason)
-        return dict(fields)
+        return fields
 
     def _function(self, text: str) -> str:
-        try:
-            name = FunctionName.parse(text).name
-        except BadFunctionName as error:
-            raise ApiError("InvalidParameterValueException", str(error)) from error
-        if name not in self._platform.pools:
-            raise ApiError.not_found(self._platform.arn(name))
-        return name
+        return find_function(self._platform, text).name
 
     def _find(self, request: Request) -> EventSourceMapping:
         mapping = self._sources.mappings.get(request.path_params["id"])

@@ -22,13 +22,18 @@ TENANT: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 
 
 def read_function_name(request: Request, platform: Platform) -> FunctionName:
-    """Return the function that a request is for.
+    """Return the function that a request is for. Raises ApiError as `find_function` does."""
+    return find_function(platform, request.path_params["name"], request.query_params.get("Qualifier", ""))
+
+
+def find_function(platform: Platform, text: str, qualifier: str = "") -> FunctionName:
+    """Return the function of this name or ARN.
 
     Raises:
         ApiError: the name is not valid, or there is no such function.
     """
     try:
-        name = FunctionName.parse(request.path_params["name"], request.query_params.get("Qualifier", ""))
+        name = FunctionName.parse(text, qualifier)
     except BadFunctionName as error:
         raise ApiError("InvalidParameterValueException", str(error)) from error
     if name.name not in platform.pools:
