@@ -425,7 +425,8 @@ def test_in_another_project(tmp_path: Path) -> None:
     """
     pytest.importorskip("pytest_asyncio")
     write(tmp_path, PROJECT)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "-W", "error"]
+    # Without the summary: where the variable CI is set, it repeats each failed assertion whole.
+    command = [sys.executable, "-m", "pytest", "-q", "-rN", "-n", "1", "-p", "no:cacheprovider", "-W", "error"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert "3 failed, 5 passed, 1 error" in done.stdout, done.stdout
     shown = done.stdout.partition("FAILURES")[2]
