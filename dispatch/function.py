@@ -74,9 +74,14 @@ class Function:
         """What to set if `auto` chose a convention that the function was not written for; empty if there is no sign.
 
         Args:
-            invocation: one that has failed. Once there was a hint, there is none for later ones.
+            invocation: one that has failed. Once there was a hint, or the handler's own function raised, there is none
+                for later ones.
         """
-        advice = self._hint(invocation) if self._hint else ""
+        try:
+            advice = self._hint(invocation) if self._hint else ""
+        except BaseException:
+            self._hint = None
+            raise
         if not advice:
             return ""
         self._hint = None

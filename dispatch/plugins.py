@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from dispatch.types import Convention
 
+#: The result of a hook that has raised.
+_FAILED = object()
+
 
 class _BuiltIn:
     """Takes the place of a built-in convention's module, which is imported only if the convention is requested."""
@@ -145,14 +148,14 @@ class Plugins:
         """Register all of a plugin's hooks, or none; returns their names."""
         import warnings  # imported already, by pluggy
 
-        hooks = [attribute for attribute in dir(plugin) if _is_hook(plugin, attribute)]
+        hooks = self._hooks(plugin)
         known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
         if not hooks and not source.distribution:
             warn(f"the plugin {source} has no hooks; known hooks: {', '.join(sorted(known))}")
-        for hook in hooks:
+        for function, hook in hooks.items():
             if hook not in known:
                 raise PluginError(f"unknown hook {hook!r}; known hooks: {', '.join(sorted(known))}")
-            _check(plugin, hook)
+            _check(plugin, function)
         try:
             with warnings.catch_warnings():
                 # pluggy warns of deprecated hooks, and Python's filters would hide that, or leave the plugin out.
@@ -165,7 +168,12 @@ class Plugins:
             raise
         for notice in self._deprecations(plugin):
             warn(f"the plugin {source} {notice}")
-        return hooks
+        return [*hooks.values()]
+
+    def _hooks(self, plugin: Any) -> dict[str, str]:
+        """The names of the plugin's functions that implement hooks, each with its hook's, as pluggy sees them."""
+        found = ((name, self._manager.parse_hookimpl_opts(plugin, name)) for name in dir(plugin))
+        return {name: options.get("specname") or name for name, options in found if options is not None}
 
     def _deprecations(self, plugin: Any) -> Iterator[str]:
         """What the plugin uses although its specification has `warn_on_impl` or `warn_on_impl_args`, as predicates."""
@@ -209,12 +217,16 @@ class Plugins:
         return convention() if source.reference in self._built_in else convention  # type: ignore[no-any-return]
 
     def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
-        """The result of each plugin's `dispatch_locate` for a handler string, with the plugin's name, in order."""
+        """The result of each plugin's `dispatch_locate` for a handler string, with the plugin's name, in order.
+
+        One that fails is left out.
+        """
         hook = "dispatch_locate"
         for implementation in self._implementations(hook):
             name = implementation.plugin_name.partition(":")[0]
             claim = _guarded(hook, implementation, {"spec": spec, "root": root})
-            yield name, _as_target(claim, name)
+            if claim is not _FAILED:
+                yield name, _as_target(claim, name)
 
     def hook(self, name: str) -> Callable[..., None] | None:
         """A function that calls the hook in every plugin that has it; None if there is no such plugin."""
@@ -239,7 +251,7 @@ class Plugins:
 
 
 def _guarded(hook: str, implementation: Any, arguments: Mapping[str, Any]) -> Any:
-    """Call one plugin's hook; if it raises, log that and return None."""
+    """Call one plugin's hook; if it raises, log that and return `_FAILED`."""
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
     except BaseException as error:
@@ -247,7 +259,7 @@ def _guarded(hook: str, implementation: Any, arguments: Mapping[str, Any]) -> An
             raise
         name = implementation.plugin_name.partition(":")[0]
         warn(f"{hook} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
-        return None
+        return _FAILED
 
 
 def _as_target(claim: Any, plugin: str) -> Target | None:
@@ -267,18 +279,18 @@ def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
     return name, convention
 
 
-def _check(plugin: Any, hook: str) -> None:
-    """Raise PluginError for a hook that would never run."""
+def _check(plugin: Any, name: str) -> None:
+    """Raise PluginError for an implementation of a hook that would never run."""
     from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # imported already, by pluggy
 
-    function = getattr(plugin, hook)
+    function = getattr(plugin, name)
     options = getattr(function, f"{GROUP}_impl", {})
     if options.get("wrapper") or options.get("hookwrapper"):
-        raise PluginError(f"{hook} is a wrapper, but hooks only observe; a convention can change answers")
+        raise PluginError(f"{name} is a wrapper, but hooks only observe; a convention can change answers")
     if iscoroutinefunction(function) or isasyncgenfunction(function):
-        raise PluginError(f"{hook} is an async def, but hooks are called as plain functions")
+        raise PluginError(f"{name} is an async def, but hooks are called as plain functions")
     if isgeneratorfunction(function):
-        raise PluginError(f"{hook} has a yield, but hooks are called as plain functions")
+        raise PluginError(f"{name} has a yield, but hooks are called as plain functions")
 
 
 def _is_hook(plugin: object, name: str) -> bool:

@@ -129,8 +129,9 @@ class Environment:
             hint = self.function.hint(invocation)
         except Terminated:
             raise
-        except BaseException:  # noqa: BLE001 - a plugin's hint has failed; the report has been sent, and matters more
-            return
+        except BaseException as error:  # noqa: BLE001 - the report has been sent, and matters more
+            reason = f"{type(error).__name__}: {error_reports.text(error)}"
+            hint = f"the hint of the {self.function.convention} convention failed: {reason}"
         if hint:
             self._log.warning(hint)
 

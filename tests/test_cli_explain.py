@@ -235,6 +235,19 @@ def test_a_broken_plugin_is_listed(root: Path) -> None:
     assert ("blocked", 0) == (rows["json"], done.returncode)
 
 
+def test_hooks_by_another_name(root: Path) -> None:
+    """A hook that hookimpl(specname=…) names is listed by its own name; one that fails makes no claim."""
+    marked = "from dispatch import hookimpl\n@hookimpl(specname='dispatch_locate')\ndef find(spec):\n    {}\n"
+    write(root, {"fails.py": marked.format("1 / 0"), "passes.py": marked.format("pass")})
+    both = ("--plugins", "fails passes")
+    rows = {row["name"]: row["hooks"] for row in json.loads(dispatch(root, "plugins", *both, "--json").stdout)}
+    assert [["dispatch_locate"]] * 2 == [rows["fails"], rows["passes"]]
+
+    done = dispatch(root, "explain", "app.one", *both, "--json")
+    assert [{"plugin": "passes", "says": None}] == json.loads(done.stdout)["plugins"]
+    assert "dispatch_locate in the plugin fails failed: ZeroDivisionError: division by zero" in done.stderr
+
+
 def test_a_plugin_that_ends_everything(root: Path) -> None:
     """It is an error in one line."""
     done = dispatch(root, "plugins", "--plugins", "ends")

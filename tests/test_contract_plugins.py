@@ -116,6 +116,14 @@ BROKEN = {
         "import pluggy\n@pluggy.HookimplMarker('dispatch')(wrapper=True)\ndef dispatch_startup(function):\n    yield\n",
         "wrapper",
     ),
+    "other name": (
+        "from dispatch import hookimpl\n@hookimpl(specname='dispatch_startup')\nasync def begin(function):\n    pass\n",
+        "begin is an async def",
+    ),
+    "other name, misspelled": (
+        "from dispatch import hookimpl\n@hookimpl(specname='dispatch_statup')\ndef begin(function):\n    pass\n",
+        "dispatch_statup",
+    ),
     "async hook": ("async def dispatch_startup(function):\n    pass\n", "async def"),
     "async generator": ("async def dispatch_startup(function):\n    yield\n", "async def"),
     "generator": ("def dispatch_startup(function):\n    yield\n", "yield"),
