@@ -77,14 +77,11 @@ class Function:
             invocation: one that has failed. Once there was a hint, or the handler's own function raised, there is none
                 for later ones.
         """
-        try:
-            advice = self._hint(invocation) if self._hint else ""
-        except BaseException:
-            self._hint = None
-            raise
+        hint, self._hint = self._hint, None
+        advice = hint(invocation) if hint else ""
         if not advice:
+            self._hint = hint
             return ""
-        self._hint = None
         return f"auto chose the convention {self.convention}, because {self.chosen_by}; {advice}"
 
     def __call__(self, invocation: Invocation) -> Response:

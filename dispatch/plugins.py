@@ -72,6 +72,8 @@ def load_plugins(
         """Recognizes hook implementations by their prefix, without a decorator."""
 
         def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+            if name.startswith("__"):  # object's own, for which pluggy would need milliseconds of a cold start
+                return None
             options = super().parse_hookimpl_opts(plugin, name)
             return {} if options is None and _is_hook(plugin, name) else options
 

@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 import pytest
 from support.files import write
 
-from dispatch import Response, respond
+from dispatch import Invocation, Response, hookimpl, respond
 from runtime.testing import Invoker
 
 APP = """
@@ -278,12 +278,15 @@ def pairs(function: Callable[..., Any]) -> Callable[..., Response]:
 
 
 @pytest.mark.also_real
-def test_a_plugin(invoke: Invoker, use_plugin: Callable[[Any], None], tmp_path: Path) -> None:
-    """A plugin that is a module is registered for one test."""
+@pytest.mark.parametrize(
+    ("name", "file"), [("plugin_module", "plugin_module.py"), ("plugin_package", "plugin_package/__init__.py")]
+)
+def test_a_plugin(invoke: Invoker, use_plugin: Callable[[Any], None], tmp_path: Path, name: str, file: str) -> None:
+    """A plugin that is a module or a package is registered for one test."""
     source = "from dispatch import respond\ndef own(function):\n    return lambda invocation: respond(function(invocation.text), str, 'text/plain')\n"
-    write(tmp_path, {"plugins_of_test.py": f"{source}def dispatch_conventions(): return {{'own': own}}\n"})
+    write(tmp_path, {file: f"{source}def dispatch_conventions(): return {{'own': own}}\n"})
     sys.path.insert(0, str(tmp_path))
-    use_plugin("plugins_of_test")
+    use_plugin(name)
     sys.path.remove(str(tmp_path))
     assert "cba" == invoke("text.turned", "abc", convention="own", root=write(tmp_path / "f", TURNED)).text
 
@@ -294,14 +297,20 @@ TURNED = {"text.py": "def turned(text): return text[::-1]\n"}
 def test_hooks_of_an_object(invoke: Invoker, use_plugin: Callable[[Any], None]) -> None:
     """A plugin may be any object, whose hooks see what happens."""
     seen: list[tuple[str, BaseException | None]] = []
+
+    @hookimpl(specname="dispatch_before_invoke")
+    def begin(invocation: Invocation) -> None:
+        seen.append((f"before {invocation.text}", None))
+
     use_plugin(
         SimpleNamespace(
             dispatch_conventions=lambda: {"pairs": pairs},
             dispatch_after_invoke=lambda invocation, error: seen.append((invocation.text, error)),
+            begin=begin,
         )
     )
     assert "b=a" == invoke(lambda pair: pair[::-1], "a=b", convention="pairs").text
-    assert [("a=b", None)] == seen
+    assert [("before a=b", None), ("a=b", None)] == seen
     with pytest.raises(ValueError, match="cannot be registered with real=True"):
         invoke("event", real=True)
 

@@ -54,9 +54,15 @@ def configured(
 def origin(handler: Callable[..., Any]) -> tuple[ModuleType | None, str, Path]:
     """The module of a function, the function's name, and the folder from which the module is imported."""
     module = sys.modules.get(getattr(handler, "__module__", None) or "")
+    folder = import_folder(module) if module else None
+    return module, getattr(handler, "__qualname__", type(handler).__qualname__), folder or Path.cwd()
+
+
+def import_folder(module: ModuleType) -> Path | None:
+    """The folder from which a module or package is imported; None for one without a file."""
     file = getattr(module, "__file__", None)
-    folder = Path(file).absolute().parents[module.__name__.count(".")] if module and file else Path.cwd()
-    return module, getattr(handler, "__qualname__", type(handler).__qualname__), folder
+    depth = module.__name__.count(".") + hasattr(module, "__path__")
+    return Path(file).absolute().parents[depth] if file else None
 
 
 def name_of(handler: Callable[..., Any]) -> tuple[str, Path]:

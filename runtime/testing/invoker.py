@@ -18,7 +18,7 @@ from dispatch import asynchrony, protocol
 from dispatch.discovery import AUTO
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event
-from runtime.testing.configured import TIMEOUT, configured, folder_of, name_of, origin
+from runtime.testing.configured import TIMEOUT, configured, folder_of, import_folder, name_of, origin
 from runtime.testing.in_process import InProcess, alone, outside_event_loops
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.result import Result
@@ -182,9 +182,10 @@ class Invoker:
 
 def _folder_on_the_path(plugin: ModuleType) -> str:
     """The folder from which a plugin's module can be imported. Raises ValueError if there is none."""
-    if not getattr(plugin, "__file__", None):
+    folder = import_folder(plugin)
+    if folder is None:
         raise ValueError(f"{plugin.__name__} cannot be registered with real=True: only a module with a file can be")
-    return str(Path(plugin.__file__ or "").parents[plugin.__name__.count(".")])
+    return str(folder)
 
 
 def _key(function: FunctionConfig) -> tuple[Any, ...]:
@@ -237,9 +238,9 @@ def _held(handler: Callable[..., Any], name: str) -> str:
 
 
 def _as_module(plugin: object, number: int) -> ModuleType:
-    """A module with an object's hooks, under a name by which a plugin can be registered."""
+    """A module with an object's public attributes, under a name by which a plugin can be registered."""
     module = ModuleType(f"{type(plugin).__name__}_of_test_{number}")
-    hooks = [name for name in dir(plugin) if name.startswith("dispatch_")]
-    vars(module).update({name: getattr(plugin, name) for name in hooks})
+    names = [name for name in dir(plugin) if not name.startswith("_")]
+    vars(module).update({name: getattr(plugin, name) for name in names})
     sys.modules[module.__name__] = module
     return module
