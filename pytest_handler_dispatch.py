@@ -45,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Refuse the marker where it would do nothing."""
+    """Fail a test that is marked `also_real` but does not use `invoke`."""
     if item.get_closest_marker("also_real") and "_real" not in getattr(item, "fixturenames", ()):
         pytest.fail("also_real needs the fixture invoke; add it to the test's arguments", pytrace=False)
 
@@ -116,9 +116,9 @@ def sample() -> Callable[..., dict[str, Any]]:
 def check_convention(invoke: Invoker) -> Callable[..., None]:
     """Check that a convention holds what it should: `check_convention("csv", event="a,b", answer=[["a", "b"]])`.
 
-    The arguments are `name, *, event, answer, item=None, chunk=None, bad=(), except_for=()`: an event that it accepts,
-    an answer that it can send, an item of a stream and what it is sent as, events that it must refuse, and promises
-    that it does not make; and those of `invoke`.
+    The arguments are `name, *, event, answer, item=None, chunk=None, bad=(), except_for=()`, and those of `invoke`.
+    `event` is one that the convention accepts, `answer` one that it can send. `item` is an item of a stream, and
+    `chunk` the bytes that are sent for it. It must refuse the events in `bad`; promises in `except_for` are not tried.
     """
 
     def check(name: str, **options: Any) -> None:

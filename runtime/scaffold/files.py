@@ -14,7 +14,7 @@ _SUFFIX: Final = ".tmpl"
 
 
 class ScaffoldError(Exception):
-    """A project cannot be created; the message says what is wrong and what to do."""
+    """A project that cannot be created; the message gives the problem and the remedy."""
 
 
 class BadName(ScaffoldError):

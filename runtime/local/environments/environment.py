@@ -225,7 +225,7 @@ class LocalEnvironment:
             self.phase = Phase.IDLE
             return
         if failure.type == TIMED_OUT:
-            # Before the end of the process breaks off what it is streaming, which would be the error then.
+            # Ending the process cuts off its stream, and that would be the error if there were none yet.
             answer.finish(failure)
         await self.stop()
         if failure.type == TIMED_OUT:

@@ -1,1 +1,1 @@
-"""Where functions get events from without a caller: what is polled, one file for each kind."""
+"""The event sources that the local platform polls, one file for each kind."""

@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
     Attributes:
         check: raises `BadMapping` for a mapping that it cannot serve.
-        poll: hands events to the function until it is cancelled; then it first finishes what it has begun.
+        poll: passes events to the function until it is cancelled, and completes an event under way before it ends.
     """
 
     check: Callable[[EventSourceMapping], None]

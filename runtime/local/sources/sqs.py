@@ -172,7 +172,7 @@ class _Queue:
         return found
 
     def delete(self, messages: list[dict[str, Any]]) -> None:
-        """Delete what has been handled."""
+        """Delete messages that the function has handled."""
         if messages:
             self._client.delete_message_batch(QueueUrl=self._url, Entries=_entries(messages))
 
