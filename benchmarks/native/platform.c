@@ -11,6 +11,7 @@
  * With -x the command must exit by itself without polling, and the time until then is measured. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -43,6 +44,7 @@ static uint64_t warmup, total, issued, answered, body_bytes;
 static uint64_t in_flight[IN_FLIGHT], started, first_poll;
 static uint64_t *issue_at, *latency, *first_byte;
 static uint64_t cpu_before, cpu_after, own_cpu_before, own_cpu_after, resident_first, resident_before;
+static uint64_t descriptors_before, threads_before;
 static clockid_t runtime_clock;
 static pid_t runtime;
 static FILE *answer;
@@ -110,6 +112,17 @@ static uint64_t memory(const char *field) {
     return sum;
 }
 
+/* How many descriptors the runtime has open. */
+static uint64_t descriptors(void) {
+    char path[64];
+    uint64_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", runtime);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) count += entry->d_name[0] != '.';
+    if (folder) closedir(folder);
+    return count;
+}
+
 static void render_head(void) {
     unsigned long long deadline = ((unsigned long long)time(NULL) + 3600) * 1000;
     head_size = (size_t)snprintf(head, sizeof head, HEAD_FORM, deadline, event_size);
@@ -151,6 +164,8 @@ static void give_event(struct connection *c) {
     }
     if (issued == warmup && !cpu_before) {
         resident_before = memory("VmRSS");
+        descriptors_before = descriptors();
+        threads_before = memory_of(runtime, "Threads");
         cpu_before = read_clock(runtime_clock);
         own_cpu_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
         now = read_clock(CLOCK_MONOTONIC);
@@ -315,6 +330,7 @@ static uint64_t microseconds(struct timeval t) { return (uint64_t)t.tv_sec * 100
 
 static void report(int expect_exit) {
     uint64_t resident = memory("VmRSS"), peak = memory("VmHWM"), measured = total - warmup;
+    uint64_t descriptors_after = descriptors(), threads_after = memory_of(runtime, "Threads");
     struct rusage usage;
     int status = 0;
     kill(-runtime, SIGKILL);
@@ -330,6 +346,9 @@ static void report(int expect_exit) {
                (unsigned long long)(issue_at[total] - issue_at[warmup]), (unsigned long long)(cpu_after - cpu_before),
                (unsigned long long)(own_cpu_after - own_cpu_before), (unsigned long long)(body_bytes / total));
         for (uint64_t i = warmup; i < total; i++) issue_at[i] = issue_at[i + 1] - issue_at[i];
+        printf(", \"descriptors_before\": %llu, \"descriptors\": %llu, \"threads_before\": %llu, \"threads\": %llu",
+               (unsigned long long)descriptors_before, (unsigned long long)descriptors_after,
+               (unsigned long long)threads_before, (unsigned long long)threads_after);
         print_spread("cycle_ns", issue_at + warmup, measured);
         print_spread("answer_ns", latency + warmup, measured);
         print_spread("first_byte_ns", first_byte + warmup, measured);

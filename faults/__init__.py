@@ -1,0 +1,9 @@
+"""Faults on purpose, many times over: `python -m faults` tries each and reports what was seen (docs/reliability.md).
+
+What it starts and watches, it starts and watches as the tests do, with `tests/support`.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
