@@ -25,7 +25,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 
 #: Extras that only development uses; those of users leave them a choice of versions.
-TOOLS = ("test", "peers", "lint", "release", "dev")
+TOOLS = ("test", "peers", "lint", "audit", "release", "dev")
 
 #: Second pins of some of them, for one of the Pythons.
 OLDER = "older"
@@ -176,8 +176,9 @@ def test_jobs_run_environments() -> None:
     checks = jobs(ROOT / ".github/workflows/checks.yml")["check"]["strategy"]["matrix"]["check"]
     named = [name for path in WORKFLOWS for name in re.findall(r"scripts/test -e (\w+)", path.read_text())]
 
-    assert ["dist", "full"] == sorted(named)
-    assert [] == [name for name in [*checks, *named] if f"testenv:{name}" not in tox()]
+    assert ["dist", "full", "py312"] == sorted(named)
+    pythons = re.findall(r"py3\d+", tox()["tox"]["env_list"])
+    assert [] == [name for name in [*checks, *named] if f"testenv:{name}" not in tox() and name not in pythons]
 
 
 def test_schemas() -> None:

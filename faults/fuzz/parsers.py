@@ -305,7 +305,8 @@ PARSERS: Final[dict[str, Any]] = {
         DispatchError, _strings, [b"app.handler", b"tool.py", b"event[::-1]", b"a.pyz/b.c", b"../x"]
     ),
     "settings": _plain(DispatchError, _json(_settings), [json.dumps(SETTINGS).encode()]),
-    "context": _plain(DispatchError, _json(_context), [json.dumps(CONTEXT).encode()]),
+    # A context that is JSON, but no object, is an AttributeError, as in AWS's client.
+    "context": _plain((DispatchError, AttributeError), _json(_context), [json.dumps(CONTEXT).encode()]),
     "http-event": _plain(DispatchError, _json(_http_event), _samples()),
     "prelude": _plain((BadPrelude, BadAnswer), _prelude, [ANSWER + b"\0" * 8 + b"body"]),
     "url-answer": _plain(BadAnswer, read_answer, [ANSWER]),
