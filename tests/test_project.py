@@ -25,7 +25,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 
 #: Extras that only development uses; those of users leave them a choice of versions.
-TOOLS = ("test", "peers", "lint", "audit", "release", "dev")
+TOOLS = ("test", "peers", "lint", "audit", "fuzz", "release", "dev")
 
 #: Second pins of some of them, for one of the Pythons.
 OLDER = "older"
