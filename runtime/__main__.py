@@ -74,24 +74,30 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     except DispatchError as error:
         return _init_error(_client(address, None, log), log, error_reports.report(error))
     signals = Signals()
+    signals.report = lambda error: log.error(error_reports.report(error))
     reason, status = "exit", 1
     try:
-        signals.install()
-        status = _live(settings, address, client, log, signals)
+        try:
+            signals.install()
+            status = _live(settings, address, client, log, signals)
+        except RuntimeApiError as error:
+            log.warning(str(error))
+        signals.arrive()
     except Terminated as end:
         reason, status = end.reason, end.status
+    except KeyboardInterrupt:
+        reason, status = "SIGINT", 130
     except SystemExit as end:
         # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except RuntimeApiError as error:
-        log.warning(str(error))
-    # Here, while the timer that SIGTERM has set for user code is still running.
+    signals.arrive()
+    # Here, while the time that user code has after SIGTERM is still limited.
     for what, close in (("handler", signals.stop), ("event loop", asynchrony.close)):
         try:
             close()
         except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
             log.warning(f"the {what} did not end cleanly: {error_reports.message(error) or type(error).__name__}")
-    signals.ignore()
+    signals.leave_in_peace()
     signals.last_resort(reason)
     client.close()
     return status
