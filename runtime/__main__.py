@@ -90,13 +90,15 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     except SystemExit as end:
         # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as error:  # noqa: BLE001 - not a traceback of ours, whatever it is
+        log.error(error_reports.report(error))
     signals.arrive()
     # Here, while the time that user code has after SIGTERM is still limited.
     for what, close in (("handler", signals.stop), ("event loop", asynchrony.close)):
         try:
             close()
         except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
-            log.warning(f"the {what} did not end cleanly: {error_reports.message(error) or type(error).__name__}")
+            log.warning(f"the {what} did not end cleanly: {error_reports.titled(error)}")
     signals.leave_in_peace()
     signals.last_resort(reason)
     client.close()

@@ -83,10 +83,11 @@ class ForkGuard:
 
 
 def _end_child(error: BaseException | None) -> NoReturn:
-    if error is not None and not isinstance(error, SystemExit):
+    exits = issubclass(type(error), SystemExit)
+    if error is not None and not exits:
         trace = user_traceback(error)
-        sys.excepthook(type(error), error.with_traceback(trace), trace)
-    code = error.code if isinstance(error, SystemExit) else int(error is not None)
+        sys.excepthook(type(error), BaseException.with_traceback(error, trace), trace)
+    code = SystemExit.__dict__["code"].__get__(error) if exits else int(error is not None)
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)  # noqa: T201 - as Python itself does
     leave(code if isinstance(code, int) else int(code is not None))
