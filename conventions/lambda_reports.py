@@ -18,6 +18,8 @@ from dispatch.protocol import XRAY_CAUSE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dispatch.error_reports import ErrorReport
 
 #: AWS's sentence for each class of our errors, to be filled in from the error's facts.
@@ -36,6 +38,7 @@ _VALIDATION_ERROR = "LambdaValidationError"
 def report(error: BaseException, request_id: str) -> ErrorReport:
     """The report as AWS's runtime builds it: without causes, and with its type only in the body."""
     message, kind, frames = error_reports.message(error), error_reports.error_type(error), []
+    # Not isinstance, which would ask an exception of the user's for its `__class__`.
     if issubclass(type(error), DispatchError):
         message, trace = _sentence(error), _syntax_error(error.__cause__)
         cause = error_reports.xray_cause(message, _VALIDATION_ERROR, [])
@@ -47,7 +50,7 @@ def report(error: BaseException, request_id: str) -> ErrorReport:
     return error_reports.ErrorReport(fields, {XRAY_CAUSE: cause}, always_headed=True)
 
 
-def _sentence(error: DispatchError) -> str:
+def _sentence(error: Any) -> str:
     """AWS's words for one of our errors; our own if AWS has no such case."""
     sentence = _SENTENCES.get(type(error))
     try:

@@ -1,4 +1,4 @@
-"""Turns an exception into the error report that goes to the Runtime API.
+"""Turns an exception into the error report that goes to the Runtime API, and warns of problems that are no error.
 
 Every exception gets a report, even if its `str()` fails or its text has lone surrogates. A convention whose handlers
 have their own `report` builds it from the functions below.
@@ -7,6 +7,7 @@ have their own `report` builds it from the functions below.
 from __future__ import annotations
 
 import os
+import sys
 
 # Not json: a task root may have its own json.py. Imported early: the failure may be that no more files can be opened.
 from _json import encode_basestring, encode_basestring_ascii
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Any
+
+#: Where `warn` writes instead of standard error: the runtime has a log of its own.
+log_warning: Callable[[str], None] | None = None
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(_HERE, package, "") for package in OUR_PACKAGES)
@@ -49,6 +53,18 @@ _MOST_CAUSES = 100
 
 #: The keys of a report, in order.
 _KEYS = ("errorMessage", "errorType", "requestId", "stackTrace")
+
+
+def warn(message: str) -> None:
+    """Log a message about a problem that is survived."""
+    if log_warning is not None:
+        log_warning(message)
+        return
+    line = f"dispatch: {message}\n"
+    try:
+        sys.stderr.write(line)
+    except Exception:  # noqa: BLE001 - user code may have closed or replaced it
+        os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
 class ErrorReport(dict[str, "Any"]):
@@ -261,9 +277,7 @@ def _trace(error: BaseException) -> list[str]:
             left.append((f"Raised while handling {titled(context)}\n", context))
         group = issubclass(type(error), BaseExceptionGroup)
         members = _own(error, "exceptions", BaseExceptionGroup)[: _MOST_CAUSES + 1] if group else ()
-        left += reversed(
-            [(f"Exception {number} of the group: {titled(member)}\n", member) for number, member in enumerate(members, 1)]
-        )
+        left += [(f"Exception {n} of the group: {titled(one)}\n", one) for n, one in enumerate(members, 1)][::-1]
     return _shortened(lines)
 
 
@@ -325,7 +339,7 @@ def _summaries(trace: TracebackType | None, count: int) -> list[Any]:
     except Terminated:
         raise
     except BaseException:  # noqa: BLE001 - the task root may shadow a module that traceback imports
-        frames = []
+        frames: list[Any] = []
         while trace is not None and len(frames) < count:
             frames.append(_Frame(trace))
             trace = trace.tb_next

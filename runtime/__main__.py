@@ -20,6 +20,7 @@ from runtime.transport import Address, transport_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from dispatch.error_reports import ErrorReport
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> int:
     """Run until the process has to end; returns the exit status."""
     unbuffer()
     log = Log(*log_settings(os.environ))
+    error_reports.log_warning = log.warning
     try:
         address = _address()
     except DispatchError as error:
@@ -75,23 +77,7 @@ def work(settings: Settings, address: Address, log: Log) -> int:
         return _init_error(_client(address, None, log), log, error_reports.report(error))
     signals = Signals()
     signals.report = lambda error: log.error(error_reports.report(error))
-    reason, status = "exit", 1
-    try:
-        try:
-            signals.install()
-            status = _live(settings, address, client, log, signals)
-        except RuntimeApiError as error:
-            log.warning(str(error))
-        signals.arrive()
-    except Terminated as end:
-        reason, status = end.reason, end.status
-    except KeyboardInterrupt:
-        reason, status = "SIGINT", 130
-    except SystemExit as end:
-        # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException as error:  # noqa: BLE001 - not a traceback of ours, whatever it is
-        log.error(error_reports.report(error))
+    reason, status = _until_the_end(lambda: _live(settings, address, client, log, signals), log, signals)
     signals.arrive()
     # Here, while the time that user code has after SIGTERM is still limited.
     for what, close in (("handler", signals.stop), ("event loop", asynchrony.close)):
@@ -103,6 +89,29 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     signals.last_resort(reason)
     client.close()
     return status
+
+
+def _until_the_end(live: Callable[[], int], log: Log, signals: Signals) -> tuple[str, int]:
+    """Let the environment live; returns why it has ended, for the plugins, and the exit status."""
+    try:
+        try:
+            signals.install()
+            status = live()
+        except RuntimeApiError as error:
+            log.warning(str(error))
+            status = 1
+        signals.arrive()
+    except Terminated as end:
+        return end.reason, end.status
+    except KeyboardInterrupt:
+        return "SIGINT", 130
+    except SystemExit as end:
+        # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
+        return "exit", end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the log gets no traceback of ours
+        log.error(error_reports.report(error))
+        return "exit", 1
+    return "exit", status
 
 
 def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log, signals: Signals) -> int:

@@ -41,11 +41,12 @@ _KNOCK = getattr(signal, "SIGRTMAX", signal.SIGALRM)
 
 #: The files of this package, and those of them that call no user code.
 _RUNTIME = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
-_CALLS_NO_ONE = tuple(_RUNTIME + name for name in ("transport/", "client.py", "logs.py", "standard_streams.py", "trace.py"))
+_CALLS_NO_ONE = tuple(
+    _RUNTIME + name for name in ("transport/", "client.py", "logs.py", "standard_streams.py", "trace.py")
+)
 
 
-
-def nothing(*_: str) -> None:
+def nothing(*_: object) -> None:
     """What a process that has not loaded a function does at its end."""
 
 

@@ -85,7 +85,7 @@ class ByRequests(Transport):
                 method,
                 self._address.url + path,
                 headers={name: value.encode() for name, value in headers.items()},
-                data=sent,  # type: ignore[arg-type]
+                data=sent,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -165,7 +165,7 @@ class _Pool(HTTPConnectionPool):
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, blocksize=_BLOCK)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **options, blocksize=_BLOCK)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool}
 
 
