@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_a_server_that_restarts(looping: Callable[..., Loop], transport: str) ->
     loop.works()
     api, port = loop.api, loop.api.port
     held = threading.Event()
-    original = client.time.sleep
+    original = time.sleep
 
     def restart(_: float) -> None:
         if not held.is_set():
@@ -155,10 +156,10 @@ def test_a_server_that_restarts(looping: Callable[..., Loop], transport: str) ->
         original(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client.time, "sleep", restart)
+        patch.setattr(time, "sleep", restart)
         request_id = loop.handle("error", close=True)
         api.listener.shutdown(socket.SHUT_RDWR)
         api.listener.close()
-        api.wait(lambda: api.answers_to(request_id)(), "the answer")
+        api.wait(api.answers_to(request_id), "the answer")
     loop.works()
     assert 1 == len(loop.answers(request_id))

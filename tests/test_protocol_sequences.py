@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -127,5 +126,5 @@ class Sequences(RuleBasedStateMachine):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_sequences(transport: str) -> None:
     """Each event that has come whole has one answer, its own; the loop goes on after each fault."""
-    machine: Callable[[], Sequences] = type("Sequences", (Sequences,), {"module": TRANSPORTS[transport]})
+    machine = type("Sequences", (Sequences,), {"module": TRANSPORTS[transport]})
     run_state_machine_as_test(machine, settings=BOUNDS)

@@ -42,7 +42,7 @@ class Loop:
     def __init__(self, api: FakeRuntimeApi, module: Any, root: Path) -> None:
         self.api, self.log, self.sent = api, list[str](), dict[str, str]()
         log = Log()
-        log.warning = self.log.append  # type: ignore[method-assign]
+        log.warning = self.log.append  # type: ignore[assignment, method-assign]
         log.error = lambda report: None  # type: ignore[method-assign]
         client = RuntimeClient(module.TRANSPORT(Address.parse(api.address), "test"), log)
         function = load("from support.loop import answer; answer", str(root))
