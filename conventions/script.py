@@ -48,11 +48,12 @@ def script(user_object: Any) -> Handler:
     os.register_at_fork(after_in_child=_Answer.give_up)
 
     def handle(invocation: Invocation) -> Response:
-        answer = _Answer(invocation, _under_way() - loaded)
+        event = Event(invocation, on_descriptor)
+        answer = _Answer(invocation, _under_way() - loaded, event)
         streams = Streams(
             "stdout",
             "stderr",
-            stdin=_text(io.BufferedReader(Event(invocation, on_descriptor)), "r", invocation.encoding, newline="\n"),
+            stdin=_text(io.BufferedReader(event), "r", invocation.encoding, newline="\n"),
             stdout=_text(answer, "w", invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
@@ -114,8 +115,9 @@ class _Answer(Buffer):
         """Write no more answers: this is a child process of the script, and its parent sends the answer."""
         cls._out_of_reach = True
 
-    def __init__(self, invocation: Invocation, strangers: frozenset[FrameType]) -> None:
+    def __init__(self, invocation: Invocation, strangers: frozenset[FrameType], event: Event) -> None:
         super().__init__()
+        self._event = event
         self._invocation = invocation
         self._strangers = strangers
         self._over = False
@@ -169,6 +171,7 @@ class _Answer(Buffer):
         if self._live is self:
             _Answer._live = None
         self._strangers = frozenset()  # frames keep their variables alive
+        self._event.end()
         taken = self.take()
         if self._file is not None:
             os.close(self._file)

@@ -49,14 +49,13 @@ class Event(io.RawIOBase):
             invocation: the invocation.
             on_descriptor: whether descriptor 0 gets the event at once.
         """
-        before, Event._live = self._live, self
+        Event._live = self
         self._invocation = invocation
         self._bytes = io.BytesIO(invocation.body)
-        self._shown_at = -1  # where descriptor 0 is, or was when the event was put there
+        self._shown_at = -1  # where descriptor 0 was in the event when it was put there
+        self._before = -1  # what was descriptor 0 until then
         if on_descriptor:
             self.fileno()
-        elif before is not None and before._shown_at >= 0:  # noqa: SLF001 - of this class
-            _put(os.open(os.devnull, os.O_RDWR))
 
     def _source(self) -> io.BytesIO:
         live = self._live
@@ -88,11 +87,14 @@ class Event(io.RawIOBase):
 
     def fileno(self) -> int:
         """Descriptor 0, which has the event from now on, at the position up to which it has been read."""
-        if self._live is not None and self._live is not self:
+        if self._live is not self:
+            if self._live is None:
+                raise io.UnsupportedOperation("no event is being handled")
             return self._live.fileno()
         position = self._bytes.tell()
         try:
             if self._shown_at < 0:
+                self._before = os.dup(0)
                 _put(in_memory("stdin", self._invocation.body, position))
             elif self._shown_at != position:
                 os.lseek(0, position, os.SEEK_SET)
@@ -100,6 +102,17 @@ class Event(io.RawIOBase):
             warn(f"descriptor 0 cannot get the event: {error}; read it from sys.stdin")
         self._shown_at = position
         return 0
+
+    def end(self) -> None:
+        """End the event: descriptor 0 is what it was before."""
+        if self._live is self:
+            Event._live = None
+        before, self._before = self._before, -1
+        if before >= 0:
+            try:
+                _put(before)
+            except OSError:  # the script has closed it
+                _put(os.open(os.devnull, os.O_RDWR))
 
     @classmethod
     def announced(cls, event: str, arguments: tuple[Any, ...]) -> None:
@@ -153,10 +166,5 @@ def in_memory(name: str, data: bytes = b"", position: int = 0) -> int:
 
 def _put(descriptor: int) -> None:
     """Move an open file to descriptor 0."""
-    if descriptor == 0:
-        os.set_inheritable(0, True)
-        return
-    try:
-        os.dup2(descriptor, 0)
-    finally:
-        os.close(descriptor)
+    os.dup2(descriptor, 0)
+    os.close(descriptor)

@@ -129,6 +129,9 @@ class Signals:
         self._mask: set[int] = set()
         self._late = self._overdue = False  # whether half of GRACE has passed, and all of it
         self._arrived = self._leaving = False
+        # How often it was raised again, and how many of Python's looks for signals have passed since: one more each
+        # time, because in a loop the same look may always be in the code that catches it.
+        self._raised = self._skipped = 0
 
     def install(self) -> None:
         """From now on a signal ends the process cleanly."""
@@ -203,6 +206,11 @@ class Signals:
             self._insist()
         if self.pending is None or self._arrived or _leads_to(sys.exception(), self.pending):
             return
+        if self._skipped < self._raised:
+            self._skipped += 1
+            _FLAG + _KNOCK  # no call after it, as above
+            return
+        self._raised, self._skipped = self._raised + 1, 0
         self._hear_of_what_is_dropped()
         if self._late:
             _FLAG + _KNOCK  # as above: whatever catches it silently, it is raised again right after that
