@@ -7,11 +7,11 @@ from dispatch.error_reports import titled, user_traceback, warn
 
 def log(logger: str, message: str, error: BaseException | None = None) -> None:
     """Log an error with its and its causes' tracebacks from the user's first frames on, or, without one, a warning."""
-    exception = None if error is None else (type(error), error, error.__traceback__)
     try:
         from logging import ERROR, WARNING, getLogger
 
         _shorten(error)
+        exception = None if error is None else (type(error), error, error.__traceback__)
         getLogger(logger).log(WARNING if error is None else ERROR, message, exc_info=exception)
     except Exception:  # noqa: BLE001 - the task root has its own logging.py, or a filter of the user's fails
         warn(message if error is None else f"{message}: {titled(error)}")

@@ -45,7 +45,7 @@ XRAY_LIMIT = 1024 * 1024
 MOST_FRAMES = 1000
 _FIRST, _LAST = 200, 300
 
-#: The longest name of an error's type.
+#: The longest name of an exception's class.
 _LONGEST_NAME = 1000
 
 #: The exceptions that are followed from one to the next as causes.
@@ -105,7 +105,7 @@ def _with_usual(fields: Mapping[str, Any], error: BaseException, request_id: str
         trace = _trace(error)
     usual = {
         "errorMessage": message(error) if words is None else text(words),
-        "errorType": text(fields.get("errorType") or error_type(error))[:_LONGEST_NAME],
+        "errorType": text(fields.get("errorType") or error_type(error)),
         "requestId": text(fields.get("requestId") or request_id),
         "stackTrace": [trace] if isinstance(trace, str) else _shortened([*map(text, trace)]),
     }
