@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from conventions import programs
 from conventions.json_lines import CHUNK, ERROR, RESULT, ReportedError, answered, asked
 from conventions.piped import Piped
 from dispatch import variables
+from dispatch.error_reports import warn
 from dispatch.errors import DispatchError, ResponseTooLarge, Terminated
 from dispatch.protocol import JSON, RESPONSE_LIMIT
 from dispatch.response import Response, chunks, to_bytes
@@ -108,7 +108,7 @@ class _Program:
         if self._ended:
             self._restarts += 1
             name, count = os.path.basename(self._argv[0]), self._restarts
-            sys.stderr.write(f"dispatch: coprocess {name} {self._ended}; starting it again (restart {count})\n")
+            warn(f"coprocess {name} {self._ended}; starting it again (restart {count})")
         return Piped(self._argv)
 
     def _keep(self, child: Piped) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
-from dispatch.error_reports import text, user_traceback
+from dispatch.error_reports import titled, user_traceback, warn
 
 
 def log(logger: str, message: str, error: BaseException | None = None) -> None:
     """Log an error with its and its causes' tracebacks from the user's first frames on, or, without one, a warning."""
-    _shorten(error)
-    exception = None if error is None else (type(error), error, error.__traceback__)
     try:
         from logging import ERROR, WARNING, getLogger
 
+        _shorten(error)
+        exception = None if error is None else (type(error), error, error.__traceback__)
         getLogger(logger).log(WARNING if error is None else ERROR, message, exc_info=exception)
     except Exception:  # noqa: BLE001 - the task root has its own logging.py, or a filter of the user's fails
-        os.write(2, f"dispatch: {message}{'' if error is None else f': {text(error)}'}\n".encode("utf-8", "replace"))
+        warn(message if error is None else f"{message}: {titled(error)}")
 
 
 def _shorten(error: BaseException | None) -> None:

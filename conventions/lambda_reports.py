@@ -18,6 +18,8 @@ from dispatch.protocol import XRAY_CAUSE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dispatch.error_reports import ErrorReport
 
 #: AWS's sentence for each class of our errors, to be filled in from the error's facts.
@@ -36,21 +38,19 @@ _VALIDATION_ERROR = "LambdaValidationError"
 def report(error: BaseException, request_id: str) -> ErrorReport:
     """The report as AWS's runtime builds it: without causes, and with its type only in the body."""
     message, kind, frames = error_reports.message(error), error_reports.error_type(error), []
-    if isinstance(error, DispatchError):
+    # Not isinstance, which would ask an exception of the user's for its `__class__`.
+    if issubclass(type(error), DispatchError):
         message, trace = _sentence(error), _syntax_error(error.__cause__)
         cause = error_reports.xray_cause(message, _VALIDATION_ERROR, [])
     else:
         frames = error_reports.user_frames(error, (error_reports.EVENT_LOOP,))
-        # Without the columns; with them, traceback would underline the failing part of each line.
-        trace = error_reports.formatted(
-            [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames]
-        )
+        trace = error_reports.formatted(frames, columns=False)
         cause = error_reports.xray_cause(message, kind, frames)
     fields = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": trace}
     return error_reports.ErrorReport(fields, {XRAY_CAUSE: cause}, always_headed=True)
 
 
-def _sentence(error: DispatchError) -> str:
+def _sentence(error: Any) -> str:
     """AWS's words for one of our errors; our own if AWS has no such case."""
     sentence = _SENTENCES.get(type(error))
     try:

@@ -13,6 +13,7 @@ from _thread import get_ident
 
 from conventions import taking_http_body
 from conventions.buffer import Buffer
+from conventions.script_input import Event, in_memory, reads_unannounced, watch
 from conventions.standard import sendable
 from dispatch.asynchrony import settle
 from dispatch.errors import HandlerNotFound
@@ -42,14 +43,17 @@ def script(user_object: Any) -> Handler:
     if not callable(run):
         raise HandlerNotFound(f"the handler is not callable: {described(run)}")
     loaded = _under_way()
+    watch()
+    on_descriptor = isinstance(user_object, Script) and reads_unannounced(user_object.code)
     os.register_at_fork(after_in_child=_Answer.give_up)
 
     def handle(invocation: Invocation) -> Response:
-        answer = _Answer(invocation, _under_way() - loaded)
+        event = Event(invocation, on_descriptor)
+        answer = _Answer(invocation, _under_way() - loaded, event)
         streams = Streams(
             "stdout",
             "stderr",
-            stdin=_text(io.BufferedReader(_Event(invocation)), "r", invocation.encoding, newline="\n"),
+            stdin=_text(io.BufferedReader(event), "r", invocation.encoding, newline="\n"),
             stdout=_text(answer, "w", invocation.encoding, newline="\n", write_through=True),
         )
         result: Any = None
@@ -94,40 +98,6 @@ def _streamed(answer: _Answer, items: Iterator[Any]) -> Iterator[bytes]:
         stop(parts)
 
 
-class _Event(io.RawIOBase):
-    """Standard input of one event. Code that keeps it from an earlier event reads the bytes of the current one."""
-
-    name = "<stdin>"
-    mode = "rb"
-    _live: _Event
-
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
-        self._bytes = io.BytesIO(invocation.body)
-        _Event._live = self
-
-    def _source(self) -> io.BytesIO:
-        return self._live._bytes if handled.get() is self._live._invocation else self._bytes  # noqa: SLF001
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        return self._source().readinto(buffer)
-
-    def readall(self) -> bytes:
-        return self._source().read()
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return self._source().seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._source().tell()
-
-
 class _Answer(Buffer):
     """The bytes of standard output; output after the end of the event, or from a stranger, goes to the log.
 
@@ -138,14 +108,16 @@ class _Answer(Buffer):
     mode = "wb"
     _live: _Answer | None = None
     _out_of_reach = False
+    _file: int | None = None
 
     @classmethod
     def give_up(cls) -> None:
         """Write no more answers: this is a child process of the script, and its parent sends the answer."""
         cls._out_of_reach = True
 
-    def __init__(self, invocation: Invocation, strangers: frozenset[FrameType]) -> None:
+    def __init__(self, invocation: Invocation, strangers: frozenset[FrameType], event: Event) -> None:
         super().__init__()
+        self._event = event
         self._invocation = invocation
         self._strangers = strangers
         self._over = False
@@ -154,6 +126,8 @@ class _Answer(Buffer):
 
     def write(self, data: Any, /) -> int:
         invocation = handled.get()
+        if self._file is not None:
+            self._collect()
         if not (self._over or self._out_of_reach) and (invocation is self._invocation or not self._is_strange()):
             return super().write(data)
         live = self._live
@@ -172,13 +146,37 @@ class _Answer(Buffer):
             return True
         return bool(self._strangers) and _activity(sys._getframe()) in self._strangers  # noqa: SLF001 - see inspect
 
+    def fileno(self) -> int:
+        """A descriptor for child processes; what they write to it is a part of the answer."""
+        if self._over:
+            raise io.UnsupportedOperation("the answer has been sent")
+        if self._file is None:
+            self._file, self._collected = in_memory("stdout"), 0
+        return self._file
+
+    def _collect(self) -> None:
+        assert self._file is not None  # noqa: S101 - only called if there is one
+        written = os.pread(self._file, os.fstat(self._file).st_size - self._collected, self._collected)
+        self._collected += len(written)
+        super().write(written)
+
+    def take(self) -> bytes:
+        if self._file is not None and not self.closed:
+            self._collect()
+        return super().take()
+
     def finish(self) -> bytes:
         """Take the bytes that were written since the last call; later output is not part of the answer."""
         self._over = True
         if self._live is self:
             _Answer._live = None
         self._strangers = frozenset()  # frames keep their variables alive
-        return self.take()
+        self._event.end()
+        taken = self.take()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        return taken
 
 
 def _under_way() -> frozenset[FrameType]:

@@ -34,6 +34,11 @@ def read(code: CodeType) -> set[str]:
     return _used(code, ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT"))
 
 
+def mentioned(code: CodeType) -> set[str]:
+    """All names in the code, or in a function or class inside it: of globals, attributes and modules."""
+    return {*code.co_names}.union(*[mentioned(inner) for inner in code.co_consts if isinstance(inner, CodeType)])
+
+
 def deferred(code: CodeType) -> set[str]:
     """The names that functions and classes in the code read as globals, possibly later than the code itself runs."""
     return set().union(*[read(inner) for inner in code.co_consts if isinstance(inner, CodeType)])

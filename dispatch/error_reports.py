@@ -1,4 +1,4 @@
-"""Turns an exception into the error report that goes to the Runtime API.
+"""Turns an exception into the error report that goes to the Runtime API, and warns of problems that are no error.
 
 Every exception gets a report, even if its `str()` fails or its text has lone surrogates. A convention whose handlers
 have their own `report` builds it from the functions below.
@@ -7,6 +7,7 @@ have their own `report` builds it from the functions below.
 from __future__ import annotations
 
 import os
+import sys
 
 # Not json: a task root may have its own json.py. Imported early: the failure may be that no more files can be opened.
 from _json import encode_basestring, encode_basestring_ascii
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Any
+
+#: Where `warn` writes instead of standard error: the runtime has a log of its own.
+log_warning: Callable[[str], None] | None = None
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = tuple(os.path.join(_HERE, package, "") for package in OUR_PACKAGES)
@@ -37,8 +41,30 @@ _MACHINERY = (
 #: An X-Ray cause of this size or more is left out, as in AWS's client (awslambdaric 4.2.2).
 XRAY_LIMIT = 1024 * 1024
 
+#: The longest stack trace that is reported whole, and how much of a longer one is: the default recursion limit is 1000.
+MOST_FRAMES = 1000
+_FIRST, _LAST = 200, 300
+
+#: The longest name of an exception's class.
+_LONGEST_NAME = 1000
+
+#: The exceptions that are followed from one to the next as causes.
+_MOST_CAUSES = 100
+
 #: The keys of a report, in order.
 _KEYS = ("errorMessage", "errorType", "requestId", "stackTrace")
+
+
+def warn(message: str) -> None:
+    """Log a message about a problem that is survived."""
+    if log_warning is not None:
+        log_warning(message)
+        return
+    line = f"dispatch: {message}\n"
+    try:
+        sys.stderr.write(line)
+    except Exception:  # noqa: BLE001 - user code may have closed or replaced it
+        os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
 class ErrorReport(dict[str, "Any"]):
@@ -78,10 +104,10 @@ def _with_usual(fields: Mapping[str, Any], error: BaseException, request_id: str
     if trace is None:
         trace = _trace(error)
     usual = {
-        "errorMessage": message(error) if words is None else str(words),
-        "errorType": str(fields.get("errorType") or error_type(error)),
-        "requestId": str(fields.get("requestId") or request_id),
-        "stackTrace": [trace] if isinstance(trace, str) else [*map(str, trace)],
+        "errorMessage": message(error) if words is None else text(words),
+        "errorType": text(fields.get("errorType") or error_type(error)),
+        "requestId": text(fields.get("requestId") or request_id),
+        "stackTrace": [trace] if isinstance(trace, str) else _shortened([*map(text, trace)]),
     }
     return {**usual, **{key: value for key, value in fields.items() if key not in usual}}
 
@@ -108,19 +134,42 @@ def worded(report_of: Any, error: BaseException, request_id: str = "") -> ErrorR
 
 def error_type(error: BaseException) -> str:
     """The type under which an exception is reported: one of ours, or the name of the user's exception class."""
-    if isinstance(error, SystemExit):
+    # Not isinstance: it would ask the exception for its `__class__`, which user code can define.
+    kind = type(error)
+    if issubclass(kind, SystemExit):
         return ExitError.error_type
-    return error.error_type if isinstance(error, DispatchError) else type(error).__name__
+    return text(kind.error_type) if issubclass(kind, DispatchError) else type_name(kind)
 
 
-def to_json(report: Mapping[str, Any], limit: int | None = None) -> bytes:
-    """A report as JSON. With a limit in bytes it is ASCII, and outer frames, then the message, are cut to fit."""
-    if limit is None:
-        try:
-            return _joined(report, encode_basestring).encode()
-        except UnicodeEncodeError:  # a lone surrogate: JSON can express it, UTF-8 cannot
-            pass
-    return _joined(report, encode_basestring_ascii, limit).encode()
+def type_name(kind: type) -> str:
+    """A class's name, whatever its metaclass says."""
+    try:
+        called = kind.__name__
+        if type(called) is str:
+            return called[:_LONGEST_NAME]
+    except Terminated:
+        raise
+    except BaseException:  # noqa: BLE001, S110 - any exception may come out of a user's metaclass
+        pass
+    real: str = type.__dict__["__name__"].__get__(kind)
+    return real[:_LONGEST_NAME]
+
+
+def to_json(report: Mapping[str, Any], limit: int | None = None, at_most: int | None = None) -> bytes:
+    """A report as JSON.
+
+    Args:
+        report: the report.
+        limit: with a limit in bytes the report is ASCII, and outer frames, then the message, are cut to fit.
+        at_most: the same limit for a report that exceeds it; any other stays as it is.
+    """
+    if limit is not None:
+        return _joined(report, encode_basestring_ascii, limit).encode()
+    try:
+        encoded = _joined(report, encode_basestring).encode()
+    except UnicodeEncodeError:  # a lone surrogate: JSON can express it, UTF-8 cannot
+        encoded = _joined(report, encode_basestring_ascii).encode()
+    return to_json(report, at_most) if at_most is not None and len(encoded) > at_most else encoded
 
 
 def _joined(report: Mapping[str, Any], quoted: Callable[[str], str], limit: int | None = None) -> str:
@@ -130,8 +179,9 @@ def _joined(report: Mapping[str, Any], quoted: Callable[[str], str], limit: int 
     if limit is not None:
         if len(head) + len(more) > limit:
             more = ""
-        while trace and len(head) + len(more) + sum(map(len, trace)) + 2 * len(trace) + 20 > limit:
-            del trace[0]
+        size = len(head) + len(more) + sum(map(len, trace)) + 2 * len(trace) + 20
+        while trace and size > limit:
+            size -= len(trace.pop(0)) + 2
         if len(head) > limit:
             # A character takes up to twelve bytes in ASCII.
             shortened = {**report, "errorMessage": report["errorMessage"][: limit // 12], "stackTrace": []}
@@ -168,8 +218,8 @@ _IN_HEADER = 1024
 
 def in_header(text: str) -> str:
     """Text as one line of ASCII, cut where it is too long for a header."""
-    line = text.encode("ascii", "backslashreplace").decode().replace("\r", " ").replace("\n", " ")
-    return line[:_IN_HEADER]
+    line = text[:_IN_HEADER].encode("ascii", "backslashreplace").decode()[:_IN_HEADER]
+    return line if line.isprintable() else "".join(one if one.isprintable() else " " for one in line)
 
 
 def _folder() -> str:
@@ -190,13 +240,21 @@ def message(error: BaseException) -> str:
 def text(value: object) -> str:
     """A value's text, or the reason why it has none."""
     try:
-        return str(value)
+        return str.__str__(str(value))  # the value's class may return a str of a class of its own
+    except Terminated:
+        raise
     except BaseException as failure:  # noqa: BLE001 - any exception may come out of a user's __str__
-        return f"<{type(value).__name__} without text: str() raised {type(failure).__name__}>"
+        return f"<{type_name(type(value))} without text: str() raised {type_name(type(failure))}>"
+
+
+def titled(error: BaseException) -> str:
+    """An exception's type and message, as one text."""
+    words = message(error)
+    return f"{type_name(type(error))}: {words}" if words else type_name(type(error))
 
 
 def _trace(error: BaseException) -> list[str]:
-    """The frames of an exception and then of its causes, outermost first, formatted as by traceback."""
+    """The frames of an exception and then of its causes, outermost first, formatted as by traceback, and the notes."""
     lines: list[str] = []
     seen: set[int] = set()
     # A list instead of a recursion: a chain may be longer than the stack is deep.
@@ -205,49 +263,84 @@ def _trace(error: BaseException) -> list[str]:
         headline, error = left.pop()
         if id(error) in seen:
             continue
+        if len(seen) == _MOST_CAUSES:
+            lines.append(f"More causes left out: the first {_MOST_CAUSES} exceptions are above\n")
+            break
         seen.add(id(error))
         lines += [headline] if headline else []
         lines += formatted(user_frames(error))
-        if error.__cause__ is not None:
-            left.append((_headline("Caused by", error.__cause__), error.__cause__))
-        elif error.__context__ is not None and not error.__suppress_context__:
-            left.append((_headline("Raised while handling", error.__context__), error.__context__))
-        members = enumerate(error.exceptions if isinstance(error, BaseExceptionGroup) else (), 1)
-        left += reversed(
-            [(_headline(f"Exception {number} of the group:", member), member) for number, member in members]
-        )
-    return lines
+        lines += _notes(error)
+        cause, context = _own(error, "__cause__"), _own(error, "__context__")
+        if cause is not None:
+            left.append((f"Caused by {titled(cause)}\n", cause))
+        elif context is not None and not _own(error, "__suppress_context__"):
+            left.append((f"Raised while handling {titled(context)}\n", context))
+        group = issubclass(type(error), BaseExceptionGroup)
+        members = _own(error, "exceptions", BaseExceptionGroup)[: _MOST_CAUSES + 1] if group else ()
+        left += [(f"Exception {n} of the group: {titled(one)}\n", one) for n, one in enumerate(members, 1)][::-1]
+    return _shortened(lines)
 
 
-def _headline(how: str, error: BaseException) -> str:
-    return f"{how} {type(error).__name__}: {message(error)}\n"
+def _own(error: BaseException, attribute: str, kind: type = BaseException) -> Any:
+    """An exception's attribute, whatever the user's class does with that name."""
+    return kind.__dict__[attribute].__get__(error)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """The notes of `add_note`, a list in the exception's dictionary that may hold anything (PEP 678)."""
+    notes = _own(error, "__dict__").get("__notes__") or ()
+    return [f"{text(note)}\n" for note in notes] if isinstance(notes, list | tuple) else [f"{text(notes)}\n"]
+
+
+def _shortened(entries: list[str]) -> list[str]:
+    if len(entries) <= MOST_FRAMES:
+        return entries
+    return [*entries[:_FIRST], f"  [{len(entries) - _FIRST - _LAST} entries left out]\n", *entries[-_LAST:]]
 
 
 def user_frames(error: BaseException, machinery: Iterable[str] = _MACHINERY) -> list[Any]:
-    """The user's frames: without ours, and without frames of the machinery before the user's first."""
-    skipped = (*_OURS, *machinery)
-    frames = _extracted(error.__traceback__)
-    while frames and frames[0].filename.startswith(skipped):
-        del frames[0]
+    """The user's frames: without ours, and without frames of the machinery before the user's first.
+
+    Of more than MOST_FRAMES, the first and the last hundreds are there, and between them how many were left out.
+    """
+    trace = _from_first(_own(error, "__traceback__"), (*_OURS, *machinery))
+    frames = _extracted(trace)
     return [frame for frame in frames if not frame.filename.startswith(_OURS)]
 
 
 def user_traceback(error: BaseException) -> TracebackType | None:
     """The traceback of an exception from the user's first frame on; None if there is none."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((*_OURS, *_MACHINERY)):
+    return _from_first(_own(error, "__traceback__"), (*_OURS, *_MACHINERY))
+
+
+def _from_first(trace: TracebackType | None, skipped: tuple[str, ...]) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(skipped):
         trace = trace.tb_next
     return trace
 
 
 def _extracted(trace: TracebackType | None) -> list[Any]:
+    links = []
+    link = trace
+    while link is not None:
+        links.append(link)
+        link = link.tb_next
+    if len(links) <= MOST_FRAMES:
+        return _summaries(trace, len(links))
+    return [*_summaries(trace, _FIRST), _Gap(len(links) - _FIRST - _LAST), *_summaries(links[-_LAST], _LAST)]
+
+
+def _summaries(trace: TracebackType | None, count: int) -> list[Any]:
+    """The first frames of a traceback, as many as that."""
     try:
         from traceback import extract_tb
 
-        return list(extract_tb(trace))
-    except Exception:  # noqa: BLE001 - the task root may shadow a module that traceback imports
-        frames = []
-        while trace is not None:
+        return list(extract_tb(trace, limit=count))
+    except Terminated:
+        raise
+    except BaseException:  # noqa: BLE001 - the task root may shadow a module that traceback imports
+        frames: list[Any] = []
+        while trace is not None and len(frames) < count:
             frames.append(_Frame(trace))
             trace = trace.tb_next
         return frames
@@ -264,11 +357,27 @@ class _Frame:
         return iter((self.filename, self.lineno, self.name, self.line))
 
 
-def formatted(frames: list[Any]) -> list[str]:
-    """Frames, formatted as by the traceback module."""
+class _Gap:
+    """Takes the place of frames that are left out."""
+
+    name, lineno, line = "", 0, None
+
+    def __init__(self, count: int) -> None:
+        self.filename = f"[{count} frames left out]"
+
+
+def formatted(frames: list[Any], *, columns: bool = True) -> list[str]:
+    """Frames, formatted as by the traceback module; with the columns, it underlines the failing part of each line."""
+    gap = next((place for place, frame in enumerate(frames) if isinstance(frame, _Gap)), None)
+    if gap is not None:
+        before, after = formatted(frames[:gap], columns=columns), formatted(frames[gap + 1 :], columns=columns)
+        return [*before, f"  {frames[gap].filename}\n", *after]
+    plain = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames]
     try:
         from traceback import format_list
 
-        return format_list(frames)
-    except Exception:  # noqa: BLE001 - as above
-        return [f'  File "{file}", line {line}, in {name}\n' for file, line, name, _ in frames]
+        return format_list(frames if columns else plain)
+    except Terminated:
+        raise
+    except BaseException:  # noqa: BLE001 - as above
+        return [f'  File "{file}", line {line}, in {name}\n' for file, line, name, _ in plain]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from dispatch.error_reports import text
+from dispatch.error_reports import text, titled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Traced:
         try:
             result = self._call(*arguments)
         except BaseException as error:
-            self._write(started, f", raised {type(error).__name__}: {text(error)}")
+            self._write(started, f", raised {titled(error)}")
             raise
         claim = text(getattr(result, "description", ""))
         self._write(started, claim and f", claims the handler string as {claim}")

@@ -7,13 +7,12 @@ milliseconds of a cold start, so it is imported only if there are plugins beside
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from time import perf_counter
 
 from dispatch.discovery import BUILT_IN, DISTRIBUTION, GROUP, Source, built_in
-from dispatch.error_reports import text
+from dispatch.error_reports import titled, warn
 from dispatch.errors import PluginError, Terminated
 from dispatch.locate import Target
 from dispatch.modules import listing
@@ -39,15 +38,6 @@ class _BuiltIn:
 
     def dispatch_conventions(self) -> Mapping[str, Any]:
         return {self._name: lambda: built_in(self._name)}
-
-
-def warn(message: str) -> None:
-    """Log a message about a plugin to standard error."""
-    line = f"dispatch: {message}\n"
-    try:
-        sys.stderr.write(line)
-    except Exception:  # noqa: BLE001 - a plugin may have closed or replaced it
-        os.write(2, line.encode("utf-8", "backslashreplace"))
 
 
 def load_plugins(
@@ -136,9 +126,9 @@ class Plugins:
             source.hooks = self._register(plugin, source)
             offers = self._conventions(plugin)
         except BaseException as error:
-            if isinstance(error, Terminated):
+            if type(error) is Terminated:
                 raise
-            reason = f"{type(error).__name__}: {text(error)}"
+            reason = titled(error)
             source.state = f"broken: {reason}"
             warn(f"left out the plugin {source}: {reason}")
             return
@@ -257,10 +247,10 @@ def _guarded(hook: str, implementation: Any, arguments: Mapping[str, Any]) -> An
     try:
         return implementation.function(*[arguments[name] for name in implementation.argnames])
     except BaseException as error:
-        if isinstance(error, Terminated):
+        if type(error) is Terminated:
             raise
         name = implementation.plugin_name.partition(":")[0]
-        warn(f"{hook} in the plugin {name} failed: {type(error).__name__}: {text(error)}")
+        warn(f"{hook} in the plugin {name} failed: {titled(error)}")
         return _FAILED
 
 

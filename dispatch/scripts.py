@@ -24,6 +24,7 @@ class Script:
 
     Attributes:
         spec: the handler string.
+        code: the file, compiled.
     """
 
     def __init__(self, spec: str, path: str, code: CodeType, main: Callable[..., Any] | None = None) -> None:
@@ -37,7 +38,7 @@ class Script:
         """
         self.spec = spec
         self._path = path
-        self._code = code
+        self.code = code
         self._main = main
 
     def run(self) -> Any:
@@ -76,7 +77,7 @@ class Script:
         module = sys.modules["__main__"] = ModuleType("__main__")
         module.__file__ = self._path
         try:
-            exec(self._code, module.__dict__)  # noqa: S102 - running the user's script is the job
+            exec(self.code, module.__dict__)  # noqa: S102 - running the user's script is the job
         finally:
             _flush(module)
 

@@ -20,6 +20,7 @@ from runtime.transport import Address, transport_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from dispatch.error_reports import ErrorReport
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> int:
     """Run until the process has to end; returns the exit status."""
     unbuffer()
     log = Log(*log_settings(os.environ))
+    error_reports.log_warning = log.warning
     try:
         address = _address()
     except DispatchError as error:
@@ -74,27 +76,42 @@ def work(settings: Settings, address: Address, log: Log) -> int:
     except DispatchError as error:
         return _init_error(_client(address, None, log), log, error_reports.report(error))
     signals = Signals()
-    reason, status = "exit", 1
-    try:
-        signals.install()
-        status = _live(settings, address, client, log, signals)
-    except Terminated as end:
-        reason, status = end.reason, end.status
-    except SystemExit as end:
-        # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except RuntimeApiError as error:
-        log.warning(str(error))
-    # Here, while the timer that SIGTERM has set for user code is still running.
+    signals.report = lambda error: log.error(error_reports.report(error))
+    reason, status = _until_the_end(lambda: _live(settings, address, client, log, signals), log, signals)
+    signals.arrive()
+    # Here, while the time that user code has after SIGTERM is still limited.
     for what, close in (("handler", signals.stop), ("event loop", asynchrony.close)):
         try:
             close()
         except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
-            log.warning(f"the {what} did not end cleanly: {error_reports.message(error) or type(error).__name__}")
-    signals.ignore()
+            log.warning(f"the {what} did not end cleanly: {error_reports.titled(error)}")
+    signals.leave_in_peace()
     signals.last_resort(reason)
     client.close()
     return status
+
+
+def _until_the_end(live: Callable[[], int], log: Log, signals: Signals) -> tuple[str, int]:
+    """Let the environment live; returns why it has ended, for the plugins, and the exit status."""
+    try:
+        try:
+            signals.install()
+            status = live()
+        except RuntimeApiError as error:
+            log.warning(str(error))
+            status = 1
+        signals.arrive()
+    except Terminated as end:
+        return end.reason, end.status
+    except KeyboardInterrupt:
+        return "SIGINT", 130
+    except SystemExit as end:
+        # The user's own SIGTERM handler has called sys.exit() while the runtime was waiting.
+        return "exit", end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the log gets no traceback of ours
+        log.error(error_reports.report(error))
+        return "exit", 1
+    return "exit", status
 
 
 def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log, signals: Signals) -> int:

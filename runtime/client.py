@@ -18,6 +18,7 @@ from dispatch.protocol import (
     INVOCATION_ID,
     JSON,
     NEXT,
+    RESPONSE_LIMIT,
     RESPONSE_MODE,
     RESTORE_ERROR,
     RESTORE_NEXT,
@@ -66,6 +67,8 @@ class RuntimeClient:
                     continue
                 if reply.status == 500:
                     raise RuntimeApiError(f"{problem}; the execution environment can no longer be used")
+                if reply.status < 300:  # no reply to a poll: the connection is out of step
+                    self._transport.close()
             except Disconnected as lost:
                 if lost.stale:
                     continue
@@ -107,7 +110,7 @@ class RuntimeClient:
     def fail(self, invocation: Invocation, report: ErrorReport) -> None:
         """Report that the handler failed."""
         headers = _echoed(invocation, {"Content-Type": JSON, **report.headers})
-        self._post(invocation, "error", headers, to_json(report))
+        self._post(invocation, "error", headers, to_json(report, at_most=RESPONSE_LIMIT))
 
     def init_error(self, report: ErrorReport, error_type: str | None = None) -> None:
         """Report that the function could not be loaded, by default with the error's own type."""
@@ -133,7 +136,7 @@ class RuntimeClient:
     def _report(self, path: str, report: ErrorReport, error_type: str | None) -> None:
         headers = {"Content-Type": JSON, ERROR_TYPE: in_header(error_type or report["errorType"])}
         try:
-            reply = self._transport.post(path, headers, to_json(report))
+            reply = self._delivered(path, headers, to_json(report, at_most=RESPONSE_LIMIT))
         except Disconnected as lost:
             self._log.warning(f"the error could not be reported: {lost}")
             return
@@ -152,11 +155,31 @@ class RuntimeClient:
         between: Callable[[], None] | None = None,
     ) -> None:
         try:
-            reply = self._transport.post(_path(invocation, what), headers, body, then, between)
+            reply = self._delivered(_path(invocation, what), headers, body, then, between)
         except Disconnected as lost:
-            self._log.warning(f"cannot tell whether the {what} to {invocation.request_id} arrived: {lost}")
+            whether = "could not be sent" if lost.unsent else "may not have arrived"
+            self._log.warning(f"the {what} to {invocation.request_id} {whether}: {lost}")
             return
         self._judge(invocation, what, reply)
+
+    def _delivered(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        then: str | None = None,
+        between: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Post a body; as long as the server cannot have got all of it, it is tried up to TRIES times."""
+        for failures in range(1, TRIES):
+            try:
+                return self._transport.post(path, headers, body, then, between)
+            except Disconnected as lost:
+                if not lost.unsent:
+                    raise
+                self._log.warning(f"{lost}; trying again")
+            time.sleep(PAUSE * 2 ** (failures - 1))
+        return self._transport.post(path, headers, body, then, between)
 
     def _judge(self, invocation: Invocation, what: str, reply: Reply) -> None:
         """Log a refusal, which loses only this answer, not the environment. Raises RuntimeApiError for a 500."""

@@ -91,7 +91,7 @@ class Environment:
             # place of a signal's that came during a callback of the parser.
             self.client.fail(invocation, report)
             self._give_hint(invocation)
-        if isinstance(error, Terminated):
+        if type(error) is Terminated:
             raise error
         if invocation.afterwards:
             self._run_afterwards(invocation)
@@ -130,7 +130,7 @@ class Environment:
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - the report has been sent, and matters more
-            reason = f"{type(error).__name__}: {error_reports.text(error)}"
+            reason = error_reports.titled(error)
             hint = f"the hint of the {self.function.convention} convention failed: {reason}"
         if hint:
             self._log.warning(hint)

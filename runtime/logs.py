@@ -76,7 +76,7 @@ class Log:
             return
         message = report["errorMessage"]
         lines = [f"[ERROR] {report['errorType']}: {message}" if message else f"[ERROR] {report['errorType']}"]
-        if report["stackTrace"] or report.always_headed:
+        if report.always_headed or any(entry.startswith("  File ") for entry in report["stackTrace"][:1]):
             lines.append("Traceback (most recent call last):")
         for entry in report["stackTrace"]:
             lines += [_indented(line) for line in entry.splitlines()] or [""]

@@ -59,7 +59,8 @@ class Settings:
     def from_environ(cls, environ: MutableMapping[str, str], handler: str | None = None) -> Self:
         """Read the environment and remove the variables that only the runtime may see. Raises DispatchError."""
         self = cls()
-        self.handler = handler_string(environ, handler)
+        named = _named(environ, handler)
+        self.handler = _utf8(named)
         self.convention = environ.get("HANDLER_CONVENTION") or AUTO
         self.plugins = environ.get("HANDLER_PLUGINS", "")
         self.log_socket = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
@@ -75,13 +76,18 @@ class Settings:
             raise MalformedHandlerName(
                 "no handler is named; set _HANDLER or HANDLER, or pass it as the command's argument"
             )
+        environ["_HANDLER"] = named  # what is served, for code that looks there
         environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
         return self
 
 
 def handler_string(environ: Mapping[str, str], argument: str | None = None) -> str:
     """The handler string: the command's argument, else `HANDLER`, else `_HANDLER`; empty if none is set."""
-    return _utf8(argument or environ.get("HANDLER") or environ.get("_HANDLER") or "")
+    return _utf8(_named(environ, argument))
+
+
+def _named(environ: Mapping[str, str], argument: str | None) -> str:
+    return argument or environ.get("HANDLER") or environ.get("_HANDLER") or ""
 
 
 def wrapped(environ: MutableMapping[str, str], arguments: list[str]) -> list[str] | None:

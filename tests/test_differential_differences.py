@@ -217,6 +217,25 @@ def test_context_headers_of_another_shape(pair: Pair) -> None:
     assert theirs.posts[0].value["stackTrace"]
 
 
+DEEP = """
+import sys
+def down(n): return up(n - 1) if n else 1 / 0
+def up(n): return down(n - 1) if n else 1 / 0
+def handler(event, context):
+    sys.setrecursionlimit(10_000)
+    down(2_000)
+"""
+
+
+@row("long-traces")
+def test_long_traces(pair: Pair) -> None:
+    """Of a long trace the middle is left out; the rest is the same."""
+    theirs, ours = (one.posts[0].value["stackTrace"] for one in both(pair(DEEP), EVENT))
+    assert (2002, 501) == (len(theirs), len(ours))
+    assert (theirs[1:200], theirs[-300:]) == (ours[1:200], ours[-300:])
+    assert "  [1502 frames left out]\n" == ours[200]
+
+
 @row("recursion")
 def test_recursion(pair: Pair) -> None:
     """How many frames an endless recursion has depends on those of the runtime below it; the rest is the same."""

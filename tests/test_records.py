@@ -354,7 +354,7 @@ def test_a_logging_module_of_ones_own(serve: Serve) -> None:
     source = "def handler(record, headers):\n    raise ValueError('why')\n"
     runtime = serve({"app.py": source, "logging.py": ""}, convention="records")
     assert ["m-a"] == reported(runtime.invoke(encoded(sqs("a"))))
-    assert "dispatch: failed: m-a: why\n" in runtime.end()
+    assert "dispatch: failed: m-a: ValueError: why\n" in runtime.end()
 
 
 ODD = f"""{NAME_OF}

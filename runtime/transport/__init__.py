@@ -21,11 +21,13 @@ class Disconnected(Exception):
 
     Attributes:
         stale: whether the connection had served before; the server may have closed it while it was idle.
+        unsent: whether some bytes of the request never left, so that the server cannot have acted on it.
     """
 
-    def __init__(self, reason: str, stale: bool = False) -> None:
+    def __init__(self, reason: str, stale: bool = False, unsent: bool = False) -> None:
         super().__init__(reason)
         self.stale = stale
+        self.unsent = unsent
 
 
 class Reply:

@@ -64,6 +64,7 @@ class KeptAlive(Transport):
         bytes(PIPELINED)
         self._last_used = 0.0
         self._asked: str | None = None
+        self._unsent = False  # whether the connection broke before a request had left
         self._awake_until = 0.0  # 0 while not looking
         self._unwatched = 1  # answers between two looks
         self._watch_in = 0  # answers until the next look
@@ -93,7 +94,8 @@ class KeptAlive(Transport):
         elif not then or not self._replies.kept_alive:
             self._send(head + body)
         elif between is None:
-            self._send(b"".join((head, body, self._question(then))))
+            question = self._question(then)
+            self._send(b"".join((head, body, question)), len(question))
             self._asked = then
         else:
             self._send(head + body)
@@ -144,9 +146,19 @@ class KeptAlive(Transport):
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return f"POST {self._address.prefix}{path}{self._common}{fields}{framing}".encode()
 
-    def _send(self, data: bytes) -> None:
-        """Start a request on a connection that is open, as far as can be checked."""
-        if self._socket is not None and monotonic() - self._last_used > _QUIET and _hung_up(self._socket):
+    def _send(self, data: bytes, more: int = 0) -> None:
+        """Start a request on a connection that is open and in step, as far as can be checked.
+
+        Args:
+            data: the request, or its beginning.
+            more: how many bytes at the end of the data are the next request.
+        """
+        replies, self._unsent = self._replies, False
+        if self._socket is not None and (
+            replies.whole  # a reply that was not asked for would be taken for the one to this request
+            or replies.begun
+            or (monotonic() - self._last_used > _QUIET and _hung_up(self._socket))
+        ):
             self.close()
         sent = 0
         if self._socket is not None:
@@ -157,20 +169,25 @@ class KeptAlive(Transport):
         if self._socket is None:
             self._connect()
         if sent < len(data):
-            self._write(data[sent:])
+            self._write(data[sent:], more)
 
     def _connect(self) -> None:
         try:
             self._socket = _connected(self._address)
         except OSError as error:
-            raise Disconnected(f"cannot connect to the Runtime API at {self._address.authority}: {error}") from error
+            reason = f"cannot connect to the Runtime API at {self._address.authority}: {error}"
+            raise Disconnected(reason, unsent=True) from error
         self._replies = _Replies()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, more: int = 0) -> None:
+        """Send the rest of a request, and after it the beginning of the next one, which has `more` bytes."""
         assert self._socket is not None  # noqa: S101 - _send has connected
+        left = memoryview(data)
         try:
-            self._socket.sendall(data)
+            while left:
+                left = left[self._socket.send(left) :]
         except OSError:  # the server may have refused it before it was complete
+            self._unsent = len(left) > more
             self._await_reply()
 
     def _receive(self) -> Reply:
@@ -217,7 +234,7 @@ class KeptAlive(Transport):
     def _lost(self, error: Exception) -> None:
         self.close()
         raise Disconnected(
-            f"the connection to the Runtime API was lost: {error}", stale=self._replies.served
+            f"the connection to the Runtime API was lost: {error}", self._replies.served, self._unsent
         ) from error
 
 
@@ -258,12 +275,14 @@ class _Replies:
 
     Attributes:
         whole: the complete replies that have not been taken yet.
+        begun: whether a part of a reply has come, and not the rest.
         kept_alive: whether the server keeps the connection after the last reply.
         served: whether there has been a reply.
     """
 
     def __init__(self) -> None:
         self.whole: list[Reply] = []
+        self.begun = False
         self.kept_alive = False
         self.served = False
         self._parser = HttpResponseParser(self)
@@ -280,6 +299,9 @@ class _Replies:
         self.on_message_complete()
         self.kept_alive = False
         return True
+
+    def on_message_begin(self) -> None:
+        self.begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:  # a trailer, which must not be merged into the headers (RFC 9110, section 6.5.1)
@@ -298,6 +320,7 @@ class _Replies:
         self._body.append(data)
 
     def on_message_complete(self) -> None:
+        self.begun = False
         status = self._parser.get_status_code()
         if status >= 200:
             self.whole.append(Reply(status, self._headers, b"".join(self._body)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,11 @@ class Request:
 
 @dataclass
 class Reply:
-    """What the server answers; `drop` hangs up instead: before the body is read, after it, or in mid-reply."""
+    """What the server answers; `drop` hangs up instead: before the body is read, after it, or in mid-reply.
+
+    `cut` is a number of bytes after which the connection ends or is reset, or after which the rest is late. `before` and
+    `after` are bytes that come with the reply: interim replies, and what nobody has asked for.
+    """
 
     status: int = 200
     headers: Headers = ()
@@ -68,6 +73,10 @@ class Reply:
     close: bool = False
     drop: Literal["", "at once", "unanswered", "midway"] = ""
     gate: threading.Event | None = None
+    cut: int | None = None
+    how: Literal["end", "reset", "pause"] = "end"
+    before: bytes = b""
+    after: bytes = b""
 
     def encode(self) -> bytes:
         """The reply's bytes."""
@@ -83,12 +92,13 @@ class Reply:
             body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
         if self.close:
             lines.append("Connection: close")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        return self.before + "\r\n".join([*lines, "", ""]).encode("latin-1") + body + self.after
 
     @property
     def ends_connection(self) -> bool:
         """Whether the server hangs up behind this reply."""
-        return self.close or self.framing == "close" or self.version == "1.0" or bool(self.drop)
+        is_cut = self.cut is not None and self.how != "pause"
+        return self.close or self.framing == "close" or self.version == "1.0" or bool(self.drop) or is_cut
 
 
 class Wire:
@@ -133,11 +143,22 @@ class Wire:
         data = reply.encode()
         if reply.drop == "midway":
             data = data[: len(data) // 2]
+        if reply.cut is not None:
+            return self._send_cut(data[: reply.cut], data[reply.cut :], reply.how)
         if not reply.bytewise:
             return self.sock.sendall(data)
         for index in range(len(data)):
             self.sock.sendall(data[index : index + 1])
         return None
+
+    def _send_cut(self, begun: bytes, rest: bytes, how: str) -> None:
+        self.sock.sendall(begun)
+        if how == "pause":
+            threading.Event().wait(0.0005)  # the pause is the fault
+            self.sock.sendall(rest)
+        elif how == "reset":
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.sock.close()
 
     def peer_left(self) -> bool:
         """Whether the other side has hung up (unread bytes count as being there)."""
