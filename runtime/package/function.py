@@ -7,13 +7,12 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from runtime.package import archive, handlers, recognition
+from runtime.package import archive, dependencies, handlers, recognition
 from runtime.package.errors import PackageError
 from runtime.package.progress import OnProgress, no_progress
 from runtime.package.staging import SITE, Built, Staging
 from runtime.package.target import BuildTarget
 
-REQUIREMENTS = "requirements.txt"
 _SHEBANG = b"#!/usr/bin/env python3\n"
 
 
@@ -34,7 +33,7 @@ def build_function(
         file: the output: a .zip, or a .pyz for a handler string to name.
         target: the Python and architecture to build for.
         requirements: libraries to include, besides those in a script's inline metadata.
-        files: requirements files; without one, a folder's own requirements.txt counts.
+        files: files that list requirements; without one, a folder's own counts: see `dependencies.OWN`.
         standalone: whether the archive includes runtime and interpreter, for provided.al2023.
         progress: called at each step.
 
@@ -47,7 +46,9 @@ def build_function(
     with Staging.open(file, target, progress, 5 if standalone else 3) as staging:
         copy_source(source, staging.folder, file, "__main__.py" if zipapp else None)
         conventions = recognition.offered(staging.folder)
-        staging.add_libraries([*requirements, *_inline(source, target)], list(files) or _own_file(source))
+        own_file, note = dependencies.own_file(source) if source.is_dir() and not files else (None, "")
+        staging.notes += [note] if note else []
+        staging.add_libraries([*requirements, *_inline(source, target)], files, own_file=own_file)
         if zipapp:
             return _zipapp(staging)
         if standalone:
@@ -60,11 +61,6 @@ def build_function(
 
 def _inline(source: Path, target: BuildTarget) -> list[str]:
     return handlers.script_requirements(source, target.python) if source.is_file() else []
-
-
-def _own_file(source: Path) -> list[Path]:
-    own = source / REQUIREMENTS
-    return [own] if own.is_file() else []
 
 
 def _offers(source: Path, staging: Staging) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dispatch.locate import locate
 from dispatch.modules import no_file
-from runtime.package import wheels
+from runtime.package import dependencies
 from runtime.package.errors import PackageError
 
 #: The names of handlers that a build lists, besides the script itself.
@@ -112,7 +112,7 @@ def script_requirements(path: Path, python: str = "") -> list[str]:
         raise PackageError(f"wrong script metadata in {path}: dependencies must be a list of strings, not {listed!r}")
     if not isinstance(pythons, str):
         raise PackageError(f"wrong script metadata in {path}: requires-python must be a string, not {pythons!r}")
-    if python and not wheels.allowed(pythons, python):
+    if python and not dependencies.allowed(pythons, python):
         raise PackageError(f"{path} requires Python {pythons}, but the archive is for Python {python}; pass --python")
     return listed
 
