@@ -21,7 +21,7 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.tags import parse_tag
+from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 
 from runtime.package import dependencies, uv_tool
@@ -71,7 +71,7 @@ def install(wanted: Wanted, into: Path) -> Installed:
     """
     done = Installed()
     with tempfile.TemporaryDirectory() as folder:
-        scratch, site = Path(folder), _Site(Path(folder) / "site")
+        scratch, site = Path(folder), _Site(Path(folder) / "site", wanted.target)
         files = [*wanted.files, *([wanted.own_file] if wanted.own_file else [])]
         found = [dependencies.listed(file, wanted.target, scratch, is_own=file == wanted.own_file) for file in files]
         done.notes += [each.note for each in found if each.note]
@@ -140,9 +140,9 @@ def _only_source(name: str, wheel: str, target: BuildTarget) -> str:
 class _Site:
     """A folder that libraries are installed to, in one or more steps."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, target: BuildTarget) -> None:
         folder.mkdir()
-        self.folder = folder
+        self.folder, self._target = folder, target
         self._digests: dict[str, tuple[str, str]] = {}
 
     def tidy(self) -> list[str]:
@@ -154,7 +154,7 @@ class _Site:
         for info in sorted(self.folder.glob("*.dist-info")):
             name = info.name.partition("-")[0]
             if (info / "RECORD").is_file():
-                _refuse_compiled(info, name)
+                _refuse_foreign(info, name, self._target)
                 for path, digest in _recorded(info / "RECORD"):
                     self._add(path, digest, name)
                 for each in OF_AN_INSTALLER:
@@ -185,15 +185,27 @@ def _recorded(record: Path) -> Iterator[tuple[str, str]]:
             yield path, digest
 
 
-def _refuse_compiled(info: Path, name: str) -> None:
-    """Refuse a wheel that was built here for this machine alone; one that the user names by its path may be such."""
-    tags = message_from_string((info / "WHEEL").read_text(encoding="utf-8", errors="replace")).get_all("Tag", [])
-    platforms = {tag.platform for each in tags for tag in parse_tag(each)}
-    if any(platform.startswith("linux_") for platform in platforms) and not _given(info):
-        raise PackageError(
-            f"{name} has only a source distribution, and it compiles something (its wheel is tagged {tags[0]}); build "
-            "a wheel on a system like the target, and pass its path"
-        )
+def _refuse_foreign(info: Path, name: str, target: BuildTarget) -> None:
+    """Refuse a wheel for another target, and one that was built here; one that the user names may be such.
+
+    uv checks the tags of wheels that it finds on an index, but with `--refresh` not of those that are named by a path.
+    """
+    text = (info / "WHEEL").read_text(encoding="utf-8", errors="replace")
+    tags = {tag for each in message_from_string(text).get_all("Tag", []) for tag in parse_tag(each)}
+    shown = ", ".join(sorted(map(str, tags)))
+    if tags and not any(_fits(tag, target) for tag in tags):
+        raise PackageError(f"the wheel of {name} is for {shown}, not for Python {target.python} on {target.arch}")
+    if any(tag.platform.startswith("linux_") for tag in tags) and not _given(info):
+        raise PackageError(_only_source(name, f"its wheel is tagged {shown}", target))
+
+
+def _fits(tag: Tag, target: BuildTarget) -> bool:
+    version = int(target.python.partition(".")[2])
+    python = re.fullmatch(r"(?:py|cp)3(\d*)", tag.interpreter)
+    oldest = int((python and python[1]) or 0)
+    is_exact = bool(python) and tag.interpreter.startswith("cp") and tag.abi not in ("abi3", "none")
+    fits = python is not None and (oldest == version if is_exact else oldest <= version)
+    return fits and (tag.platform == "any" or ("linux" in tag.platform and tag.platform.endswith(target.machine)))
 
 
 def _given(info: Path) -> bool:
