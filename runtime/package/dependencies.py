@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from runtime.package import poetry, uv_tool
+from runtime.package import poetry, source, uv_tool
 from runtime.package.errors import PackageError
 from runtime.package.target import BuildTarget
 
@@ -24,7 +24,6 @@ _PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 #: A line of a requirements file that includes another file, or that makes hashes necessary.
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
 _HASHED = re.compile(r"(?:^|\s)--(?:hash[=\s]|require-hashes\b)")
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 #: More patch releases than any version of Python has had.
 _MANY = 100
 #: uv's exit status where a lock file does not fit its pyproject.toml.
@@ -48,13 +47,13 @@ class Listed:
     note: str = ""
 
 
-def own_file(source: Path) -> tuple[Path | None, str]:
+def own_file(folder: Path) -> tuple[Path | None, str]:
     """The file in a function's folder that lists its dependencies, and a note if others could be meant.
 
     Raises:
         PackageError: a pyproject.toml is not valid TOML.
     """
-    there = [source / name for name in OWN if (source / name).is_file()]
+    there = [folder / name for name in OWN if (folder / name).is_file()]
     if there and there[-1].name == "pyproject.toml" and not _is_project(there[-1]):
         there = [each for each in there if each.name not in ("pyproject.toml", "uv.lock", "poetry.lock")]
     if not there:
@@ -84,12 +83,13 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise PackageError(f"{file} is not valid TOML: {error}") from None
 
 
-def listed(file: Path, target: BuildTarget, scratch: Path, *, is_own: bool = False) -> Listed:
+def listed(file: Path, target: BuildTarget, python: Path, scratch: Path, *, is_own: bool = False) -> Listed:
     """What a file lists.
 
     Args:
         file: a requirements file, pylock.toml, uv.lock, poetry.lock, pyproject.toml.
         target: the Python and architecture to build for.
+        python: an interpreter for uv, which looks for one on this machine otherwise.
         scratch: a folder for files that uv is to read.
         is_own: whether it is the function's own file, whose paths are relative to its folder.
 
@@ -102,7 +102,7 @@ def listed(file: Path, target: BuildTarget, scratch: Path, *, is_own: bool = Fal
             raise PackageError(f"{file} belongs to a pyproject.toml, which is not beside it")
         _check_python(project, target)
     if file.name == "uv.lock":
-        return _uv_lock(file, scratch)
+        return _uv_lock(file, python, scratch)
     if file.name == "poetry.lock":
         lines = poetry.exported(read_toml(file), read_toml(project), file.parent, target)
         return Listed(("--requirement", _written(scratch, lines)), file.parent, is_locked=True)
@@ -145,9 +145,9 @@ def allowed(specifiers: str, python: str) -> bool:
     return any(releases.contains(f"{python}.{patch}") for patch in range(_MANY))
 
 
-def _uv_lock(file: Path, scratch: Path) -> Listed:
+def _uv_lock(file: Path, python: Path, scratch: Path) -> Listed:
     """What a uv.lock pins; one that does not fit its pyproject.toml is brought up to date in a copy, as uv does."""
-    export = ("export", "--no-dev", "--no-emit-project", "--no-editable", "--no-header", "--no-annotate")
+    export = ("export", "--python", str(python), "--no-dev", "--no-emit-project", "--no-editable", "--no-annotate")
     note = ""
     try:
         text = uv_tool.run([*export, "--locked"], file.parent)
@@ -168,15 +168,10 @@ def _texts(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[str]:
     """The text of a requirements file, and of those that it includes."""
     if file in seen or not file.is_file():
         return
-    text = _decoded(file.read_bytes())
+    text = source.decoded(file.read_bytes())
     yield text
     for found in _INCLUDED.finditer(_without_comments(text)):
         yield from _texts(file.parent / found["file"], (*seen, file))
-
-
-def _decoded(content: bytes) -> str:
-    coding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
-    return content.decode(coding, errors="replace")
 
 
 def _without_comments(text: str) -> str:

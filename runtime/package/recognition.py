@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dispatch.errors import DispatchError
 from dispatch.locate import inside
+from runtime.package import source
 
 #: Objects and base classes, each as the package and the last name, and the convention.
 _MADE_BY = {
@@ -119,10 +120,8 @@ class _Module:
     @classmethod
     def read(cls, path: Path) -> _Module | None:
         """The module in a file; None if it cannot be read or compiled."""
-        try:
-            return cls(path.stem, ast.parse(path.read_bytes()))
-        except (OSError, ValueError, SyntaxError, RecursionError):
-            return None
+        tree = source.parsed(path)
+        return cls(path.stem, tree) if tree else None
 
     def recognised(self, attribute: str, written: str) -> Recognised | None:
         node = self.names.get(attribute)

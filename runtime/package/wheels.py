@@ -53,6 +53,11 @@ class Wanted:
     python: Path | None
     own_file: Path | None = None
 
+    @property
+    def interpreter(self) -> Path:
+        """The interpreter that uv builds with."""
+        return self.python or Path(sys.executable)
+
 
 @dataclass(slots=True)
 class Installed:
@@ -73,7 +78,10 @@ def install(wanted: Wanted, into: Path) -> Installed:
     with tempfile.TemporaryDirectory() as folder:
         scratch, site = Path(folder), _Site(Path(folder) / "site", wanted.target)
         files = [*wanted.files, *([wanted.own_file] if wanted.own_file else [])]
-        found = [dependencies.listed(file, wanted.target, scratch, is_own=file == wanted.own_file) for file in files]
+        found = [
+            dependencies.listed(file, wanted.target, wanted.interpreter, scratch, is_own=file == wanted.own_file)
+            for file in files
+        ]
         done.notes += [each.note for each in found if each.note]
         # What is locked is installed as it is, with its hashes; the rest must fit to it.
         for each in found:
@@ -113,7 +121,7 @@ def _move(site: Path, into: Path) -> None:
 
 def _install(listed: dependencies.Listed, wanted: Wanted, into: Path) -> None:
     target = wanted.target
-    command = ["pip", "install", "--target", str(into), "--python", str(wanted.python or sys.executable)]
+    command = ["pip", "install", "--target", str(into), "--python", str(wanted.interpreter)]
     command += ["--python-version", target.python, "--python-platform", target.uv_platform, "--no-editable"]
     if not os.environ.get("UV_OFFLINE"):
         # uv takes a wheel from its cache although the one in a local folder has been replaced.
