@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from zipfile import ZipInfo
 
+from runtime.package import check_syntax, handlers, recognition
 from runtime.package.archive import UNIX
 from runtime.package.inspected import Finding, Inspected
 
@@ -18,6 +19,7 @@ _STARTED = ("bootstrap", "dispatch")
 #: The folders of a layer that something is found in, and ours
 #: (docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html).
 _OF_LAYERS = ("python/", "bin/", "lib/", "extensions/", "dispatch-runtime/")
+_MANY = 500
 _LAYER_FOLDER = re.compile(r"python/lib/python(3\.\d+)/site-packages/")
 
 
@@ -79,7 +81,9 @@ def _is_started(member: ZipInfo, inspected: Inspected) -> bool:
 def _handler_program(inspected: Inspected) -> str:
     """The handler, if it is a program; else ""."""
     handler = inspected.handler
-    is_program = not handler.endswith((".py", ".pyc", ".pyz", ".zip")) and os.access(inspected.root / handler, os.X_OK)
+    if "\0" in handler or handler.endswith((".py", ".pyc", ".pyz", ".zip")):
+        return ""
+    is_program = os.access(inspected.root / handler, os.X_OK)
     return handler if is_program else ""
 
 
@@ -95,12 +99,32 @@ def misplaced_modules(inspected: Inspected) -> Iterator[Finding]:
         yield Finding("error", "layout", at_top[0], message)
     yield from _misplaced_in_layer(inspected, names) if inspected.kind == "layer" else ()
     tops = {name.partition("/")[0] for name in names}
+    if (
+        inspected.kind == "function"
+        and inspected.is_guessed
+        and not inspected.is_named
+        and not _can_serve(inspected, names)
+    ):
+        message = "no module here can be a handler; the modules of a layer belong in its folder python/"
+        yield Finding("error", "layout", min(tops), message)
+        return
     if inspected.kind == "function" and len(tops) == 1 and not at_top and "bootstrap" not in tops:
         top = tops.pop()
         has_modules = any(name.startswith(f"{top}/") and name.endswith(".py") for name in names)
         if has_modules and inspected.kind == "function" and not _is_meant(inspected, top):
             message = f"all files are in the folder {top}; zip its contents, or name the handler {top}/module.function"
             yield Finding("warning", "layout", top, message)
+
+
+def _can_serve(inspected: Inspected, names: list[str]) -> bool:
+    """Whether there is a file at the top, or a module of no library that may have a handler."""
+    if any("/" not in name for name in names) or not any(name.endswith(".py") for name in names):
+        return True
+    libraries = check_syntax.installed_files(inspected.root)
+    modules = [name for name in names if name.endswith(".py") and name not in libraries and "\\" not in name]
+    return any(
+        handlers.serving(inspected.root / name) or recognition.offers(inspected.root / name) for name in modules[:_MANY]
+    )
 
 
 def _misplaced_in_layer(inspected: Inspected, names: list[str]) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ _MAX_SOURCES, _MAX_RECORD = 16 * 1024 * 1024, 16 * 1024 * 1024
 def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
     """Modules that do not compile; of libraries, only the handler's."""
     here, wanted = sys.version_info.minor, int(inspected.python.rpartition(".")[2] or sys.version_info.minor)
-    libraries, handler = _installed(inspected.root), _handler_files(inspected)
+    libraries, handler = installed_files(inspected.root), _handler_files(inspected)
     left = _MAX_SOURCES
     for path in sorted(inspected.modules.rglob("*.py")):
         name = path.relative_to(inspected.root).as_posix()
@@ -55,7 +55,7 @@ def _is_importable(path: Path, root: Path) -> bool:
     return all((root / folder / "__init__.py").exists() for folder in folders if folder.name)
 
 
-def _installed(root: Path) -> set[str]:
+def installed_files(root: Path) -> set[str]:
     """The files below the root that distributions list as theirs."""
     found = set()
     for record in root.rglob("*.dist-info/RECORD"):

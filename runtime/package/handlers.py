@@ -72,11 +72,11 @@ def handler_strings(modules: Iterable[Path]) -> list[str]:
     """The handler strings of modules at the top of a function's folder: each as a script, and what can serve."""
     found = []
     for path in sorted(modules):
-        found += [path.name, *(f"{path.stem}.{name}" for name in _serving(path))]
+        found += [path.name, *(f"{path.stem}.{name}" for name in serving(path))]
     return found[:_MANY]
 
 
-def _serving(path: Path) -> list[str]:
+def serving(path: Path) -> list[str]:
     """The names of a module that are called as handlers are, or that handlers usually have; sorted."""
     tree = source.parsed(path)
     names = {name for name in bound_names(path) or () if _HANDLERS.fullmatch(name)}

@@ -53,6 +53,7 @@ class Inspected:
         members: the archive's members, with their permissions.
         found: the members with the links among them.
         kind: "layer" or "function".
+        is_guessed: whether the kind is a guess from the contents.
         arch: the architecture it is for: the caller's, else that of most shared objects; "" if unknown.
         python: the Python version it is for, found in the same way.
         runtime: the runtime of Lambda's that it is for; "" if unknown.
@@ -68,6 +69,7 @@ class Inspected:
     members: tuple[zipfile.ZipInfo, ...]
     found: Members
     kind: str
+    is_guessed: bool
     arch: str
     python: str
     runtime: str
@@ -111,6 +113,7 @@ class Inspected:
             found.infos,
             found,
             kind or _kind(names),
+            not kind,
             arch or _arch(binaries),
             python or runtime.removeprefix("python") * runtime.startswith("python") or _python(names),
             runtime,

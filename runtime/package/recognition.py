@@ -104,6 +104,12 @@ def offered(root: Path) -> dict[str, str]:
     return found
 
 
+def offers(path: Path) -> bool:
+    """Whether a module has a function for another platform, or a web application."""
+    module = _Module.read(path)
+    return module is not None and any(module.recognised(name, path.stem) for name in module.names)
+
+
 class _Module:
     """A module's source: what its names are bound to, and where the names that it imports come from."""
 

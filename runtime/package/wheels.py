@@ -24,12 +24,12 @@ from packaging.requirements import Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 
-from runtime.package import dependencies, uv_tool
+from runtime.package import dependencies, leaks, uv_tool
 from runtime.package.errors import PackageError
 from runtime.package.target import BuildTarget
 
-#: What an installer writes for itself: it names this machine, or lists files that are not in the archive.
-OF_AN_INSTALLER = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
+#: What is of no use in an archive: what names this machine, and a list of files of which some are left out.
+_UNUSED = ("RECORD", *leaks.INSTALLERS)
 #: The error of uv where a wheel that it has built is not for the target.
 _COMPILED = re.compile(r"built wheel `(?P<wheel>(?P<name>[^-`]+)-[^`]*)` is not compatible")
 
@@ -111,6 +111,8 @@ def _move(site: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for path in sorted(site.rglob("*")):
         place = into / path.relative_to(site)
+        if "__pycache__" in path.parts:
+            continue  # some wheels have it, with the paths of the machine that built them
         if path.is_dir():
             place.mkdir(exist_ok=True)
         elif not place.exists():
@@ -165,7 +167,7 @@ class _Site:
                 _refuse_foreign(info, name, self._target)
                 for path, digest in _recorded(info / "RECORD"):
                     self._add(path, digest, name)
-                for each in OF_AN_INSTALLER:
+                for each in _UNUSED:
                     (info / each).unlink(missing_ok=True)
         (self.folder / ".lock").unlink(missing_ok=True)
         for folder in ("bin", "include"):
