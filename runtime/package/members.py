@@ -63,7 +63,7 @@ class Members:
             if destination is None:
                 return link if link in places else None
             joined = posixpath.normpath(posixpath.join(posixpath.dirname(link), destination))
-            if "\0" in joined or joined.startswith(("/", "..")):
+            if not destination or "\0" in joined or joined.startswith(("/", "..")):
                 return None
             link = joined
         return None

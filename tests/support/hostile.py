@@ -43,7 +43,7 @@ _HANDLERS = (
 
 
 @cache
-def _object() -> bytes:
+def real_object() -> bytes:
     """A real shared object."""
     found = importlib.util.find_spec("httptools.parser.parser")
     assert found
@@ -53,7 +53,7 @@ def _object() -> bytes:
 
 def _elf(chosen: random.Random) -> bytes:
     """A shared object with damage where it is read: the headers, the dynamic section, the tables of versions."""
-    content = bytearray(_object())
+    content = bytearray(real_object())
     sections = int.from_bytes(content[0x28:0x30], "little")
     for _ in range(chosen.randrange(1, 12)):
         start, end = chosen.choice([(0, 64), (64, 800), (sections, len(content)), (0, len(content))])
@@ -132,14 +132,14 @@ def hostile_archive(seed: int) -> bytes:
             content = (suited if chosen.random() < 0.7 else chosen.choice(_CONTENTS))(chosen)
             with warnings.catch_warnings(action="ignore"):  # of names that are there twice
                 archive.writestr(entry, chosen.choice(_TARGETS).encode() if is_link else content)
-    content = bytearray(made.getvalue())
+    damaged = bytearray(made.getvalue())
     if chosen.random() < 0.5:
         for _ in range(chosen.randrange(1, 6)):
             # Most of the damage is done to the list of members, at the end.
-            start = chosen.choice([0, max(0, content.rfind(b"PK\1\2")), max(0, len(content) - 22)])
-            place = chosen.randrange(start, len(content))
-            content[place : place + 1] = chosen.choice([b"", b"\0", b"\xff", b"PK\1\2", bytes([chosen.randrange(256)])])
-    return bytes(content)
+            start = chosen.choice([0, max(0, damaged.rfind(b"PK\1\2")), max(0, len(damaged) - 22)])
+            place = chosen.randrange(start, len(damaged))
+            damaged[place : place + 1] = chosen.choice([b"", b"\0", b"\xff", b"PK\1\2", bytes([chosen.randrange(256)])])
+    return bytes(damaged)
 
 
 def check_hostile(file: Path, seed: int) -> str:
