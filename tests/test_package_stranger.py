@@ -147,7 +147,7 @@ def test_a_damaged_shared_object(tmp_path: Path, damage: tuple[int, int], level:
 
 def test_a_shared_object_that_was_never_read_to_its_end() -> None:
     """A real one with one byte changed: the library that reads it follows the table of versions in a circle."""
-    command = [sys.executable, "-m", "runtime.cli", "build", "check", CASES / "damaged-elf.zip", "--json"]
+    command = [sys.executable, "-m", "runtime.cli", "build", "check", str(CASES / "damaged-elf.zip"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert "x.so" in [each["where"] for each in json.loads(done.stdout)["findings"]]
 

@@ -51,7 +51,9 @@ def for_uv(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     # pip takes the best version of all indexes, and requirements files are written for that.
     usual = {"UV_INDEX_STRATEGY": "unsafe-best-match", **_translated(settings)}
     fixed = {"UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"}
-    return {**usual, **kept, **fixed}, ["--no-index"] if _is_on(settings, "no-index") else []
+    # uv would take a wheel from its cache although the one in a local folder has been replaced.
+    refresh = [] if kept.get("UV_OFFLINE") else ["--refresh"]
+    return {**usual, **kept, **fixed}, [*refresh, *(["--no-index"] if _is_on(settings, "no-index") else [])]
 
 
 def _of_pip(variables: Mapping[str, str]) -> dict[str, str]:

@@ -31,8 +31,13 @@ class UvError(PackageError):
         self.status = status
 
 
-def run(arguments: Sequence[str | Path], folder: Path) -> str:
+def run(arguments: Sequence[str | Path], folder: Path, *, constrained: bool = True) -> str:
     """Run uv in a folder and return its standard output.
+
+    Args:
+        arguments: its arguments.
+        folder: the folder.
+        constrained: whether the user's constraints apply; with hashes, uv would require that these are pins.
 
     Raises:
         UvError: its exit status is not 0.
@@ -40,6 +45,8 @@ def run(arguments: Sequence[str | Path], folder: Path) -> str:
     from uv import find_uv_bin
 
     environment, options = pip_settings.for_uv(os.environ)
+    if not constrained:
+        environment.pop("UV_CONSTRAINT", None)
     command = [find_uv_bin(), "--quiet", "--no-progress", "--color=never", *map(str, arguments), *options]
     done = subprocess.run(  # noqa: S603
         command, capture_output=True, text=True, errors="replace", check=False, env=environment, cwd=folder

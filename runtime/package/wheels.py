@@ -39,7 +39,7 @@ class Wanted:
     """Requirements, and the target to install them for.
 
     Attributes:
-        requirements: as pip takes them: "numpy", "num2words>=0.5", the path of a wheel.
+        requirements: as pip accepts them: "numpy", "num2words>=0.5", the path of a wheel.
         files: files that list requirements; see `dependencies.listed`.
         target: the Python and architecture the wheels are for.
         python: a Python of the target's version on this machine, if there is one; source distributions are built
@@ -125,11 +125,8 @@ def _install(listed: dependencies.Listed, wanted: Wanted, into: Path) -> None:
     target = wanted.target
     command = ["pip", "install", "--target", str(into), "--python", str(wanted.interpreter)]
     command += ["--python-version", target.python, "--python-platform", target.uv_platform, "--no-editable"]
-    if not os.environ.get("UV_OFFLINE"):
-        # uv takes a wheel from its cache although the one in a local folder has been replaced.
-        command.append("--refresh")
     try:
-        uv_tool.run([*command, *listed.arguments], listed.folder)
+        uv_tool.run([*command, *listed.arguments], listed.folder, constrained=not listed.is_locked)
     except uv_tool.UvError as error:
         compiled = _COMPILED.search(str(error))
         if compiled:
