@@ -69,7 +69,7 @@ def library_options(function: F) -> F:
         "files",
         type=EXISTING,
         multiple=True,
-        help="A requirements file, a lock file or a pyproject.toml; repeatable.",
+        help="A requirements file, lock file or pyproject.toml; repeatable.",
     )
     return library(file(function))
 

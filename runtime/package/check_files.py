@@ -75,7 +75,11 @@ def _is_started(member: ZipInfo, inspected: Inspected) -> bool:
     if name in _STARTED:
         return name == "bootstrap" or inspected.kind == "layer"
     extension = name.startswith("extensions/") and name.count("/") == 1
-    return extension or name in ("dispatch-runtime/python/python3", _handler_program(inspected))
+    return (
+        extension
+        or name == "dispatch-runtime/python/python3"
+        or (name == inspected.handler and name == _handler_program(inspected))
+    )
 
 
 def _handler_program(inspected: Inspected) -> str:

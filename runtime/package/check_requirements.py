@@ -22,7 +22,7 @@ _AFTER_REQUIREMENT = re.compile(r"(^|\s)(#|--).*|\\\s*$")
 #: What AWS's Python runtimes have (docs.aws.amazon.com/lambda/latest/dg/lambda-python.html).
 _IN_RUNTIME = frozenset({"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"})
 #: More requirements than any archive has.
-_MANY, _MANY_EXTRAS, _DEPTH = 20_000, 200, 10
+_MANY, _MANY_EXTRAS, _DEPTH = 5000, 200, 10
 
 
 @dataclass(frozen=True, slots=True)

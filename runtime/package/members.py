@@ -23,8 +23,8 @@ DAMAGED = (
     RuntimeError, ValueError, struct.error,
 )  # fmt: skip
 
-#: The list of members of a larger archive would not fit into memory; 16 MiB are some 200,000 members.
-MAX_DIRECTORY = 16 * 1024 * 1024
+#: A longer list of members takes too long to check; 8 MiB are some 80,000 members.
+MAX_DIRECTORY = 8 * 1024 * 1024
 #: Linux's limits for a path and for one name in it, in bytes (limits.h), and a depth that no archive for Lambda has.
 _MAX_PATH, _MAX_NAME, _MAX_DEPTH = 4095 - 1024, 255, 100
 #: As many links as Linux follows for one path (path_resolution(7)).
@@ -44,11 +44,13 @@ class Members:
         infos: all of them, as `zipfile` lists them.
         links: the destinations of links, as they are written.
         outside: the names of those that would be written outside the folder that the archive is unpacked to.
+        places: the names of all members, and of the folders that they are in.
     """
 
     infos: tuple[zipfile.ZipInfo, ...]
     links: Mapping[str, str]
     outside: tuple[str, ...]
+    places: frozenset[str]
 
     @property
     def unzipped(self) -> int:
@@ -57,21 +59,21 @@ class Members:
 
     def leads_to(self, link: str) -> str | None:
         """The file or folder in the archive that a link leads to; None if it leads out of it or to nothing."""
-        places = self._places()
         for _ in range(_MAX_LINKS):
             destination = self.links.get(link)
             if destination is None:
-                return link if link in places else None
+                return link if link in self.places else None
             joined = posixpath.normpath(posixpath.join(posixpath.dirname(link), destination))
             if not destination or "\0" in joined or joined.startswith(("/", "..")):
                 return None
             link = joined
         return None
 
-    def _places(self) -> set[str]:
-        names = {info.filename.rstrip("/") for info in self.infos}
-        folders = {folder for name in names for folder in _folders(name)}
-        return names | folders | {"."}
+
+def _places(infos: tuple[zipfile.ZipInfo, ...]) -> frozenset[str]:
+    names = {info.filename.rstrip("/") for info in infos}
+    folders = {posixpath.dirname(name) for name in names}
+    return frozenset(names | {above for folder in folders for above in (folder, *_folders(folder))} | {"."})
 
 
 def _folders(name: str) -> Iterator[str]:
@@ -100,7 +102,7 @@ def read(file: Path) -> Members:
     kinds = {info.filename: _is_link(info) for info in infos}
     links = {name: destination for name, destination in links.items() if kinds[name]}
     outside = [info.filename for info in infos if _leaves(info.filename, links)]
-    return Members(infos, links, tuple(outside))
+    return Members(infos, links, tuple(outside), _places(infos))
 
 
 def not_unpackable(file: Path, reason: object) -> PackageError:

@@ -31,7 +31,7 @@ from runtime.package.target import BuildTarget
 #: What is of no use in an archive: what names this machine, and a list of files of which some are left out.
 _UNUSED = ("RECORD", *leaks.INSTALLERS)
 #: The error of uv where a wheel that it has built is not for the target.
-_COMPILED = re.compile(r"built wheel `(?P<wheel>(?P<name>[^-`]+)-[^`]*)` is not compatible")
+_COMPILED = re.compile(r"built wheel\s+`(?P<wheel>(?P<name>[^-`]+)-[^`]*)`\s+is\s+not\s+compatible")
 
 
 @dataclass(frozen=True, slots=True)
