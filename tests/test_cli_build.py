@@ -16,7 +16,7 @@ from support.files import write
 from support.package import make_wheel, make_zip
 
 from runtime.cli.build import command
-from runtime.package import interpreter, pythons, wheels
+from runtime.package import interpreter, pythons
 from runtime.package.errors import PackageError
 from runtime.package.target import BuildTarget
 
@@ -105,14 +105,15 @@ def test_a_layer(tmp_path: Path, run: Run, index: Path) -> None:
     assert answer["libraries"] == listed
 
 
-def test_a_failure_is_one_line(tmp_path: Path, run: Run) -> None:
+def test_a_failure_has_its_reason(tmp_path: Path, run: Run) -> None:
     """No traceback, status 1, and no file."""
     source = write(tmp_path / "src", {"app.py": ""})
     result = run("function", source, "-o", tmp_path / "app.zip", "--with", "no-such-thing")
     assert result.exit_code == 1
     assert not (tmp_path / "app.zip").exists()
-    assert result.output.startswith("Error: pip cannot resolve the requirements: ")
-    assert result.output.count("\n") == 1
+    assert result.output.startswith("Error: cannot install the requirements for Python ")
+    assert "no-such-thing was not found" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_no_python_for_the_standard_library(tmp_path: Path, mocker: MockerFixture) -> None:
@@ -126,18 +127,10 @@ def test_no_interpreter_for_the_target(tmp_path: Path, index: Path) -> None:
     make_wheel(
         index, "freeze_core", "0.8.1", tag=f"cp{V.replace('.', '')}-cp{V.replace('.', '')}-manylinux_2_17_x86_64"
     )
-    with pytest.raises(PackageError, match=r"no interpreter for Python .* on arm64: no wheel of freeze.core==0\.8\.1"):
+    with pytest.raises(
+        PackageError, match=r"(?s)no interpreter for Python .* on arm64: .*freeze-core==0\.8\.1 has no wheels"
+    ):
         interpreter.add(BuildTarget(V, "arm64"), tmp_path, Path(sys.executable))
-
-
-def test_no_pip(tmp_path: Path, mocker: MockerFixture) -> None:
-    """An environment without pip: the error says how to get it."""
-    mocker.patch("sys.executable", str(tmp_path / "python"))
-    write(tmp_path, {"python": "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n"})
-    (tmp_path / "python").chmod(0o755)
-    wanted = wheels.Wanted(["one"], [], BuildTarget(V, "arm64"), None)
-    with pytest.raises(PackageError, match=r"no pip in the environment .*handler-dispatch\[build\]"):
-        wheels.install(wanted, tmp_path / "out")
 
 
 def test_pythons_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

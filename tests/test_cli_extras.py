@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.files import write
 
-BUILD = ("elftools", "packaging", "pip")
+BUILD = ("elftools", "packaging", "uv")
 AWS = ("boto3", "botocore", "s3transfer")
 PAGES = [
     ["build"],
@@ -39,11 +39,11 @@ def test_help_needs_no_extra(page: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "without", "libraries", "extras"),
     [
-        ("build layer -o a.zip", BUILD, "elftools, packaging", "build"),
-        ("build function app.py -o a.zip", BUILD, "elftools, packaging", "build"),
-        ("build bootstrap -o a.zip", BUILD, "elftools, packaging", "build"),
+        ("build layer -o a.zip", BUILD, "elftools, packaging, uv", "build"),
+        ("build function app.py -o a.zip", BUILD, "elftools, packaging, uv", "build"),
+        ("build bootstrap -o a.zip", BUILD, "elftools, packaging, uv", "build"),
         ("build check app.zip", ("elftools",), "elftools", "build"),
-        ("publish layer name app.zip", (*BUILD, *AWS), "elftools, packaging, boto3, botocore", "build,aws"),
+        ("publish layer name app.zip", (*BUILD, *AWS), "elftools, packaging, uv, boto3, botocore", "build,aws"),
         ("publish function name app.zip --dry-run", AWS, "boto3, botocore", "aws"),
     ],
 )

@@ -291,6 +291,44 @@ def test_dry_run_makes_nothing(tmp_path: Path, run: Publish, role: str, client: 
     assert client("lambda").list_functions()["Functions"] == []
 
 
+@pytest.mark.parametrize("missing", ["network", "credentials", "region"])
+def test_dry_run_without_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Where AWS cannot be asked what there is, the calls are those for a new function or layer, and a note says why."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if missing != "region":
+        settings["AWS_DEFAULT_REGION"] = REGION
+    if missing == "network":
+        settings |= {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    new = (
+        "function",
+        "hello",
+        str(app(tmp_path)),
+        "--handler",
+        "app.handler",
+        "--runtime",
+        "python3.13",
+        "--role",
+        "r",
+    )
+    shown = json.loads(CliRunner().invoke(command, [*new, "--dry-run", "--json"]).stdout)
+    assert ["lambda.create_function", "lambda.wait function_active_v2"] == [call["call"] for call in shown["calls"]]
+    assert shown["unknown"].startswith("AWS: ")
+    result = CliRunner().invoke(command, ["layer", "hello", str(layer(tmp_path)), "--dry-run"])
+    assert (0, True) == (result.exit_code, "aws lambda publish-layer-version" in result.stdout)
+    assert "note: whether it is there already is not known" in result.stderr
+    result = CliRunner().invoke(command, ["function", "hello", str(app(tmp_path)), "--dry-run"])
+    assert (0, True) == (result.exit_code, "aws lambda update-function-code" in result.stdout)
+    assert 1 == CliRunner().invoke(command, list(new)).exit_code
+
+
 def test_dry_run_shows_command_lines(tmp_path: Path, run: Publish, role: str) -> None:
     """Each call as the AWS command line has it, ready to be pasted."""
     new = ("function", "hello", app(tmp_path), "--runtime", "python3.13", "--handler", "app.handler", "--role", role)

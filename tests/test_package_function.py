@@ -84,6 +84,30 @@ def test_a_folder(tmp_path: Path, serve: Serve) -> None:
     assert serve({}, "app.handler", root=tmp_path / "task").invoke(b"").body == b"data 1.0"
 
 
+def test_what_is_not_for_others(tmp_path: Path) -> None:
+    """Installers' notes about this machine stay out; what looks like a secret goes in, and a note names it."""
+    key = "-----BEGIN RSA PRIVATE KEY-----\n"
+    files: Files = {
+        "app.py": "token = 'AKIAIOSFODNN7EXAMPLE'\n",
+        "lib/server.pem": key,
+        "cacert.pem": "-----BEGIN CERTIFICATE-----\n",
+        "prod.env": "PASSWORD=1",
+        ".aws/credentials": key,
+        ".ssh/id_rsa": key,
+        "one-1.0.dist-info/direct_url.json": '{"url": "file:///home/somebody"}',
+        "one-1.0.dist-info/INSTALLER": "pip",
+        "one-1.0.dist-info/METADATA": "",
+        "__editable__.two-1.0.pth": "/home/somebody/two",
+        "direct_url.json": "{}",
+    }
+    built = build(write(tmp_path / "src", files), tmp_path / "app.zip")
+    assert ["app.py", "cacert.pem", "direct_url.json", "lib/server.pem", "prod.env"] == names(built.file)
+    with zipfile.ZipFile(built.file) as made:
+        assert ["one-1.0.dist-info/METADATA"] == [name for name in made.namelist() if "dist-info" in name]
+    expected = {"an AWS access key: app.py", "a private key: lib/server.pem", "settings that are secret: prod.env"}
+    assert expected == {note.partition("looks like ")[2].partition(";")[0] for note in built.notes}
+
+
 def test_the_same_bytes_twice(tmp_path: Path) -> None:
     """Two builds of one source are one archive, bytecode and all, wherever the source lies."""
     first = write(tmp_path / "a", {"app.py": "x = {'b', 'a', 'c'}\nhandler = lambda e, h: 'a' in {'x', 'y', 'a', e}"})

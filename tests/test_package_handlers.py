@@ -32,10 +32,48 @@ def test_bound(tmp_path: Path, source: str, names: set[str] | None) -> None:
     assert names == handlers.bound_names(write(tmp_path, {"m.py": source}) / "m.py")
 
 
+OFFERED = """
+import typing
+from helpers import imported
+def process(event, context): ...
+async def work(event, headers): ...
+def greet(event): ...
+def any_of_them(*args): ...
+def with_more(event, context, retries=3): ...
+short = lambda event, context: event
+my_handler = imported
+def main(): ...
+if typing.TYPE_CHECKING:
+    def nested(event, context): ...
+def _private(event, context): ...
+def helper(text): ...
+def three(a, b, c): ...
+def keyword(event, context, *, needed): ...
+@app.get("/users")
+def route(event, context): ...
+@logged
+def decorated(event, context): ...
+x = 1
+"""
+
+
 def test_offered(tmp_path: Path) -> None:
-    """Each module as a script, and the functions that are named as handlers are."""
-    folder = write(tmp_path, {"b.py": "def main(): ...", "a.py": "def handler(e, h): ...\nmy_handler = handler\nx = 1"})
-    assert handlers.handler_strings(folder.glob("*.py")) == ["a.py", "a.handler", "a.my_handler", "b.py", "b.main"]
+    """Each module as a script, its public functions that are called as handlers are, and what is named as one."""
+    folder = write(tmp_path, {"b.py": "def main(): ...", "a.py": OFFERED})
+    names = "any_of_them decorated greet main my_handler nested process short with_more work"
+    assert handlers.handler_strings(folder.glob("*.py")) == [
+        "a.py",
+        *(f"a.{name}" for name in names.split()),
+        "b.py",
+        "b.main",
+    ]
+
+
+def test_not_too_many_are_offered(tmp_path: Path) -> None:
+    """A generated module does not fill the screen."""
+    many = "".join(f"def f{number}(event, context): ...\n" for number in range(1000))
+    folder = write(tmp_path, {"a.py": many})
+    assert 100 == len(handlers.handler_strings(folder.glob("*.py")))
 
 
 @pytest.mark.parametrize(

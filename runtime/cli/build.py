@@ -64,7 +64,12 @@ def library_options(function: F) -> F:
         "--with", "requirements", metavar="REQUIREMENT", multiple=True, help="A library to include; repeatable."
     )
     file = click.option(
-        "-r", "--requirement", "files", type=EXISTING, multiple=True, help="A requirements file; repeatable."
+        "-r",
+        "--requirement",
+        "files",
+        type=EXISTING,
+        multiple=True,
+        help="A requirements file, lock file or pyproject.toml; repeatable.",
     )
     return library(file(function))
 

@@ -11,7 +11,7 @@ import click
 #: The libraries of each extra that commands import only while they run.
 LIBRARIES: Final = {
     "local": ("packaging",),
-    "build": ("elftools", "packaging"),
+    "build": ("elftools", "packaging", "uv"),
     "aws": ("boto3", "botocore"),
     "debug": ("debugpy",),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,11 @@ def publication_options(function: F) -> F:
         click.option("--bucket", metavar="NAME", default="", help="Upload through this bucket, to exceed 50 MB."),
         click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default the archive's."),
         click.option("--no-check", is_flag=True, help="Publish even if `dispatch build check` finds errors."),
-        click.option("--dry-run", is_flag=True, help="Only show the calls, also as AWS command lines."),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Only show the calls, also as AWS command lines; needs neither network nor credentials.",
+        ),
         click.option("--description", metavar="TEXT", default="", help="A description."),
         options.as_json,
     ):
@@ -64,7 +69,7 @@ def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_:
     wanted = publish.LayerUpload(
         name, archive, fitting, given["arch"] or report.arch, given["description"], license_, given["bucket"]
     )
-    plan_and_publish(lambda clients: publish.plan_layer(wanted, clients), given)
+    plan_and_publish(lambda clients: publish.plan_layer(wanted, clients), partial(publish.new_layer, wanted), given)
 
 
 @command.command(
@@ -107,7 +112,9 @@ def function_command(name: str, archive: Path, **given: Any) -> None:
         description=given["description"],
         bucket=given["bucket"],
     )
-    plan = plan_and_publish(lambda clients: publish.plan_function(wanted, clients), given)
+    plan = plan_and_publish(
+        lambda clients: publish.plan_function(wanted, clients), partial(publish.new_function, wanted), given
+    )
     if not convention and written_for:
         _note_convention(written_for, handler, plan)
     if plan.creates and wanted.runs_dispatch and _accepts_any_event(given["env"], report):
@@ -157,12 +164,25 @@ def runtimes_of(report: CheckReport, archive: Path) -> list[str]:
     return managed + (["provided.al2023"] if has_bootstrap(archive) else [])
 
 
-def plan_and_publish(plan_for: Callable[[aws.Clients], publish.Plan], given: dict[str, Any]) -> publish.Plan:
-    """Make a plan, then carry it out, or only show it; return it."""
+def plan_and_publish(
+    plan_for: Callable[[aws.Clients], publish.Plan], new: Callable[[str], publish.Plan], given: dict[str, Any]
+) -> publish.Plan:
+    """Make a plan, then carry it out, or only show it; return it.
+
+    Args:
+        plan_for: makes the plan from the present state of AWS.
+        new: makes the plan for something new, from the reason why the state is not known; for a dry run without it.
+        given: the command's options.
+    """
     as_json = given["as_json"]
     with reported(as_json) as progress:
-        clients = aws.clients(given["region"], given["profile"], given["endpoint"])
-        plan = plan_for(clients)
+        clients = aws.clients(given["region"], given["profile"], given["endpoint"], patient=not given["dry_run"])
+        try:
+            plan = plan_for(clients)
+        except publish.AwsError as error:
+            if not given["dry_run"]:
+                raise
+            plan = new(str(error))
         answers = [] if given["dry_run"] else plan.carry_out(clients, progress)
     if given["dry_run"]:
         show_plan(plan, as_json)
@@ -178,10 +198,19 @@ def show_plan(plan: publish.Plan, as_json: bool) -> None:
         for call in plan.calls
     ]
     if as_json:
-        click.echo(json.dumps({"dryRun": True, "unchanged": plan.unchanged or None, "calls": calls}))
+        click.echo(
+            json.dumps(
+                {"dryRun": True, "unchanged": plan.unchanged or None, "unknown": plan.unknown or None, "calls": calls}
+            )
+        )
         return
     if plan.unchanged:
         click.echo(f"nothing to do: {plan.unchanged} is up to date")
+    if plan.unknown:
+        click.echo(
+            f"note: whether it is there already is not known, so these are the calls for a new one: {plan.unknown}",
+            err=True,
+        )
     for call in calls:
         click.echo(f"# {call['call']} {json.dumps(call['parameters'])}")
         click.echo(call["command"])

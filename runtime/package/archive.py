@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import zipfile
 import zlib
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from runtime.package import members
 from runtime.package.errors import PackageError
+from runtime.package.members import Members
 from runtime.package.target import MAX_UNZIPPED, MAX_ZIPPED
 
 #: The earliest date that a zip archive can hold, so that no clock shows in the archive.
@@ -22,6 +25,7 @@ FILE, PROGRAM = 0o644, 0o755
 
 #: The number of Unix among the systems that a member may come from (APPNOTE.TXT, 4.4.2).
 UNIX = 3
+_BLOCK = 1 << 16
 
 
 class LeavesFolder(PackageError):
@@ -150,33 +154,38 @@ def sizes(file: Path) -> Sizes:
         )
 
 
-def unpack(file: Path, into: Path) -> None:
-    """Unpack an archive with its permissions, which `zipfile` drops.
+def unpack(file: Path, into: Path) -> Members:
+    """Unpack an archive with its permissions and links, which `zipfile` drops; links out of it are left out.
 
     Raises:
         LeavesFolder: a member would be written outside the folder.
         PackageError: the file is not a zip archive, or a damaged one.
     """
+    found = members.read(file)
+    if found.outside:
+        raise LeavesFolder(file, found.outside[0])
     try:
         with zipfile.ZipFile(file) as archive:
-            for member in archive.infolist():
-                _unpack(archive, member, file, into)
-    # RuntimeError: it is encrypted. OSError: one name is both a file and a folder.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
-        raise PackageError(f"{file} is not a zip archive that can be unpacked: {error}") from None
+            for member in found.infos:
+                if member.filename not in found.links:
+                    _unpack(archive, member, into)
+        for link, destination in found.links.items():
+            if found.leads_to(link) is not None:
+                (into / link).parent.mkdir(parents=True, exist_ok=True)
+                (into / link).symlink_to(destination)
+    except (*members.DAMAGED, zlib.error) as error:
+        raise members.not_unpackable(file, error) from None
+    return found
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, into: Path) -> None:
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path) -> None:
     path = into / member.filename
-    if not path.resolve().is_relative_to(into.resolve()):
-        raise LeavesFolder(file, member.filename)
-    mode = member.external_attr >> 16
     if member.is_dir():
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    if stat.S_ISLNK(mode):
-        path.symlink_to(archive.read(member).decode())
-        return
-    path.write_bytes(archive.read(member))
-    path.chmod(stat.S_IMODE(mode) or FILE)
+    # In blocks, because a member may be larger than it states; `zipfile` ends at the size that is stated.
+    with archive.open(member) as content, path.open("wb") as file:
+        shutil.copyfileobj(content, file, _BLOCK)
+    # This user must be able to read it, whoever the member is meant for.
+    path.chmod((member.external_attr >> 16 & 0o777 or FILE) | stat.S_IRUSR | stat.S_IWUSR)

@@ -74,15 +74,25 @@ def _words(value: Any) -> list[str]:
     return [] if value is True else [str(value)]
 
 
-def clients(region: str | None = None, profile: str | None = None, endpoint: str | None = None) -> Clients:
+def clients(
+    region: str | None = None, profile: str | None = None, endpoint: str | None = None, *, patient: bool = True
+) -> Clients:
     """A function that returns boto3 clients; where an argument is missing, boto3's own configuration applies.
+
+    Args:
+        region: the region.
+        profile: the profile of the configuration.
+        endpoint: an address to use instead of AWS's.
+        patient: whether a call is tried again and may take a minute; otherwise it is tried once, for seconds.
 
     Raises:
         PackageError: boto3 finds no such profile.
     """
     import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
+    quick = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
     made: dict[str, Any] = {}
     try:
         session = boto3.Session(region_name=region, profile_name=profile)
@@ -91,7 +101,7 @@ def clients(region: str | None = None, profile: str | None = None, endpoint: str
 
     def client(service: str) -> Any:
         if service not in made:
-            made[service] = session.client(service, endpoint_url=endpoint)
+            made[service] = session.client(service, endpoint_url=endpoint, config=None if patient else quick)
         return made[service]
 
     return client

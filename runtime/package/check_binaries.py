@@ -17,6 +17,13 @@ _IN_SYSTEM = re.compile(
 )
 
 
+def unreadable(inspected: Inspected) -> Iterator[Finding]:
+    """A shared object or program that is damaged."""
+    for name in inspected.damaged:
+        message = "begins like a shared object or program, and cannot be read as one; it may be damaged"
+        yield Finding("error" if name.endswith(".so") or name == "bootstrap" else "warning", "libraries", name, message)
+
+
 def foreign_processors(inspected: Inspected) -> Iterator[Finding]:
     """An ELF file for another processor."""
     for name, binary in inspected.binaries.items():

@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from zipfile import ZipInfo
 
+from runtime.package import check_syntax, handlers, recognition
 from runtime.package.archive import UNIX
 from runtime.package.inspected import Finding, Inspected
 
 #: Lambda starts these itself, so they need the run bit.
 _STARTED = ("bootstrap", "dispatch")
+#: The folders of a layer that something is found in, and ours
+#: (docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html).
+_OF_LAYERS = ("python/", "bin/", "lib/", "extensions/", "dispatch-runtime/")
+_MANY = 500
+_LAYER_FOLDER = re.compile(r"python/lib/python(3\.\d+)/site-packages/")
 
 
 def foreign_links(inspected: Inspected) -> Iterator[Finding]:
     """A link to something outside the archive, or to nothing."""
-    home = os.path.realpath(inspected.root)
-    for member in inspected.members:
-        path = inspected.root / member.filename
-        if not path.is_symlink():
+    for name, destination in inspected.found.links.items():
+        if inspected.found.leads_to(name) is not None:
             continue
-        destination = os.readlink(path)
-        if os.path.isabs(destination) or not os.path.realpath(path).startswith(home + os.sep):
-            yield Finding("error", "links", member.filename, f"link out of the archive, to {destination}")
-        elif not path.exists():
-            yield Finding("error", "links", member.filename, f"link to {destination}, which is not in the archive")
+        aim = posixpath.normpath(posixpath.join(posixpath.dirname(name), destination))
+        if aim.startswith(("/", "..")):
+            yield Finding("error", "links", name, f"link out of the archive, to {destination}")
+        else:
+            yield Finding("error", "links", name, f"link to {destination}, which is not in the archive")
+
+
+def foreign_names(inspected: Inspected) -> Iterator[Finding]:
+    """A name as only Windows reads it, two members with one name, and what is neither file, folder nor link."""
+    names = [member.filename for member in inspected.members]
+    windows = [name for name in names if "\\" in name]
+    if windows:
+        message = f"{len(windows)} names have backslashes, which are no separators on Linux; zip it with slashes"
+        yield Finding("error", "layout", windows[0], message)
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Finding("warning", "layout", name, f"the archive has {count} members of this name; the last counts")
+    for member in inspected.members:
+        kind = stat.S_IFMT(member.external_attr >> 16) if member.create_system == UNIX else 0
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            yield Finding("error", "layout", member.filename, "neither a file, a folder nor a link")
 
 
 def wrong_permissions(inspected: Inspected) -> Iterator[Finding]:
@@ -52,13 +75,19 @@ def _is_started(member: ZipInfo, inspected: Inspected) -> bool:
     if name in _STARTED:
         return name == "bootstrap" or inspected.kind == "layer"
     extension = name.startswith("extensions/") and name.count("/") == 1
-    return extension or name in ("dispatch-runtime/python/python3", _handler_program(inspected))
+    return (
+        extension
+        or name == "dispatch-runtime/python/python3"
+        or (name == inspected.handler and name == _handler_program(inspected))
+    )
 
 
 def _handler_program(inspected: Inspected) -> str:
     """The handler, if it is a program; else ""."""
     handler = inspected.handler
-    is_program = not handler.endswith((".py", ".pyc", ".pyz", ".zip")) and os.access(inspected.root / handler, os.X_OK)
+    if "\0" in handler or handler.endswith((".py", ".pyc", ".pyz", ".zip")):
+        return ""
+    is_program = os.access(inspected.root / handler, os.X_OK)
     return handler if is_program else ""
 
 
@@ -72,13 +101,46 @@ def misplaced_modules(inspected: Inspected) -> Iterator[Finding]:
     if inspected.kind == "layer" and at_top:
         message = f"a layer's modules belong in its folder python/, but these are at its top: {', '.join(at_top[:5])}"
         yield Finding("error", "layout", at_top[0], message)
+    yield from _misplaced_in_layer(inspected, names) if inspected.kind == "layer" else ()
     tops = {name.partition("/")[0] for name in names}
+    if (
+        inspected.kind == "function"
+        and inspected.is_guessed
+        and not inspected.is_named
+        and not _can_serve(inspected, names)
+    ):
+        message = "no module here can be a handler; the modules of a layer belong in its folder python/"
+        yield Finding("error", "layout", min(tops), message)
+        return
     if inspected.kind == "function" and len(tops) == 1 and not at_top and "bootstrap" not in tops:
         top = tops.pop()
         has_modules = any(name.startswith(f"{top}/") and name.endswith(".py") for name in names)
-        if has_modules and not _is_meant(inspected, top):
+        if has_modules and inspected.kind == "function" and not _is_meant(inspected, top):
             message = f"all files are in the folder {top}; zip its contents, or name the handler {top}/module.function"
             yield Finding("warning", "layout", top, message)
+
+
+def _can_serve(inspected: Inspected, names: list[str]) -> bool:
+    """Whether there is a file at the top, or a module of no library that may have a handler."""
+    if any("/" not in name for name in names) or not any(name.endswith(".py") for name in names):
+        return True
+    libraries = check_syntax.installed_files(inspected.root)
+    modules = [name for name in names if name.endswith(".py") and name not in libraries and "\\" not in name]
+    return any(
+        handlers.serving(inspected.root / name) or recognition.offers(inspected.root / name) for name in modules[:_MANY]
+    )
+
+
+def _misplaced_in_layer(inspected: Inspected, names: list[str]) -> Iterator[Finding]:
+    modules = [name for name in names if name.endswith((".py", ".pyc", ".so")) and "/" in name]
+    elsewhere = [name for name in modules if not name.startswith(_OF_LAYERS)]
+    if elsewhere and len(elsewhere) == len(modules):
+        message = "the modules of a layer belong in its folder python/; nothing is imported from here"
+        yield Finding("error", "layout", elsewhere[0], message)
+    for version in sorted({found[1] for name in names if (found := _LAYER_FOLDER.match(name))}):
+        if inspected.python and version != inspected.python:
+            message = f"only Python {version} imports from this folder, but the archive is for {inspected.python}"
+            yield Finding("error", "layout", f"python/lib/python{version}", message)
 
 
 def _is_meant(inspected: Inspected, top: str) -> bool:

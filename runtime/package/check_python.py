@@ -1,4 +1,4 @@
-"""Checks of Python's own things: requirements, wheels, names, bytecode, the handler."""
+"""Checks of Python's own things: wheels, names, bytecode, the handler."""
 
 from __future__ import annotations
 
@@ -10,44 +10,21 @@ from contextlib import suppress
 from email import message_from_string
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import parse_tag
-from packaging.utils import canonicalize_name
+from packaging.tags import Tag, parse_tag
 
 from dispatch.discovery import BUILT_IN, OF_A_PROGRAM, built_in
 from dispatch.errors import DispatchError
 from dispatch.expressions import uses_only_the_event
 from dispatch.locate import Target, locate
 from dispatch.shadowing import OUR_PACKAGES
-from runtime.package import handlers, own_runtime
+from runtime.package import handlers, own_runtime, source
 from runtime.package.inspected import Finding, Inspected
 
-#: The rest of a line after its requirement: a comment, options such as --hash, a backslash.
-_AFTER_REQUIREMENT = re.compile(r"(^|\s)(#|--).*|\\\s*$")
+#: More tags than any wheel has.
+_MANY = 20
 _PACKED = (".whl", ".tar.gz", ".egg")
 #: The number in a bytecode file's first two bytes, of each version's releases (CPython's pycore_magic_number.h).
 _MAGIC = {3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
-
-
-def missing_requirements(inspected: Inspected) -> Iterator[Finding]:
-    """A requirement of requirements.txt that is not installed in the archive."""
-    for file in (inspected.root / "requirements.txt", inspected.modules / "requirements.txt"):
-        if not file.is_file():
-            continue
-        installed = {canonicalize_name(path.name.partition("-")[0]) for path in inspected.root.rglob("*.dist-info")}
-        for requirement in _requirements(file.read_text(encoding="utf-8", errors="replace")):
-            # One with a marker may not apply to the target.
-            if requirement.marker is None and canonicalize_name(requirement.name) not in installed:
-                message = f"lists {requirement.name}, which is not in the archive; Lambda installs nothing"
-                yield Finding("error", "requirements", file.name, message)
-        return
-
-
-def _requirements(text: str) -> Iterator[Requirement]:
-    """The lines of a requirements file that name a distribution; not options, paths and addresses."""
-    for line in text.splitlines():
-        with suppress(InvalidRequirement):
-            yield Requirement(_AFTER_REQUIREMENT.sub("", line))
 
 
 def unusable_wheels(inspected: Inspected) -> Iterator[Finding]:
@@ -58,16 +35,28 @@ def unusable_wheels(inspected: Inspected) -> Iterator[Finding]:
             yield Finding("error", "wheels", member.filename, message)
     for file in sorted(inspected.root.rglob("*.dist-info/WHEEL")):
         name = file.parent.relative_to(inspected.root).as_posix()
-        yield from _foreign_wheel(name, _platforms(file.read_text(encoding="utf-8", errors="replace")))
+        tags = _tags(source.text(file)) if file.is_file() else []
+        yield from _foreign_wheel(name, sorted({tag.platform for tag in tags}))
+        yield from _foreign_version(name, tags, inspected.python)
 
 
-def _platforms(wheel: str) -> list[str]:
-    """The platforms that a wheel's metadata file WHEEL is tagged for."""
-    found: list[str] = []
-    for tags in message_from_string(wheel).get_all("Tag", []):
-        with suppress(ValueError):
-            found += sorted(tag.platform for tag in parse_tag(tags))
+def _tags(wheel: str) -> list[Tag]:
+    """The tags in a wheel's metadata file WHEEL."""
+    found: list[Tag] = []
+    for tags in message_from_string(wheel).get_all("Tag", [])[:_MANY]:
+        # `parse_tag` makes each combination of what is between dots.
+        if str(tags).count(".") <= _MANY:
+            with suppress(ValueError):
+                found += parse_tag(str(tags))
     return found
+
+
+def _foreign_version(name: str, tags: list[Tag], python: str) -> Iterator[Finding]:
+    """A wheel with compiled parts for another Python."""
+    exact = {f"3.{found[1]}" for tag in tags if (found := re.fullmatch(r"cp3(\d+)t?", tag.abi))}
+    if python and exact and len(exact) == len({tag.abi for tag in tags}) and python not in exact:
+        message = f"from a wheel for Python {', '.join(sorted(exact))}, but the archive is for {python}"
+        yield Finding("error", "wheels", name, message)
 
 
 def _foreign_wheel(name: str, platforms: list[str]) -> Iterator[Finding]:
@@ -104,9 +93,14 @@ def hidden_packages(inspected: Inspected) -> Iterator[Finding]:
 def foreign_bytecode(inspected: Inspected) -> Iterator[Finding]:
     """A module that exists only as bytecode of another Python."""
     for path in sorted(inspected.modules.rglob("*.pyc")):
-        if path.parent.name == "__pycache__" or path.with_suffix(".py").exists() or not inspected.python:
+        if (
+            path.parent.name == "__pycache__"
+            or path.with_suffix(".py").exists()
+            or not (inspected.python and path.is_file())
+        ):
             continue
-        version = _MAGIC.get(int.from_bytes(path.read_bytes()[:2], "little"), "another version")
+        with path.open("rb") as file:
+            version = _MAGIC.get(int.from_bytes(file.read(2), "little"), "another version")
         if version != inspected.python:
             message = f"bytecode of Python {version} without its source, but the archive is for {inspected.python}"
             yield Finding("error", "bytecode", path.relative_to(inspected.root).as_posix(), message)
@@ -162,14 +156,14 @@ def _missing(module: str, name: str, root: Path) -> str:
     """Why a module or its function is not in the archive; "" if it may be."""
     base = root / module.replace(".", "/")
     files = [base.with_name(base.name + ".py"), base / "__init__.py"]
-    source = next((file for file in files if file.is_file()), None)
-    if source is None:
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
         compiled = [*base.parent.glob(f"{base.name}.pyc"), *base.parent.glob(f"{base.name}.*.so")]
         return "" if compiled else f"no module {module} in the archive; looked for {module.replace('.', '/')}.py"
-    bound = handlers.bound_names(source)
+    bound = handlers.bound_names(found)
     if bound is None or name in bound:
         return ""
-    return f"no {name!r} in {source.relative_to(root)}; it has: {', '.join(sorted(bound)) or 'nothing'}"
+    return f"no {name!r} in {found.relative_to(root)}; it has: {', '.join(sorted(bound)) or 'nothing'}"
 
 
 def _missing_shell_function(path: Path, spec: str, root: str) -> str:

@@ -6,7 +6,6 @@ An error is a file that is the handler's own module, at the top, or in a package
 from __future__ import annotations
 
 import ast
-import csv
 import os
 import sys
 import warnings
@@ -14,19 +13,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dispatch.locate import locate
+from runtime.package import source
 from runtime.package.inspected import Finding, Inspected
 from runtime.package.start_scripts import HOME
+
+#: Bytes of all modules that are compiled, which takes about a second for each megabyte, and of a list of files.
+_MAX_SOURCES, _MAX_RECORD = 16 * 1024 * 1024, 16 * 1024 * 1024
 
 
 def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
     """Modules that do not compile; of libraries, only the handler's."""
     here, wanted = sys.version_info.minor, int(inspected.python.rpartition(".")[2] or sys.version_info.minor)
-    libraries, handler = _installed(inspected.root), _handler_files(inspected)
+    libraries, handler = installed_files(inspected.root), _handler_files(inspected)
+    left = _MAX_SOURCES
     for path in sorted(inspected.modules.rglob("*.py")):
         name = path.relative_to(inspected.root).as_posix()
         # `dispatch build` has compiled what is in HOME.
         is_own = not name.startswith(f"{HOME}/") and (name not in libraries or name in handler)
-        reason = is_own and path.is_file() and not path.is_symlink() and _reason(path, min(here, wanted))
+        if not is_own or path.is_symlink() or not path.is_file():
+            continue
+        size = path.stat().st_size
+        left -= size
+        if size > source.MAX_SOURCE or left < 0:
+            yield Finding(
+                "warning", "syntax", name, "not compiled, because it is, or all modules are, too large for that"
+            )
+            if left < 0:
+                return
+            continue
+        reason = _reason(path, min(here, wanted))
         if reason and wanted > here:
             message = f"cannot be compiled by Python 3.{here}, and perhaps not by {inspected.python}: {reason}"
             yield Finding("warning", "syntax", name, message)
@@ -40,13 +55,15 @@ def _is_importable(path: Path, root: Path) -> bool:
     return all((root / folder / "__init__.py").exists() for folder in folders if folder.name)
 
 
-def _installed(root: Path) -> set[str]:
+def installed_files(root: Path) -> set[str]:
     """The files below the root that distributions list as theirs."""
     found = set()
     for record in root.rglob("*.dist-info/RECORD"):
         base = record.parent.parent.relative_to(root)
-        with record.open(encoding="utf-8", errors="replace", newline="") as rows:
-            found |= {os.path.normpath(base / row[0]) for row in csv.reader(rows) if row}
+        if record.is_file():
+            # A path with a comma or a quote in it does not matter here.
+            paths = (line.partition(",")[0] for line in source.text(record, _MAX_RECORD).splitlines())
+            found |= {os.path.normpath(base / path) for path in paths}
     return found
 
 
@@ -62,14 +79,14 @@ def _handler_files(inspected: Inspected) -> tuple[str, ...]:
 
 def _reason(path: Path, minor: int) -> str:
     """Why Python 3.`minor` cannot compile a file, as far as this Python knows; "" if it can."""
-    source = path.read_bytes()
+    content = path.read_bytes()
     try:
         with warnings.catch_warnings(action="ignore"):
-            compile(source, path.name, "exec", dont_inherit=True)
+            compile(content, path.name, "exec", dont_inherit=True)
             if minor < sys.version_info.minor:
-                ast.parse(source, path.name, feature_version=(3, minor))
+                ast.parse(content, path.name, feature_version=(3, minor))
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
-    except (ValueError, RecursionError, MemoryError) as error:
+    except source.UNCOMPILABLE as error:
         return str(error) or type(error).__name__
     return ""

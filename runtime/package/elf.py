@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, BinaryIO, Self, cast
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
@@ -19,6 +19,10 @@ _MACHINES = {
     "EM_386": "i386",
     "EM_ARM": "arm",
 }
+#: Bytes that are read of one file, where each reading counts as so many at least; a large library needs 1 MB.
+_BUDGET, _LEAST = 16 * 1024 * 1024, 512
+#: Real files have some 40.
+_MAX_SECTIONS = 1000
 _GLIBC = re.compile(r"GLIBC_2\.(\d+)")
 
 
@@ -43,17 +47,40 @@ class Binary:
     @classmethod
     def read(cls, path: Path) -> Self | None:
         """Read a file; None if it is not an ELF file, or not a readable one."""
+        if not is_elf(path):
+            return None
         with path.open("rb") as file:
-            if file.read(4) != b"\x7fELF":
-                return None
             try:
-                elf = ELFFile(file)
+                elf = ELFFile(cast("IO[bytes]", _Metered(file)))
+                if elf.num_sections() > _MAX_SECTIONS:
+                    return None
                 needs, paths = _dynamic(elf)
                 glibc = _glibc(elf)
                 machine = _MACHINES.get(elf["e_machine"], str(elf["e_machine"]))
-            except (ELFError, KeyError, AttributeError):
+            except Exception:  # noqa: BLE001 - pyelftools raises whatever the damage leads to
                 return None
         return cls(machine, needs, glibc, _libc(needs, glibc), paths)
+
+
+def is_elf(path: Path) -> bool:
+    """Whether a file begins like an ELF file."""
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+class _Metered:
+    """A file that ends the reading of damaged files, whose sizes and offsets may lead in circles, after a while."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = _BUDGET
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= max(size, _LEAST) if size >= 0 else _BUDGET
+        if self._left < 0:
+            raise ELFError("too much to read")
+        return self._file.read(size)
 
 
 def _dynamic(elf: ELFFile) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -7,13 +7,12 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from runtime.package import archive, handlers, recognition
+from runtime.package import archive, dependencies, handlers, leaks, recognition
 from runtime.package.errors import PackageError
 from runtime.package.progress import OnProgress, no_progress
 from runtime.package.staging import SITE, Built, Staging
 from runtime.package.target import BuildTarget
 
-REQUIREMENTS = "requirements.txt"
 _SHEBANG = b"#!/usr/bin/env python3\n"
 
 
@@ -34,7 +33,7 @@ def build_function(
         file: the output: a .zip, or a .pyz for a handler string to name.
         target: the Python and architecture to build for.
         requirements: libraries to include, besides those in a script's inline metadata.
-        files: requirements files; without one, a folder's own requirements.txt counts.
+        files: files that list requirements; without one, a folder's own counts: see `dependencies.OWN`.
         standalone: whether the archive includes runtime and interpreter, for provided.al2023.
         progress: called at each step.
 
@@ -47,7 +46,10 @@ def build_function(
     with Staging.open(file, target, progress, 5 if standalone else 3) as staging:
         copy_source(source, staging.folder, file, "__main__.py" if zipapp else None)
         conventions = recognition.offered(staging.folder)
-        staging.add_libraries([*requirements, *_inline(source, target)], list(files) or _own_file(source))
+        staging.notes += leaks.notes(staging.folder)
+        own_file, note = dependencies.own_file(source) if source.is_dir() and not files else (None, "")
+        staging.notes += [note] if note else []
+        staging.add_libraries([*requirements, *_inline(source, target)], files, own_file=own_file)
         if zipapp:
             return _zipapp(staging)
         if standalone:
@@ -60,11 +62,6 @@ def build_function(
 
 def _inline(source: Path, target: BuildTarget) -> list[str]:
     return handlers.script_requirements(source, target.python) if source.is_file() else []
-
-
-def _own_file(source: Path) -> list[Path]:
-    own = source / REQUIREMENTS
-    return [own] if own.is_file() else []
 
 
 def _offers(source: Path, staging: Staging) -> list[str]:
@@ -83,7 +80,9 @@ def _offers(source: Path, staging: Staging) -> list[str]:
 
 
 def copy_source(source: Path, folder: Path, output: Path, name: str | None = None) -> None:
-    """Copy a function's source: links as what they point to, without hidden files, caches, virtual environments.
+    """Copy a function's source: links as what they point to, without what is not for others.
+
+    Hidden files, caches, virtual environments and what installers write for themselves stay out.
 
     Raises:
         PackageError: the source is missing or empty, or the output would replace a part of it.
@@ -115,7 +114,7 @@ def _unwanted(output: Path) -> Callable[[str, list[str]], Iterable[str]]:
 
 def _is_unwanted(path: Path, output: Path) -> bool:
     name = path.name
-    if name.startswith(".") or name == "__pycache__" or name.endswith(".egg-info"):
+    if name.startswith(".") or name == "__pycache__" or name.endswith(".egg-info") or leaks.is_of_this_machine(path):
         return True
     return (path / "pyvenv.cfg").is_file() or path.resolve() == output
 

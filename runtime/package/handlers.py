@@ -12,11 +12,14 @@ from typing import Any
 
 from dispatch.locate import locate
 from dispatch.modules import no_file
-from runtime.package import wheels
+from runtime.package import dependencies, source
 from runtime.package.errors import PackageError
 
-#: The names of handlers that a build lists, besides the script itself.
+#: The names of handlers that a build lists whatever they are bound to, and of parameters that are events.
 _HANDLERS = re.compile(r"handler|main|\w+_handler")
+_EVENTS = frozenset({"event", "record", "request"})
+#: How many handler strings are listed at most.
+_MANY = 100
 #: A function's definition in a shell file, in either way of writing it, and a command that may bring more functions.
 _SHELL_FUNCTION = re.compile(
     r"^[ \t]*(?:function[ \t]+(?P<name>[\w-]+)|(?P<plain>[\w-]+)[ \t]*\([ \t]*\))", re.MULTILINE
@@ -28,9 +31,8 @@ _METADATA = re.compile(r"^# /// script\s*$(?P<lines>(?:\n#(?: .*)?$)+?)\n# ///\s
 
 def bound_names(path: Path) -> set[str] | None:
     """The names that a module binds at its top level; None if unknown ("import *", a syntax error)."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+    tree = source.parsed(path)
+    if tree is None:
         return None
     names: set[str] = set()
     for node in _top_level(tree.body):
@@ -42,15 +44,17 @@ def bound_names(path: Path) -> set[str] | None:
 
 def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
     """The statements of the module's own scope, also those inside `if`, `try`, `with` and loops."""
-    found = []
-    for node in body:
+    found: list[ast.stmt] = []
+    left = body[::-1]
+    while left:
+        node = left.pop()
         found.append(node)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        for field in ("body", "orelse", "finalbody"):
-            found += _top_level(getattr(node, field, []))
+        inside = [each for field in ("body", "orelse", "finalbody") for each in getattr(node, field, [])]
         for handler in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
-            found += _top_level(handler.body)
+            inside += handler.body
+        left += inside[::-1]
     return found
 
 
@@ -65,17 +69,45 @@ def _bound_by(node: ast.stmt) -> set[str]:
 
 
 def handler_strings(modules: Iterable[Path]) -> list[str]:
-    """The handler strings of modules at the top of a function's folder: each as a script, and likely functions."""
+    """The handler strings of modules at the top of a function's folder: each as a script, and what can serve."""
     found = []
     for path in sorted(modules):
-        names = sorted(bound_names(path) or ())
-        found += [path.name, *(f"{path.stem}.{name}" for name in names if _HANDLERS.fullmatch(name))]
-    return found
+        found += [path.name, *(f"{path.stem}.{name}" for name in serving(path))]
+    return found[:_MANY]
+
+
+def serving(path: Path) -> list[str]:
+    """The names of a module that are called as handlers are, or that handlers usually have; sorted."""
+    tree = source.parsed(path)
+    names = {name for name in bound_names(path) or () if _HANDLERS.fullmatch(name)}
+    for node in _top_level(tree.body) if tree else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names |= {node.name} if _fits(node.args) and not _is_route(node) else set()
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and _fits(node.value.args):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def _fits(parameters: ast.arguments) -> bool:
+    """Whether a function can be called with an event and its headers or context, or with what is called an event."""
+    given = [*parameters.posonlyargs, *parameters.args]
+    required = len(given) - len(parameters.defaults)
+    if None in parameters.kw_defaults:
+        return False
+    takes_two = required <= 2 and (len(given) >= 2 or parameters.vararg is not None)
+    return takes_two or (required <= 1 and bool(given) and given[0].arg in _EVENTS)
+
+
+def _is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a web application calls a function for a path: `@app.get("/users")`."""
+    calls = [each for each in function.decorator_list if isinstance(each, ast.Call) and each.args]
+    paths = [each.args[0].value for each in calls if isinstance(each.args[0], ast.Constant)]
+    return any(isinstance(path, str) and path.startswith("/") for path in paths)
 
 
 def shell_functions(path: Path) -> list[str] | None:
     """The functions that a shell file defines, in order; None if unknown (it loads other files)."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = source.text(path)
     if _SHELL_LOADS.search(text):
         return None
     return [*dict.fromkeys(found["name"] or found["plain"] for found in _SHELL_FUNCTION.finditer(text))]
@@ -112,7 +144,7 @@ def script_requirements(path: Path, python: str = "") -> list[str]:
         raise PackageError(f"wrong script metadata in {path}: dependencies must be a list of strings, not {listed!r}")
     if not isinstance(pythons, str):
         raise PackageError(f"wrong script metadata in {path}: requires-python must be a string, not {pythons!r}")
-    if python and not wheels.allowed(pythons, python):
+    if python and not dependencies.allowed(pythons, python):
         raise PackageError(f"{path} requires Python {pythons}, but the archive is for Python {python}; pass --python")
     return listed
 

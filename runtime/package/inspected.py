@@ -11,9 +11,12 @@ from typing import Self
 
 from runtime.package import elf
 from runtime.package.errors import PackageError
+from runtime.package.members import Members
 from runtime.package.target import GLIBC, GLIBC_OF_RUNTIME, MACHINES
 
-_SOABI = re.compile(r"\.cpython-3(\d+)-")
+_SOABI = re.compile(r"\.cpython-3(\d+)-[^/]*\.so$")
+_FOLDER = re.compile(r"^python/lib/python3\.(\d+)/site-packages/")
+_BYTECODE = re.compile(r"/?__pycache__/[^/]*\.cpython-3(\d+)\.pyc$")
 #: An archive with one of these is a layer: docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html.
 _LAYER = ("python/", "extensions/", "dispatch-runtime/site/")
 
@@ -35,7 +38,9 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        # Names come from the archive, and a terminal obeys control characters.
+        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Inspected:
         file: the archive.
         root: the folder that it is unpacked to.
         members: the archive's members, with their permissions.
+        found: the members with the links among them.
         kind: "layer" or "function".
+        is_guessed: whether the kind is a guess from the contents.
         arch: the architecture it is for: the caller's, else that of most shared objects; "" if unknown.
         python: the Python version it is for, found in the same way.
         runtime: the runtime of Lambda's that it is for; "" if unknown.
@@ -54,12 +61,15 @@ class Inspected:
         convention: the convention's name; "" if unknown.
         is_named: whether the caller passed a handler string, even an empty one.
         binaries: its ELF files, by member name.
+        damaged: the names of files that begin like an ELF file and cannot be read as one.
     """
 
     file: Path
     root: Path
     members: tuple[zipfile.ZipInfo, ...]
+    found: Members
     kind: str
+    is_guessed: bool
     arch: str
     python: str
     runtime: str
@@ -67,12 +77,14 @@ class Inspected:
     convention: str
     is_named: bool
     binaries: dict[str, elf.Binary]
+    damaged: tuple[str, ...] = ()
 
     @classmethod
     def from_archive(
         cls,
         file: Path,
         root: Path,
+        found: Members,
         *,
         kind: str = "",
         arch: str = "",
@@ -90,22 +102,26 @@ class Inspected:
             raise PackageError(
                 f"--runtime {runtime} does not run Python {python}; pass only one of --runtime and --python"
             )
-        with zipfile.ZipFile(file) as archive:
-            members = tuple(archive.infolist())
-        names = [member.filename for member in members]
-        binaries = {name: read for name in names if (read := _binary(root / name)) is not None}
+        names = [
+            member.filename for member in found.infos if not member.is_dir() and member.filename not in found.links
+        ]
+        read = {name: elf.Binary.read(root / name) for name in names if elf.is_elf(root / name)}
+        binaries = {name: binary for name, binary in read.items() if binary is not None}
         return cls(
             file,
             root,
-            members,
+            found.infos,
+            found,
             kind or _kind(names),
+            not kind,
             arch or _arch(binaries),
-            python or runtime.removeprefix("python") * runtime.startswith("python") or _python(binaries),
+            python or runtime.removeprefix("python") * runtime.startswith("python") or _python(names),
             runtime,
             handler or "",
             convention,
             handler is not None,
             binaries,
+            tuple(name for name, binary in read.items() if binary is None),
         )
 
     @property
@@ -124,10 +140,6 @@ class Inspected:
         return self.root / "python" if self.kind == "layer" else self.root
 
 
-def _binary(path: Path) -> elf.Binary | None:
-    return elf.Binary.read(path) if path.is_file() and not path.is_symlink() else None
-
-
 def _kind(names: list[str]) -> str:
     has_modules = any("/" not in name and name.endswith((".py", ".pyc")) for name in names)
     return "layer" if any(name.startswith(_LAYER) for name in names) and not has_modules else "function"
@@ -143,6 +155,10 @@ def _most(seen: dict[str, str], known: dict[str, str]) -> str:
     return counted.most_common(1)[0][0] if counted else ""
 
 
-def _python(binaries: dict[str, elf.Binary]) -> str:
-    versions = {name: f"3.{found.group(1)}" for name in binaries if (found := _SOABI.search(name))}
-    return _most(versions, {version: version for version in versions.values()})
+def _python(names: list[str]) -> str:
+    """The Python of most extension modules, else of a layer's folder, else of most bytecode."""
+    for pattern in (_SOABI, _FOLDER, _BYTECODE):
+        versions = {name: f"3.{found[1]}" for name in names if (found := pattern.search(name))}
+        if versions:
+            return _most(versions, {version: version for version in versions.values()})
+    return ""

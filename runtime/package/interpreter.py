@@ -94,9 +94,8 @@ def add(target: BuildTarget, folder: Path, python: Path | None) -> Interpreter:
             f"python{target.python} on PATH, or with pyenv"
         )
     with tempfile.TemporaryDirectory() as scratch:
-        wheel = _carrier(target, Path(scratch), python)
-        carried = Path(scratch) / "carrier"
-        wheels.lay_out(wheel, carried)
+        carried = Path(scratch)
+        carrier = _carrier(target, carried, python)
         version = _carried_version(carried, target)
         home = folder / HOME / "python"
         _copy_program(carried / "freeze_core", home, target)
@@ -107,17 +106,16 @@ def add(target: BuildTarget, folder: Path, python: Path | None) -> Interpreter:
         _SYSCONFIG.format(soabi=target.soabi, machine=target.machine, python=target.python)
     )
     shutil.copyfile(Path(__file__).with_name("startup.py"), home / "lib" / "__init__python3.py")
-    return Interpreter(version, library, wheels.name_and_version(wheel))
+    return Interpreter(version, library, carrier)
 
 
-def _carrier(target: BuildTarget, scratch: Path, python: Path) -> Path:
-    folder = scratch / "wheels"
-    folder.mkdir()
+def _carrier(target: BuildTarget, folder: Path, python: Path) -> str:
+    """Install the carrier into a folder and return it as "name==version"."""
     try:
-        fetched = wheels.fetch(wheels.Wanted([CARRIER], [], target, python), folder)
+        installed = wheels.install(wheels.Wanted([CARRIER], [], target, python), folder)
     except PackageError as error:
         raise PackageError(f"no interpreter for Python {target.python} on {target.arch}: {error}") from None
-    return next(wheel for wheel in fetched if wheel.name.startswith("freeze_core-"))
+    return next(library for library in installed.libraries if library.startswith("freeze-core=="))
 
 
 def _carried_version(carried: Path, target: BuildTarget) -> str:

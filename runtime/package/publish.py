@@ -25,6 +25,10 @@ MAX_HANDLER = 128
 _IN_VARIABLE = "in.HANDLER"
 
 
+class AwsError(PackageError):
+    """AWS refuses a call or cannot be reached, or this machine has no region or credentials for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerUpload:
     """A layer version to publish."""
@@ -67,10 +71,17 @@ class FunctionUpload:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The calls to make, in order; without any, `unchanged` is the ARN of what is there already."""
+    """The calls to make, in order.
+
+    Attributes:
+        calls: the calls.
+        unchanged: if there are none, the ARN of what is there already.
+        unknown: why the present state of AWS is not known, so that the calls are those for something new; "" if it is.
+    """
 
     calls: list[AwsCall]
     unchanged: str = ""
+    unknown: str = ""
 
     @property
     def creates(self) -> bool:
@@ -81,7 +92,7 @@ class Plan:
         """Make the calls and return their answers.
 
         Raises:
-            PackageError: AWS refuses a call or cannot be reached; the calls after it are not made.
+            AwsError: a call failed; the calls after it are not made.
         """
         answers = []
         for number, call in enumerate(self.calls):
@@ -96,7 +107,7 @@ def plan_layer(layer: LayerUpload, clients: Clients) -> Plan:
     """The calls that publish a layer; none if its newest version has the same content.
 
     Raises:
-        PackageError: AWS refuses or cannot be reached.
+        AwsError: the present state of AWS cannot be found out.
     """
     with explained():
         versions = clients("lambda").list_layer_versions(LayerName=layer.name)["LayerVersions"]
@@ -104,6 +115,11 @@ def plan_layer(layer: LayerUpload, clients: Clients) -> Plan:
             newest = clients("lambda").get_layer_version(LayerName=layer.name, VersionNumber=versions[0]["Version"])
             if newest["Content"].get("CodeSha256") == digest(layer.file):
                 return Plan([], versions[0]["LayerVersionArn"])
+    return new_layer(layer)
+
+
+def new_layer(layer: LayerUpload, unknown: str = "") -> Plan:
+    """The calls that publish a layer, whatever there is."""
     parameters = _non_empty(
         LayerName=layer.name,
         Description=layer.description,
@@ -111,26 +127,38 @@ def plan_layer(layer: LayerUpload, clients: Clients) -> Plan:
         CompatibleArchitectures=[layer.arch] if layer.arch else [],
         LicenseInfo=layer.license,
     )
-    return Plan(_with_archive("publish_layer_version", parameters, layer, "Content"))
+    return Plan(_with_archive("publish_layer_version", parameters, layer, "Content"), unknown=unknown)
 
 
 def plan_function(function: FunctionUpload, clients: Clients) -> Plan:
     """The calls that create a function, or update what differs, and wait until the function is ready.
 
     Raises:
-        PackageError: a new function lacks a setting; AWS refuses or cannot be reached.
+        AwsError: the present state of AWS cannot be found out.
+        PackageError: a new function lacks a setting.
     """
-    client = clients("lambda")
     with explained():
+        client = clients("lambda")
         try:
             there = client.get_function(FunctionName=function.name)["Configuration"]
         except client.exceptions.ResourceNotFoundException:
-            return Plan(_create(function))
+            return new_function(function)
     return _update(function, there)
 
 
+def new_function(function: FunctionUpload, unknown: str = "") -> Plan:
+    """The calls that create a function, or replace its code where there are settings missing for a new one.
+
+    Raises:
+        PackageError: a new function lacks a setting.
+    """
+    if unknown and _missing(function):
+        return Plan(_update(function, {}).calls, unknown=unknown)
+    return Plan(_create(function), unknown=unknown)
+
+
 def _create(function: FunctionUpload) -> list[AwsCall]:
-    missing = [f"--{name}" for name in ("handler", "runtime", "role") if not getattr(function, name)]
+    missing = _missing(function)
     if missing:
         raise PackageError(f"no function {function.name} yet; a new one needs {', '.join(missing)}")
     parameters = {
@@ -140,6 +168,10 @@ def _create(function: FunctionUpload) -> list[AwsCall]:
     }
     calls = _with_archive("create_function", parameters, function, "Code")
     return [*calls, _wait("function_active_v2", function)]
+
+
+def _missing(function: FunctionUpload) -> list[str]:
+    return [f"--{name}" for name in ("handler", "runtime", "role") if not getattr(function, name)]
 
 
 def _update(function: FunctionUpload, there: Mapping[str, Any]) -> Plan:
@@ -232,4 +264,4 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, Boto3Error, ClientError) as error:
-        raise PackageError(f"AWS: {error}") from error
+        raise AwsError(f"AWS: {error}") from error

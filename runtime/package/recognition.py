@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dispatch.errors import DispatchError
 from dispatch.locate import inside
+from runtime.package import source
 
 #: Objects and base classes, each as the package and the last name, and the convention.
 _MADE_BY = {
@@ -103,6 +104,12 @@ def offered(root: Path) -> dict[str, str]:
     return found
 
 
+def offers(path: Path) -> bool:
+    """Whether a module has a function for another platform, or a web application."""
+    module = _Module.read(path)
+    return module is not None and any(module.recognised(name, path.stem) for name in module.names)
+
+
 class _Module:
     """A module's source: what its names are bound to, and where the names that it imports come from."""
 
@@ -119,10 +126,8 @@ class _Module:
     @classmethod
     def read(cls, path: Path) -> _Module | None:
         """The module in a file; None if it cannot be read or compiled."""
-        try:
-            return cls(path.stem, ast.parse(path.read_bytes()))
-        except (OSError, ValueError, SyntaxError, RecursionError):
-            return None
+        tree = source.parsed(path)
+        return cls(path.stem, tree) if tree else None
 
     def recognised(self, attribute: str, written: str) -> Recognised | None:
         node = self.names.get(attribute)

@@ -107,11 +107,15 @@ class Staging:
         self._progress(what, self._step, self._steps)
         self._step += 1
 
-    def add_libraries(self, requirements: Sequence[str], files: Sequence[Path], where: str = "") -> None:
-        """Add libraries for the target, in a subfolder."""
+    def add_libraries(
+        self, requirements: Sequence[str], files: Sequence[Path], where: str = "", own_file: Path | None = None
+    ) -> None:
+        """Add libraries for the target, in a subfolder; see `wheels.Wanted`."""
         self.step("fetching wheels")
-        wanted = wheels.Wanted(requirements, files, self.target, self.python)
-        self.libraries += wheels.install(wanted, self.folder / where)
+        wanted = wheels.Wanted(requirements, files, self.target, self.python, own_file)
+        installed = wheels.install(wanted, self.folder / where)
+        self.libraries += installed.libraries
+        self.notes += installed.notes
 
     def add_runtime(self, where: str, requirements: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
         """Add our runtime with its requirements, and other libraries, in a subfolder."""

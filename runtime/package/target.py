@@ -18,8 +18,8 @@ RUNTIMES = (*(f"python{version}" for version in PYTHONS), "provided.al2", "provi
 #: python3.11 is the last Python runtime on Amazon Linux 2 (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html).
 GLIBC_OF_RUNTIME = {"python3.11": 26, "provided.al2": 26}
 GLIBC = 34
-#: The N of manylinux_2_N, the oldest to ask for: manylinux2014.
-OLDEST_MANYLINUX = 17
+#: The N of each manylinux_2_N that uv resolves for, up to GLIBC (docs.astral.sh/uv/reference/cli, --python-platform).
+UV_MANYLINUX = (17, 28, 31, 32, 33, 34)
 
 #: Bytes of a direct upload, and of an unpacked function with its layers
 #: (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
@@ -62,11 +62,29 @@ class BuildTarget:
         """The name of AWS's managed runtime for this Python."""
         return f"python{self.python}"
 
-    def platforms(self) -> list[str]:
-        """The platform tags of wheels that run on the target, newest first.
+    @property
+    def glibc(self) -> int:
+        """The N of glibc 2.N on the system of the managed runtime."""
+        return GLIBC_OF_RUNTIME.get(self.runtime, GLIBC)
 
-        pip takes each tag literally: manylinux_2_28 alone leaves out wheels for manylinux_2_17.
-        """
-        newest = GLIBC_OF_RUNTIME.get(self.runtime, GLIBC)
-        numbered = [f"manylinux_2_{minor}_{self.machine}" for minor in range(newest, OLDEST_MANYLINUX - 1, -1)]
-        return [*numbered, f"manylinux2014_{self.machine}"]
+    @property
+    def uv_platform(self) -> str:
+        """The platform as uv names it: the newest of its manylinux tags that the system's glibc allows."""
+        newest = max(minor for minor in UV_MANYLINUX if minor <= self.glibc)
+        return f"{self.machine}-manylinux_2_{newest}"
+
+    def markers(self) -> dict[str, str]:
+        """The values of environment markers (packaging.python.org/en/latest/specifications/dependency-specifiers)."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }

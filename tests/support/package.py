@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import io
 import os
 import shutil
@@ -47,14 +49,23 @@ def make_wheel(
     path = folder / f"{name}-{version}-{tag}.whl"
     info = f"{name}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    content = {
+        **(files or {f"{name}.py": f"version = {version!r}\n"}),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        f"{info}/direct_url.json": '{"url": "file:///home/somebody/secret"}',
+    }
+    record = "".join(f"{place},sha256={digest(each)},\n" for place, each in content.items())
     with zipfile.ZipFile(path, "w") as wheel:
-        for place, content in (files or {f"{name}.py": f"version = {version!r}\n"}).items():
-            wheel.writestr(place, content)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
-        wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n")
-        wheel.writestr(f"{info}/RECORD", "")
-        wheel.writestr(f"{info}/direct_url.json", '{"url": "file:///home/somebody/secret"}')
+        for place, each in {**content, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
+            wheel.writestr(place, each)
     return path
+
+
+def digest(content: str | bytes) -> str:
+    """A file's digest as a wheel's RECORD has it."""
+    raw = hashlib.sha256(content.encode() if isinstance(content, str) else content).digest()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def make_sdist(folder: Path, name: str, version: str = "1.0", tag: str = "py3-none-any") -> Path:
