@@ -77,7 +77,7 @@ class Queue:
             if time.time() - queued.created > function.asynchronous.maximum_age * self._scale:
                 await self._give_up(queued, function, "EventAgeExceeded", None)
                 return
-            invocation = self._platform.invoke(queued.function, queued.event, "queue")
+            invocation = await self._platform.invoke(queued.function, queued.event, "queue")
         except UnknownFunction as error:
             self._notify(f"dropped the queued event {queued.event.request_id}: {error}")
             self._file.remove(queued)

@@ -179,6 +179,7 @@ class LocalEnvironment:
         """Keep it for the event that it is about to be given."""
         if self.phase is Phase.IDLE:
             self.phase = Phase.BUSY
+        self._answer = Answer()
         self.last_used = time.monotonic()
 
     # -- one invocation

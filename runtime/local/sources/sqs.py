@@ -87,7 +87,7 @@ async def _handle(
 ) -> None:
     event = {"Records": [_record(message, mapping.arn) for message in messages]}
     try:
-        invocation = platform.invoke(mapping.function, Event(json.dumps(event).encode(), ""), "sqs")
+        invocation = await platform.invoke(mapping.function, Event(json.dumps(event).encode(), ""), "sqs")
     except (Throttled, UnknownFunction):
         return  # the messages come back
     body = await invocation.answer.read()

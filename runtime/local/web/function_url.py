@@ -116,8 +116,7 @@ class FunctionUrls:
             http_version=request.scope["http_version"],
         )
         body = json.dumps(make_event(message, function.name, request_id)).encode()
-        await self._platform.catch_up(function.name)
-        return self._platform.invoke(function.name, Event(body, request_id), "url")
+        return await self._platform.invoke(function.name, Event(body, request_id), "url")
 
     async def _answer(self, invocation: RunningInvocation, extra: list[tuple[str, str]], *, buffered: bool) -> Response:
         answer = invocation.answer

@@ -60,7 +60,7 @@ class InvokeApi:
         if kind == "Event":
             await self._queue.put(name.name, event)
             return Response(status_code=202, headers=headers)
-        return await self._wait(request, self._start(name, event, "invoke"), headers)
+        return await self._wait(request, await self._start(name, event, "invoke"), headers)
 
     async def invoke_streaming(self, request: Request) -> Response:
         """InvokeWithResponseStream: an event stream, each chunk sent as it comes."""
@@ -70,7 +70,7 @@ class InvokeApi:
         headers = _headers(name, event)
         if kind == "DryRun":
             return Response(status_code=204, headers=headers)
-        stream = _stream(self._start(name, event, "stream"), with_log=_wants_log(request))
+        stream = _stream(await self._start(name, event, "stream"), with_log=_wants_log(request))
         return StreamingResponse(stream, 200, headers, event_stream.CONTENT_TYPE)
 
     async def invoke_async(self, request: Request) -> Response:
@@ -82,12 +82,11 @@ class InvokeApi:
     # -- what they share
 
     async def _event(self, request: Request, name: FunctionName, limit: int) -> Event:
-        await self._platform.catch_up(name.name)
         return await read_event(request, name.qualify(self._platform.arn(name.name)), limit)
 
-    def _start(self, name: FunctionName, event: Event, source: str) -> RunningInvocation:
+    async def _start(self, name: FunctionName, event: Event, source: str) -> RunningInvocation:
         try:
-            return self._platform.invoke(name.name, event, source)
+            return await self._platform.invoke(name.name, event, source)
         except Throttled as error:
             raise ApiError.throttled() from error
         except UnknownFunction as error:

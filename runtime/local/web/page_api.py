@@ -82,7 +82,7 @@ class PageApi:
         """Invoke a function; the response has a line of JSON for each thing that happens."""
         event = Event(await read_payload(request, protocol.EVENT_LIMIT), str(uuid.uuid4()))
         try:
-            invocation = self._platform.invoke(request.path_params["name"], event, "page")
+            invocation = await self._platform.invoke(request.path_params["name"], event, "page")
         except UnknownFunction as error:
             raise ApiError("ResourceNotFoundException", str(error)) from error
         except Throttled as error:
