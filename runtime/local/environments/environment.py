@@ -97,6 +97,8 @@ class LocalEnvironment:
         """Make the Runtime API of a new process."""
         self._session = RuntimeSession(self.function, restartable=restartable)
         self._server = RuntimeApiServer(self._session, self._admit)
+        #: Before it is known, nobody is admitted to the Runtime API.
+        self._started_pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def start(self, request_id: str) -> Process:
         """Start the runtime and wait for its first poll.
@@ -129,14 +131,16 @@ class LocalEnvironment:
             process = self._process = await Process.start(self.function, environment, self._write)
         except OSError as error:
             return await self._fail_start(FunctionError.of("Runtime.InvalidEntrypoint", str(error)), began)
+        self._started_pid.set_result(process.pid)
         started = self._session.started
         if not await first_of(limit, started, process.exited):
             return None
         failure = started.result() if started.done() else log_lines.exited(self.request_id, process.exit_reason())
         return process if failure is None else await self._fail_start(failure, began)
 
-    def _admit(self, port: int) -> bool:
-        own = self._process is None or owns_connection(self._process.pid, port, self._server.port)
+    async def _admit(self, peer: tuple[str, int]) -> bool:
+        pid = await asyncio.shield(self._started_pid)
+        own = owns_connection(pid, peer, self._server.host_and_port)
         if not own:
             self._log("a process of another environment called this one's Runtime API, and was refused")
         return own
