@@ -34,7 +34,7 @@ FLOORS = [
     {"asynchronous", "sources"},
     {"environments"},
     {"config", "runtime_api"},
-    {"addresses", "function", "function_name", "invocation", "samples"},
+    {"addresses", "function", "function_name", "values", "invocation", "samples"},
 ]
 
 

@@ -25,6 +25,7 @@ from runtime.local.invocation import Event, RunningInvocation
 from runtime.local.web.errors import ApiError
 from runtime.local.web.history import History
 from runtime.local.web.request import read_payload
+from runtime.local.web.streaming import AnswerStream
 from runtime.settings import handler_string
 
 FOLDER: Final = Path(__file__).parent / "page"
@@ -87,7 +88,7 @@ class PageApi:
             raise ApiError("ResourceNotFoundException", str(error)) from error
         except Throttled as error:
             raise ApiError.throttled() from error
-        return StreamingResponse(self._follow(invocation), media_type="application/x-ndjson")
+        return AnswerStream(self._follow(invocation), invocation.answer, media_type="application/x-ndjson")
 
     async def _follow(self, invocation: RunningInvocation) -> AsyncIterator[str]:
         yield _line("start", id=invocation.event.request_id)
