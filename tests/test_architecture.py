@@ -34,7 +34,8 @@ FLOORS = [
     {"asynchronous", "sources"},
     {"environments"},
     {"config", "runtime_api"},
-    {"addresses", "function", "function_name", "values", "invocation", "samples"},
+    {"addresses", "function", "function_name", "invocation", "samples"},
+    {"values"},
 ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final, NoReturn
@@ -33,6 +34,8 @@ LAST_WORDS: Final = 0.5
 #: The deadline, in seconds from now, of a function that is being debugged.
 UNLIMITED: Final = 24 * 3600.0
 MEGABYTE: Final = 1024 * 1024
+#: Characters of one event's log that are kept for its caller: the last ones.
+LOG_LIMIT: Final = 4 * MEGABYTE
 
 
 class Phase(Enum):
@@ -85,7 +88,8 @@ class LocalEnvironment:
         self.has_deadline = function.debug_port is None
         self._memory_read = 0.0
         self._write_log = write_log
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
+        self._log_size = 0
         self._start_time = StartTime()
         self._process: Process | None = None
         self._answer = Answer()
@@ -214,6 +218,7 @@ class LocalEnvironment:
         report = replace(report, log=self._log_text())
         self.request_id = ""
         self._lines.clear()
+        self._log_size = 0
         return report
 
     def _report(self, event: Event, started: float, duration: float, init: float | None) -> InvocationReport:
@@ -268,6 +273,9 @@ class LocalEnvironment:
 
     def _write(self, text: str, *, platform: bool = False) -> None:
         self._lines.append(text)
+        self._log_size += len(text)
+        while self._log_size > LOG_LIMIT and len(self._lines) > 1:
+            self._log_size -= len(self._lines.popleft())
         self._write_log(LogLine(self.function.name, self.id, self.request_id, time.time(), text, platform))
 
     def _log(self, text: str) -> None:

@@ -98,7 +98,7 @@ class PageApi:
         entry = self._history.find(invocation.event.request_id)
         if entry is not None:
             # The history's own callback may run after this.
-            entry.report = report
+            entry.end(report)
             yield _line("end", **entry.details())
 
 
