@@ -96,9 +96,9 @@ class FunctionUrls:
         except ApiError as error:
             return Response(b'{"Message":"Request Entity Too Large"}', error.status)
         extra = cors.headers(url.cors, origin)
-        buffered = url.streaming is False or request.method == "HEAD"
+        is_head = request.method == "HEAD"
         try:
-            response = await self._answer(invocation.answer, extra, buffered=buffered)
+            response = await self._answer(invocation.answer, extra, is_head=is_head, buffered=url.streaming is False)
         except (BadAnswer, BadPrelude, BrokenAnswer) as error:
             self._notify(f"{function.name}: {error}")
             # The function may still be streaming, and the caller's next event would find it busy.
@@ -125,7 +125,7 @@ class FunctionUrls:
         body = json.dumps(make_event(message, function.name, request_id)).encode()
         return await self._platform.invoke(function.name, Event(body, request_id), "url")
 
-    async def _answer(self, answer: Answer, extra: list[tuple[str, str]], *, buffered: bool) -> Response:
+    async def _answer(self, answer: Answer, extra: list[tuple[str, str]], *, is_head: bool, buffered: bool) -> Response:
         await answer.opened()
         if not answer.streaming:
             body = await answer.read()
@@ -140,10 +140,14 @@ class FunctionUrls:
         )
         head.headers += extra
         rest = _body(first, chunks, answer)
-        if not buffered and head.status not in WITHOUT_BODY:
-            return _response(head, AnswerStream(rest, answer, head.status))
-        head.body = await _read_body(rest)
-        return _response(head)
+        if is_head or head.status in WITHOUT_BODY:
+            # The client has all with the head, and its next event has to find the environment free.
+            async for _ in rest:
+                pass
+        elif buffered:
+            head.body = await _read_body(rest)
+            return _response(head)
+        return _response(head, AnswerStream(rest, answer, head.status))
 
 
 async def _read_prelude(splitter: PreludeSplitter, chunks: AsyncIterator[bytes]) -> bytes:
