@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
 import os
 import shlex
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.local import aws_function, client, write_handler, write_program
+from support.local import aws_function, write_handler, write_program
 from support.process import await_true
 from support.runtime import AWS_COMMAND
 from support.wire import PATIENCE
@@ -336,28 +339,106 @@ def test_leaving_ends_what_still_runs(tmp_path: Path) -> None:
 
 
 def test_only_its_own_process_reaches_the_runtime_api(tmp_path: Path) -> None:
-    """A connection from any other process is closed, and the log says so; children of the runtime are let in."""
+    """Any other connection is closed, and the log says so; children are let in, and one that is a zombie opens nothing.
+
+    The two others are as near as they can be: one has the address of the runtime's own connection but for the host.
+    """
     if not Path("/proc/net/tcp").exists():
         pytest.skip("the system does not tell whose a connection is: no /proc/net/tcp")
     write_handler(tmp_path, PROBE)
     lines: list[LogLine] = []
     with serving(Function(handler="app.handler", root=tmp_path, convention="lambda"), write_log=lines.append) as local:
         told = json.loads(ask(local).body)
-        with client(told["api"]) as other, pytest.raises((ConnectionError, http.client.HTTPException)):
-            other.runtime("GET", "ping")
-        await_true(lambda: any("was refused" in line.text for line in lines))
+        port = int(told["api"].rpartition(":")[2])
+        for host, own in (("127.0.0.1", ("127.0.0.1", 0)), ("127.0.0.1", ("127.0.0.2", told["port"]))):
+            with socket.create_connection((host, port), source_address=own, timeout=PATIENCE) as other:
+                other.sendall(b"GET /2018-06-01/ping HTTP/1.1\r\nHost: %b\r\n\r\n" % told["api"].encode())
+                with contextlib.suppress(ConnectionResetError):
+                    assert b"" == other.recv(1)
+        await_true(lambda: sum("was refused" in line.text for line in lines) == 2)
 
     assert "pong" == told["child"]
 
 
 PROBE = """
-import os, subprocess, sys
+import os, socket, subprocess, sys
 CODE = '''
 import os, urllib.request
 url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/ping"
 print(urllib.request.urlopen(url).read().decode(), end="")
 '''
 def handler(event, context):
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     child = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
-    return {"api": os.environ["AWS_LAMBDA_RUNTIME_API"], "child": child.stdout}
+    return {"api": os.environ["AWS_LAMBDA_RUNTIME_API"], "child": child.stdout, "port": own_port()}
+
+def own_port():
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            with socket.socket(fileno=os.dup(number)) as one:
+                return one.getsockname()[1]
+        except OSError:
+            continue
+"""
+
+
+def test_a_zombie_of_a_process_that_is_not_root_opens_nothing() -> None:
+    """Its descriptors cannot be read; a stranger's connection is not admitted for that, whatever its address family."""
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("the system does not tell whose a connection is: no /proc/net/tcp")
+    ended = subprocess.run(
+        [sys.executable, "-c", OTHER_USER], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
+
+    assert {"own": True, "own by IPv6": True, "child": True, "stranger": False, "closed": False} == json.loads(
+        ended.stdout
+    )
+
+
+#: Asks about a process that has a zombie, as a process that is not its child and that connects, too.
+OTHER_USER = """
+import ctypes, json, os, signal, socket
+from runtime.local.environments.process_tree import owns_connection
+
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE, which a program has again that is started by that user
+server = socket.create_server(("127.0.0.1", 0))
+address = server.getsockname()
+ready, say_ready = os.pipe()
+
+def connect(host="127.0.0.1", family=socket.AF_INET):
+    one = socket.socket(family)
+    one.connect((host, address[1]))
+    return one
+
+def runtime():
+    own = connect()
+    by_6 = connect("::ffff:127.0.0.1", socket.AF_INET6) if os.path.exists("/proc/net/tcp6") else connect()
+    inherited = connect()
+    os.fork() or signal.pause()
+    inherited.close()
+    zombie = os.fork() or os._exit(0)
+    os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)
+    os.write(say_ready, b"x")
+    signal.pause()
+
+pid = os.fork()
+if pid == 0:
+    os.setsid()
+    runtime()
+os.close(say_ready)
+server.settimeout(10)
+try:
+    connections = {name: server.accept() for name in ("own", "own by IPv6", "child")}
+    os.read(ready, 1)
+    stranger = connect()
+    connections["stranger"] = server.accept()
+    found = {name: owns_connection(pid, peer, address) for name, (_, peer) in connections.items()}
+    found["closed"] = owns_connection(pid, ("127.0.0.1", 1), address)
+finally:
+    os.killpg(pid, signal.SIGKILL)
+print(json.dumps(found))
 """

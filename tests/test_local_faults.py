@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import shutil
 import socket
 import sqlite3
@@ -111,6 +112,45 @@ def test_a_queue_that_fails_ends_the_server(tmp_path: Path) -> None:
         assert 202 == queue(server, name="event")
         assert 1 == server.wait()
     assert f"Error: cannot keep the queue in {file}: no room; pass --queue FILE to use another file" == server.lines[-1]
+
+
+@pytest.mark.parametrize("kind", ["Event", "invoke-async"])
+def test_an_event_that_finds_the_disk_full_is_refused(tmp_path: Path, kind: str) -> None:
+    """Its caller is told why, in the shape of the Lambda API; the server ends, with status 1 and no traceback."""
+    (tmp_path / "app.py").write_text(WAITING)
+    with ServerProcess(tmp_path, *SERVED, "--queue", str(tmp_path / "queue.sqlite")) as server:
+        fill_disk(server)
+        path = "/2014-11-13/functions/function/invoke-async/" if kind == "invoke-async" else INVOKE.format("function")
+        with client(server.host) as one:
+            got = one.call("POST", path, json.dumps({"name": "x"}), {"X-Amz-Invocation-Type": "Event"})
+        assert (500, "ServiceException") == (got.status, got.headers["x-amzn-errortype"])
+        assert f"cannot keep the queue in {tmp_path / 'queue.sqlite'}: " in got.json["message"]
+        assert 1 == server.wait()
+    assert server.lines[-1].startswith("Error: cannot keep the queue in ")
+    assert [] == [line for line in server.lines if "Traceback" in line]
+
+
+def test_an_event_that_is_done_when_the_disk_is_full_is_not_lost(tmp_path: Path) -> None:
+    """That it is done cannot be noted: the server ends, and the next one handles the event again."""
+    (tmp_path / "app.py").write_text(WAITING)
+    calls, arguments = tmp_path / "calls", (*SERVED, "--queue", str(tmp_path / "queue.sqlite"))
+    with ServerProcess(tmp_path, *arguments) as server:
+        assert 202 == queue(server, name="event", wait="go")
+        await_true(lambda: calls.exists() and calls.read_text() == "event\n")
+        fill_disk(server)
+        (tmp_path / "go").touch()
+        assert 1 == server.wait()
+    assert server.lines[-1].startswith("Error: cannot keep the queue in ")
+    assert [] == [line for line in server.lines if "Traceback" in line or "never retrieved" in line]
+    with ServerProcess(tmp_path, *arguments):
+        await_true(lambda: calls.read_text() == "event\nevent\n")
+
+
+def fill_disk(server: ServerProcess) -> None:
+    """Let no file of a server grow any more: the limit of a process does what a full disk does."""
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("the limits of another process cannot be set here")
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, 0))
 
 
 def test_a_reload_that_ends_by_itself_is_said(tmp_path: Path) -> None:

@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import product
 
+import h11
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 from support.local import Client, LocalRuntimeApi, client, runtime_api
 from support.wire import PATIENCE
 
+from dispatch import protocol
 from dispatch.protocol import RESPONSE_LIMIT
-from runtime.local.invocation import AHEAD, Answer, Event
+from runtime.local.invocation import AHEAD, Answer, Event, Exchange
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.local.runtime_api.states import (
     FOLLOWING,
@@ -151,6 +155,57 @@ def test_an_answer_to_an_earlier_delivery_is_refused(api: LocalRuntimeApi, runti
 
     assert 410 == runtime.runtime("POST", path, b"x", {name: "another"}).status
     assert 202 == runtime.runtime("POST", path, b"x", {name: invocation_id}).status
+
+
+@pytest.mark.parametrize(
+    ("report", "trailer", "error_type"),
+    [
+        (b"[" * 100_000, "", "Unhandled"),
+        (rb'{"errorType": "\ud800\n A", "stackTrace": 5}', "", "?  A"),
+        (b'{"errorType": {"a": [1]}}', "", "{'a': [1]}"),
+        (b'{"errorType": "%b"}' % (b"x" * 5000), "", "x" * 256),
+        (b"", "\xe9", "Runtime.B"),
+    ],
+)
+def test_a_report_that_cannot_be_read_is_passed_on(
+    api: LocalRuntimeApi, runtime: Client, report: bytes, trailer: str, error_type: str
+) -> None:
+    """Its type fits into a line of the log, and the runtime goes on."""
+    pending = api.offer()
+    runtime.next()
+    if trailer:
+        path, headers = "runtime/invocation/1/response", {MODE: "streaming", "Trailer": ", ".join(protocol.TRAILERS)}
+        runtime.connection.putrequest("POST", f"/2018-06-01/{path}")
+        for name, value in {**headers, "Transfer-Encoding": "chunked"}.items():
+            runtime.connection.putheader(name, value)
+        runtime.connection.endheaders()
+        ends = "".join(
+            f"{name}: {value}\r\n" for name, value in zip(protocol.TRAILERS, ("Runtime.B", trailer), strict=True)
+        )
+        runtime.connection.send(f"1\r\nx\r\n0\r\n{ends}\r\n".encode("latin-1"))
+        answer = runtime.connection.getresponse()
+        assert (202, OK) == (answer.status, answer.read())
+    else:
+        assert 202 == runtime.runtime("POST", "runtime/invocation/1/error", report).status
+    error = finish(api, runtime, pending).error
+    assert error is not None
+    assert (error_type, "") == (error.type, error.trace)
+
+
+def test_other_methods_are_answered(runtime: Client) -> None:
+    """HEAD, too, which has no body; the connection goes on."""
+    assert (404, b"") == (runtime.runtime("HEAD", "nope").status, runtime.runtime("HEAD", "nope").body)
+    assert b"pong" == runtime.runtime("GET", "ping").body
+
+
+@given(text())
+def test_any_value_of_a_caller_is_a_header(value: str) -> None:
+    """An event has headers that HTTP can express, whatever its caller gave."""
+    event = Event(b"", value, value, value, value, value, value, value)
+    headers = Exchange(event, 0, "1").headers()
+
+    assert [] == [given for name, given in headers if given != given.strip() or b"\n" in given]
+    h11.Response(status_code=200, headers=[(name.encode(), given) for name, given in headers])
 
 
 def test_an_error_report_is_passed_on_as_it_came(api: LocalRuntimeApi, runtime: Client) -> None:

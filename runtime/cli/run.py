@@ -115,7 +115,7 @@ async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool)
     async with Platform([function], write_log) as platform:
         for _ in range(repeat):
             log.clear()
-            invocation = platform.invoke(function.name, Event(body, request_id=""))
+            invocation = await platform.invoke(function.name, Event(body, request_id=""))
             show = None if as_json else Printer(repeat > 1)
             answer = await show_answer(invocation.answer, show)
             report = await invocation.report

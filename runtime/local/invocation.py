@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import math
 from collections.abc import AsyncGenerator
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dispatch import protocol
+from runtime.local.values import one_line, parse_json
 
 #: How far a streaming runtime may be ahead of a slow reader, in bytes: what Lambda lets through before it limits the
 #: rate (AWS documentation, response streaming quotas).
@@ -19,6 +19,9 @@ AHEAD: Final = 6 * 1024 * 1024
 
 #: How many bytes of an answer are kept for the page.
 KEPT: Final = 64 * 1024
+
+#: Characters of an error type that are kept; Lambda's own limit is not documented.
+TYPE_LIMIT: Final = 256
 
 #: The error types that Lambda's platform itself uses.
 TIMED_OUT: Final = "Sandbox.Timedout"
@@ -50,16 +53,16 @@ class FunctionError:
     def from_report(cls, body: bytes, header: str = "") -> FunctionError:
         """Read an error report that a runtime posted; its bytes are passed on as they came, whatever they are."""
         report = _as_object(body)
-        return cls(str(report.get("errorType") or header or UNHANDLED), body)
+        return cls(_as_type(report.get("errorType") or header), body)
 
     @classmethod
     def from_trailers(cls, error_type: str, encoded: str) -> FunctionError:
         """Read an error from the trailers of a streamed answer, where the report is base64."""
         try:
             body = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except ValueError:
             body = encoded.encode()
-        return cls(error_type or UNHANDLED, body)
+        return cls(_as_type(error_type), body)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -75,7 +78,8 @@ class FunctionError:
     @property
     def trace(self) -> str:
         """The stack trace as text: the function's own frames, outermost first, and its causes; or an empty string."""
-        return "".join(f"{entry}".rstrip("\n") + "\n" for entry in self.report.get("stackTrace") or ())
+        entries = self.report.get("stackTrace")
+        return "".join(f"{entry}".rstrip("\n") + "\n" for entry in entries) if isinstance(entries, list) else ""
 
     def __repr__(self) -> str:
         return f"<{self.type}: {self.message}>" if self.message else f"<{self.type}>"
@@ -83,10 +87,15 @@ class FunctionError:
 
 def _as_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
+        value = parse_json(body)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _as_type(value: Any) -> str:
+    """Return an error type as a line of the log can have it, whatever the runtime sent as one."""
+    return one_line(str(value or ""))[:TYPE_LIMIT] or UNHANDLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,9 @@ class Event:
 
 
 class Answer:
-    """The answer to one event: iterate over it for the chunks, then look at `error`.
+    """The answer to one event: iterate over it for the chunks, once, then look at `error`.
+
+    Chunks that nobody reads any more are dropped, so an answer whose reader has left takes no memory.
 
     Attributes:
         content_type: known once the answer is open.
@@ -126,12 +137,16 @@ class Answer:
         self._has_reader = True
         self._caught_up = asyncio.Event()
         self._caught_up.set()
-        self._finished = False
+        self._over = asyncio.Event()
 
     @property
     def finished(self) -> bool:
         """Whether the answer is complete, or failed."""
-        return self._finished
+        return self._over.is_set()
+
+    async def over(self) -> None:
+        """Wait until the answer is complete, or failed."""
+        await self._over.wait()
 
     async def opened(self) -> None:
         """Wait until the runtime begins to answer, or fails."""
@@ -145,14 +160,16 @@ class Answer:
 
     def write(self, chunk: bytes) -> None:
         """Pass one chunk on to the reader."""
-        if self._finished or not chunk:
+        if self.finished or not chunk:
             return
         self.size += len(chunk)
         if len(self.kept) < KEPT:
             self.kept += chunk[: KEPT - len(self.kept)]
+        if not self._has_reader:
+            return
         self._chunks.put_nowait(chunk)
         self._unread += len(chunk)
-        if self._unread > AHEAD and self._has_reader:
+        if self._unread > AHEAD:
             self._caught_up.clear()
 
     async def caught_up(self) -> None:
@@ -161,10 +178,10 @@ class Answer:
 
     def finish(self, error: FunctionError | None = None) -> None:
         """Note that the answer is complete, or failed. Only the first call has an effect."""
-        if self._finished:
+        if self.finished:
             return
         self.error = error
-        self._finished = True
+        self._over.set()
         self._opened.set()
         self._caught_up.set()
         self._chunks.put_nowait(None)
@@ -176,15 +193,34 @@ class Answer:
                 if self._unread <= AHEAD:
                     self._caught_up.set()
                 yield chunk
-            self._chunks.put_nowait(None)
         finally:
-            self._has_reader = False
-            self._caught_up.set()
+            self.leave()
+
+    def leave(self) -> None:
+        """Note that nobody reads the answer any more."""
+        self._has_reader = False
+        self._chunks = asyncio.Queue()
+        self._chunks.put_nowait(None)
+        self._caught_up.set()
 
     async def read(self) -> bytes:
-        """Return the whole answer; the error report if the invocation failed before the first byte."""
-        body = b"".join([chunk async for chunk in self])
-        return body if self.error is None or body else self.error.body
+        """Return the answer; the error report if the invocation failed before the first byte.
+
+        Of a streamed answer that does not fit into one response, the rest is read and dropped: see `size`.
+        """
+        parts, size = [], 0
+        async for chunk in self:
+            size += len(chunk)
+            if size <= protocol.RESPONSE_LIMIT:
+                parts.append(chunk)
+        return self.error.body if self.error is not None and not size else b"".join(parts)
+
+    @property
+    def too_large(self) -> FunctionError | None:
+        """The error of an answer that does not fit into one response."""
+        if self.size <= protocol.RESPONSE_LIMIT:
+            return None
+        return FunctionError.too_large("Response payload size", protocol.RESPONSE_LIMIT)
 
 
 @dataclass(slots=True)
@@ -197,7 +233,7 @@ class Exchange:
     answer: Answer = field(default_factory=Answer)
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """The headers of the event; an empty value is left out, and line ends become blanks."""
+        """The headers of the event, whatever its caller gave; an empty value is left out."""
         event = self.event
         pairs = (
             ("Content-Type", event.content_type),
@@ -210,7 +246,7 @@ class Exchange:
             (protocol.TENANT_ID, event.tenant_id),
             (protocol.INVOCATION_ID, self.invocation_id),
         )
-        return [(name, " ".join(value.splitlines()).encode()) for name, value in pairs if value]
+        return [(name, cleaned.encode()) for name, value in pairs if (cleaned := one_line(value))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from runtime.local.environments.variables import reserved
 from runtime.local.function import FunctionConfig
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
+from runtime.local.web.connection import LimitedConnection
 from runtime.local.web.function_url import BrokenAnswer
 from runtime.local.web.guard import is_loopback
 from runtime.local.web.history import History
@@ -74,7 +75,14 @@ class WebServer(uvicorn.Server):
         # The end has limits of its own; this one is for a request that ignores both.
         limit = math.ceil(grace + 2 * LAST_ANSWERS)
         super().__init__(
-            uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=limit)
+            uvicorn.Config(
+                app,
+                http=LimitedConnection,
+                log_config=None,
+                lifespan="off",
+                proxy_headers=False,
+                timeout_graceful_shutdown=limit,
+            )
         )
         logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -44,7 +44,7 @@ class LocalPlatform:
 
     async def _invoke(self, name: str, event: Event) -> Result:
         started = time.monotonic()
-        invocation = self.platform.invoke(name, event)
+        invocation = await self.platform.invoke(name, event)
         chunks = [Chunk(chunk, time.monotonic() - started) async for chunk in invocation.answer]
         report = await invocation.report
         answer = invocation.answer

@@ -14,6 +14,7 @@ from runtime.local.environments.log_lines import timestamp
 from runtime.local.function import FunctionConfig
 from runtime.local.function_name import FunctionName
 from runtime.local.invocation import UNHANDLED, Event
+from runtime.local.values import parse_json
 
 #: Seconds that a destination URL may take to answer.
 PATIENCE: Final = 10.0
@@ -55,7 +56,7 @@ def record(event: Event, function: FunctionConfig, condition: str, tries: int, a
 
 def _value(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return parse_json(body)
     except ValueError:
         return body.decode(errors="replace")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from runtime.local.asynchronous.destinations import record, send
-from runtime.local.asynchronous.queue_file import QueuedEvent, QueueFile
+from runtime.local.asynchronous.queue_file import QueuedEvent, QueueError, QueueFile
 from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
 from runtime.local.function import FunctionConfig
@@ -36,6 +36,7 @@ class Queue:
         self._scale = time_scale
         self._notify = notify
         self._changed = asyncio.Event()
+        self._error: QueueError | None = None
 
     @classmethod
     def open(cls, path: Path, platform: Platform, time_scale: float, notify: Callable[[str], None]) -> Queue:
@@ -54,8 +55,21 @@ class Queue:
         return len(self._file)
 
     async def put(self, function: str, event: Event) -> None:
-        """Keep an event; once this returns, it is on the disk."""
-        self._file.add(function, event)
+        """Keep an event; once this returns, it is on the disk.
+
+        Raises:
+            QueueError: the file fails; `run` then ends, too.
+        """
+        try:
+            self._file.add(function, event)
+        except QueueError as error:
+            self._fail(error)
+            raise
+        self._changed.set()
+
+    def _fail(self, error: QueueError) -> None:
+        """End `run`: what cannot be noted in the file is handled again by the next queue that opens it."""
+        self._error = self._error or error
         self._changed.set()
 
     async def run(self) -> None:
@@ -66,18 +80,31 @@ class Queue:
         """
         while True:
             self._changed.clear()
-            for queued in self._file.start_due():
+            if self._error is not None:
+                raise self._error
+            due = self._file.start_due()
+            for queued in due:
                 self._platform.spawn(self._try(queued))
+            if due:
+                # Those that find every environment busy go back before more are read.
+                await asyncio.sleep(0)
+                continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._file.seconds_until_due())
 
     async def _try(self, queued: QueuedEvent) -> None:
         try:
+            await self._handle(queued)
+        except QueueError as error:
+            self._fail(error)
+
+    async def _handle(self, queued: QueuedEvent) -> None:
+        try:
             function = self._platform.function(queued.function)
             if time.time() - queued.created > function.asynchronous.maximum_age * self._scale:
                 await self._give_up(queued, function, "EventAgeExceeded", None)
                 return
-            invocation = self._platform.invoke(queued.function, queued.event, "queue")
+            invocation = await self._platform.invoke(queued.function, queued.event, "queue")
         except UnknownFunction as error:
             self._notify(f"dropped the queued event {queued.event.request_id}: {error}")
             self._file.remove(queued)

@@ -18,6 +18,9 @@ from runtime.local.invocation import Event
 #: Seconds to wait for a file that another process has: long enough for one that is just ending.
 PATIENCE: Final = 1.0
 
+#: How many events are read from the file at once: each may have 1 MB.
+AT_ONCE: Final = 50
+
 SCHEMA: Final = """
 create table if not exists events (
     id integer primary key,
@@ -116,10 +119,11 @@ class QueueFile:
         )
 
     def start_due(self) -> list[QueuedEvent]:
-        """Mark the events that are due as running, and return them, the oldest first."""
+        """Mark the events that are due as running, and return them, the oldest first; not all if there are many."""
         rows = self._execute(
-            f"update events set running = 1 where running = 0 and due <= ? returning {COLUMNS}",  # noqa: S608
-            (time.time(),),
+            "update events set running = 1 where id in "  # noqa: S608
+            f"(select id from events where running = 0 and due <= ? order by id limit ?) returning {COLUMNS}",
+            (time.time(), AT_ONCE),
         )
         return sorted(map(QueuedEvent.from_row, rows), key=lambda queued: queued.id)
 

@@ -49,9 +49,9 @@ class AttachedEnvironment(LocalEnvironment):
         environment.phase = Phase.IDLE
         return environment
 
-    def _admit(self, port: int) -> bool:
+    async def _admit(self, peer: tuple[str, int]) -> bool:
         """Admit every process: which one is the right one cannot be known."""
-        del port
+        del peer
         return True
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final, NoReturn
@@ -33,6 +34,8 @@ LAST_WORDS: Final = 0.5
 #: The deadline, in seconds from now, of a function that is being debugged.
 UNLIMITED: Final = 24 * 3600.0
 MEGABYTE: Final = 1024 * 1024
+#: Characters of one event's log that are kept for its caller: the last ones.
+LOG_LIMIT: Final = 4 * MEGABYTE
 
 
 class Phase(Enum):
@@ -85,7 +88,8 @@ class LocalEnvironment:
         self.has_deadline = function.debug_port is None
         self._memory_read = 0.0
         self._write_log = write_log
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
+        self._log_size = 0
         self._start_time = StartTime()
         self._process: Process | None = None
         self._answer = Answer()
@@ -97,6 +101,8 @@ class LocalEnvironment:
         """Make the Runtime API of a new process."""
         self._session = RuntimeSession(self.function, restartable=restartable)
         self._server = RuntimeApiServer(self._session, self._admit)
+        #: Before it is known, nobody is admitted to the Runtime API.
+        self._started_pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def start(self, request_id: str) -> Process:
         """Start the runtime and wait for its first poll.
@@ -129,14 +135,16 @@ class LocalEnvironment:
             process = self._process = await Process.start(self.function, environment, self._write)
         except OSError as error:
             return await self._fail_start(FunctionError.of("Runtime.InvalidEntrypoint", str(error)), began)
+        self._started_pid.set_result(process.pid)
         started = self._session.started
         if not await first_of(limit, started, process.exited):
             return None
         failure = started.result() if started.done() else log_lines.exited(self.request_id, process.exit_reason())
         return process if failure is None else await self._fail_start(failure, began)
 
-    def _admit(self, port: int) -> bool:
-        own = self._process is None or owns_connection(self._process.pid, port, self._server.port)
+    async def _admit(self, peer: tuple[str, int]) -> bool:
+        pid = await asyncio.shield(self._started_pid)
+        own = owns_connection(pid, peer, self._server.host_and_port)
         if not own:
             self._log("a process of another environment called this one's Runtime API, and was refused")
         return own
@@ -179,6 +187,7 @@ class LocalEnvironment:
         """Keep it for the event that it is about to be given."""
         if self.phase is Phase.IDLE:
             self.phase = Phase.BUSY
+        self._answer = Answer()
         self.last_used = time.monotonic()
 
     # -- one invocation
@@ -209,6 +218,7 @@ class LocalEnvironment:
         report = replace(report, log=self._log_text())
         self.request_id = ""
         self._lines.clear()
+        self._log_size = 0
         return report
 
     def _report(self, event: Event, started: float, duration: float, init: float | None) -> InvocationReport:
@@ -263,6 +273,9 @@ class LocalEnvironment:
 
     def _write(self, text: str, *, platform: bool = False) -> None:
         self._lines.append(text)
+        self._log_size += len(text)
+        while self._log_size > LOG_LIMIT and len(self._lines) > 1:
+            self._log_size -= len(self._lines.popleft())
         self._write_log(LogLine(self.function.name, self.id, self.request_id, time.time(), text, platform))
 
     def _log(self, text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from runtime.local.environments.attached import AttachedEnvironment
 from runtime.local.environments.log_lines import WriteLog, discard_log
-from runtime.local.environments.pool import EnvironmentPool
+from runtime.local.environments.pool import Closed, EnvironmentPool
 from runtime.local.function import FunctionConfig, function_arn
 from runtime.local.invocation import Answer, Event, RunningInvocation
 
@@ -83,25 +83,26 @@ class Platform:
             raise UnknownFunction(f"no such function: {name!r}; available: {', '.join(sorted(self.pools)) or 'none'}")
         return pool
 
-    def invoke(self, name: str, event: Event, source: str = "") -> RunningInvocation:
+    async def invoke(self, name: str, event: Event, source: str = "") -> RunningInvocation:
         """Hand an event to a function. `source` names the caller's side for `watch`.
 
         Raises:
-            UnknownFunction, Throttled: at once; whatever fails later is in the answer.
+            UnknownFunction, Throttled: the event was not handed over; whatever fails later is in the answer.
         """
-        pool = self._pool(name)
-        environment = pool.reserve()
+        while True:
+            pool = self._pool(name)
+            try:
+                environment = await pool.reserve()
+                break
+            except Closed as error:
+                if self.pools.get(name) is pool:
+                    raise UnknownFunction(f"the platform was stopped, and the function {name} with it") from error
         event = complete(event, pool.function)
         answer = Answer()
         invocation = RunningInvocation(name, event, answer, self.spawn(pool.run(environment, event, answer)))
         if self._watch is not None:
             self._watch(invocation, source)
         return invocation
-
-    async def catch_up(self, name: str) -> None:
-        """Wait a moment for the function's environment, if it has answered but not yet asked for its next event."""
-        if name in self.pools:
-            await self.pools[name].catch_up()
 
     def _new_pool(self, function: FunctionConfig) -> EnvironmentPool:
         return EnvironmentPool(function, self._write_log, self.spawn)

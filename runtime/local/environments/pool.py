@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
@@ -13,10 +14,8 @@ from runtime.local.environments.process import GRACE
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Answer, Event, InvocationReport
 
-#: How long an event waits for an environment that has answered, in seconds: before another one is started, and before
-#: it is refused because there may be no other. On a busy machine a runtime takes a while to ask for its next event.
+#: Seconds that an event waits for an environment that has answered before another one is started.
 MOMENT: Final = 0.05
-PATIENCE: Final = 1.0
 
 #: Starts a task that the platform waits for at its end.
 Spawn: TypeAlias = Callable[[Coroutine[object, object, Any]], "asyncio.Task[Any]"]
@@ -24,6 +23,10 @@ Spawn: TypeAlias = Callable[[Coroutine[object, object, Any]], "asyncio.Task[Any]
 
 class Throttled(Exception):
     """All the environments that a function may have are busy."""
+
+
+class Closed(Exception):
+    """The pool takes no more events: its function was replaced or removed."""
 
 
 class EnvironmentPool:
@@ -35,35 +38,60 @@ class EnvironmentPool:
         self._spawn = spawn
         self._write_log = write_log
         self._closed = False
+        #: The events that wait for an environment, the oldest first, each with what wakes it.
+        self._waiting: list[asyncio.Event] = []
 
-    async def catch_up(self) -> None:
-        """Wait for an environment that has answered, so that the next event starts no other one and is not refused."""
-        can_start = len(self.environments) < self.function.concurrency
-        end = time.monotonic() + (MOMENT if can_start else PATIENCE)
-        while not any(one.usable for one in self.environments) and any(one.finishing for one in self.environments):
-            if time.monotonic() > end:
-                return
-            await asyncio.sleep(MOMENT / 50)
-
-    def reserve(self) -> LocalEnvironment:
+    async def reserve(self) -> LocalEnvironment:
         """Reserve an environment for one event: the idle one that was used last, else a new one.
+
+        An environment that has answered is free for its caller, though it may not have asked for its next event yet.
+        An event waits for it as long as it takes; if another one may be started, only a moment.
 
         Raises:
             Throttled: all are busy, and there may be no more.
+            Closed: the pool is closed, perhaps since the event waits.
         """
+        woken, patient_until = asyncio.Event(), time.monotonic() + MOMENT
+        self._waiting.append(woken)
+        try:
+            while not self._closed:
+                woken.clear()
+                left = patient_until - time.monotonic()
+                environment = self._choose(self._waiting.index(woken), can_wait=left > 0)
+                if environment is not None:
+                    environment.reserve()
+                    return environment
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left if left > 0 else None):
+                        await woken.wait()
+            raise Closed(self.function.name)
+        finally:
+            self._waiting.remove(woken)
+            self._wake()
+
+    def _choose(self, ahead: int, *, can_wait: bool) -> LocalEnvironment | None:
+        """Return the environment for the event that has `ahead` others before it; None if it has to wait."""
         for dead in [one for one in self.environments if not one.alive]:
             self.environments.remove(dead)
             self._spawn(dead.stop())
         idle = [one for one in self.environments if one.usable]
-        if idle:
-            environment = max(idle, key=lambda one: one.last_used)
-        elif len(self.environments) < self.function.concurrency:
-            environment = LocalEnvironment(self.function, self._write_log)
-            self.environments.append(environment)
-        else:
-            raise Throttled(f"{self.function.name} runs {self.function.concurrency} at once, and all are busy")
-        environment.reserve()
-        return environment
+        finishing = sum(one.finishing for one in self.environments)
+        if ahead < len(idle):
+            return max(idle, key=lambda one: one.last_used)
+        if can_wait and ahead < len(idle) + finishing:
+            return None
+        startable = self.function.concurrency - len(self.environments)
+        if ahead < len(idle) + startable:
+            self.environments.append(LocalEnvironment(self.function, self._write_log))
+            return self.environments[-1]
+        if ahead < len(idle) + startable + finishing:
+            return None
+        raise Throttled(f"{self.function.name} runs {self.function.concurrency} at once, and all are busy")
+
+    def _wake(self) -> None:
+        """Let the events that wait look again."""
+        for waiting in self._waiting:
+            waiting.set()
 
     async def run(self, environment: LocalEnvironment, event: Event, answer: Answer) -> InvocationReport:
         """Handle an event in an environment that was reserved for it."""
@@ -78,9 +106,11 @@ class EnvironmentPool:
             await environment.stop(GRACE)
             if environment in self.environments:
                 self.environments.remove(environment)
+        self._wake()
 
     async def close(self, *, at_once: bool) -> None:
         """Stop the idle environments; the busy ones too if `at_once`, else each after its event."""
         self._closed = True
+        self._wake()
         ending = [one for one in self.environments if at_once or one.usable]
         await asyncio.gather(*(one.stop(GRACE) for one in ending))

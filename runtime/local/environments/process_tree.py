@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 PROC: Final = Path("/proc")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 #: The columns of a line in /proc/net/tcp: the two addresses, and the socket's inode.
 LOCAL, REMOTE, INODE = 1, 2, 9
+
+#: A host and a port.
+Address: TypeAlias = tuple[str, int]
 
 
 def process_tree(pid: int) -> list[int]:
@@ -51,32 +56,50 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def owns_connection(pid: int, port: int, server_port: int) -> bool:
-    """Return whether a process or a descendant holds the connection from `port` to `server_port`.
+def owns_connection(pid: int, client: Address, server: Address) -> bool:
+    """Return whether a process or a descendant holds the client's end of a connection, both ends IPv4 addresses.
 
-    True also where that cannot be found out: then the port, which only the process knows, is the whole protection.
+    True also where `/proc/net/tcp` cannot be read: then the port, which only the process knows, is the whole
+    protection. A process whose descriptors cannot be read, such as a zombie or one of another user, holds nothing.
     """
     try:
-        inode = _inode(port, server_port)
-        return inode is None or any(_holds(one, inode) for one in process_tree(pid))
+        # Twice: a line can be missing where connections end while the file is read.
+        inode = _inode(client, server) or _inode(client, server)
     except OSError:
         return True
+    return inode is not None and any(_holds(one, inode) for one in process_tree(pid))
 
 
-def _inode(port: int, server_port: int) -> str | None:
-    for line in (PROC / "net" / "tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[LOCAL].endswith(f":{port:04X}") and fields[REMOTE].endswith(f":{server_port:04X}"):
-            return fields[INODE]
+def _inode(client: Address, server: Address) -> str | None:
+    """Return the inode of the client's socket, which may be one of IPv6 with a mapped address."""
+    for name, prefix in (("tcp", ""), ("tcp6", "::ffff:")):
+        file = PROC / "net" / name
+        if prefix and not file.exists():
+            continue
+        ends = [_shown(prefix + host, port) for host, port in (client, server)]
+        for line in file.read_text().splitlines():
+            fields = line.split()
+            if fields[LOCAL : REMOTE + 1] == ends:
+                return fields[INODE]
     return None
+
+
+def _shown(host: str, port: int) -> str:
+    """Return an address as these files have it: numbers of 32 bits in the machine's own order, in hexadecimal."""
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    return "".join(f"{number:08X}" for (number,) in struct.iter_unpack("=I", packed)) + f":{port:04X}"
 
 
 def _holds(pid: int, inode: str) -> bool:
     folder = PROC / str(pid) / "fd"
-    for descriptor in os.listdir(folder):
+    try:
+        descriptors = os.listdir(folder)
+    except OSError:
+        return False
+    for descriptor in descriptors:
         try:
             if os.readlink(folder / descriptor) == f"socket:[{inode}]":
                 return True
-        except FileNotFoundError:
+        except OSError:
             continue
     return False

@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT)
         self._more: asyncio.Future[None] | None = None
         self._unread = 0
+        self._is_head = False
         self.trailers: dict[str, str] = {}
         #: Resolves when the peer closes the connection.
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,7 +90,10 @@ class Connection(asyncio.Protocol):
         if self._http.our_state is not h11.IDLE:
             return None
         event = await self._event()
-        return event if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        self._is_head = event.method == b"HEAD"
+        return event
 
     async def body(self) -> AsyncIterator[bytes]:
         """Iterate over the request's body as it arrives; afterwards `trailers` holds what followed it."""
@@ -127,8 +131,8 @@ class Connection(asyncio.Protocol):
         pairs = [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in headers]
         pairs.append((b"Content-Length", b"%d" % len(body)))
         head = h11.Response(status_code=status, headers=pairs, reason=HTTPStatus(status).phrase.encode())
-        parts = [self._http.send(head), self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage())]
-        self._write(b"".join(part for part in parts if part))
+        events = [head, h11.EndOfMessage()] if self._is_head else [head, h11.Data(data=body), h11.EndOfMessage()]
+        self._write(b"".join(self._http.send(event) or b"" for event in events))
 
     @property
     def can_send(self) -> bool:

@@ -20,6 +20,7 @@ from runtime.local.runtime_api.connection import ConnectionBroken
 from runtime.local.runtime_api.extension_registry import INVOKE
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.local.runtime_api.states import ExtensionState
+from runtime.local.values import parse_json
 
 Route: TypeAlias = Callable[[RuntimeSession, ApiCall], Awaitable[ApiResponse]]
 
@@ -45,7 +46,7 @@ async def register(session: RuntimeSession, call: ApiCall) -> ApiResponse:
 def _events(body: bytes) -> frozenset[str]:
     """Read the events that a registration names."""
     try:
-        named = frozenset(map(str, json.loads(body).get("events") or []))
+        named = frozenset(map(str, parse_json(body).get("events") or []))
     except (ValueError, AttributeError, TypeError) as error:
         raise CallRefused(403, "InvalidRequestFormat", f'the body must be {{"events": ["INVOKE"]}}: {error}') from error
     for event in sorted(named):

@@ -6,7 +6,7 @@ Each environment has a listener of its own, on a loopback port that only its own
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from runtime.local.runtime_api.call import TEXT_TYPE, ApiCall, ApiResponse, CallRefused
@@ -15,11 +15,11 @@ from runtime.local.runtime_api.routes import answer_call
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.local.runtime_api.states import StateRefused
 
-#: Whether a connection from this port comes from the environment that the server is for.
-Admit: TypeAlias = Callable[[int], bool]
+#: Whether a connection from this host and port comes from the environment that the server is for.
+Admit: TypeAlias = Callable[[tuple[str, int]], Awaitable[bool]]
 
 
-def admit_all(_port: int) -> bool:
+async def admit_all(_peer: tuple[str, int]) -> bool:
     """Admit every connection."""
     return True
 
@@ -29,13 +29,13 @@ class RuntimeApiServer:
 
     Attributes:
         address: the value for `AWS_LAMBDA_RUNTIME_API`, once it is listening.
-        port: the port of the address.
+        host_and_port: the same in two parts.
     """
 
     def __init__(self, session: RuntimeSession, admit: Admit = admit_all) -> None:
         self.session = session
         self.address = ""
-        self.port = 0
+        self.host_and_port = ("", 0)
         self._admit = admit
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -48,8 +48,8 @@ class RuntimeApiServer:
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: Connection(self._accept), "127.0.0.1", port)
-        host, self.port = self._listener.sockets[0].getsockname()[:2]
-        self.address = f"{host}:{self.port}"
+        self.host_and_port = self._listener.sockets[0].getsockname()[:2]
+        self.address = "{}:{}".format(*self.host_and_port)
         return self.address
 
     async def close(self) -> None:
@@ -67,7 +67,7 @@ class RuntimeApiServer:
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            if self._admit(connection.peer[1]):
+            if await self._admit(connection.peer):
                 await self._answer_calls(connection)
         except ConnectionBroken as broken:
             await connection.refuse(*_refusal(broken))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
@@ -80,6 +81,9 @@ class RuntimeSession:
         self.machine.enter(RuntimeState.READY)
         self.finish_start(None)
         if self.machine.state is not RuntimeState.RUNNING or self.exchange is None:
+            if self.exchange is not None:
+                # An idle environment keeps no event in memory.
+                self.exchange.event = replace(self.exchange.event, body=b"")
             if not self.idle.done():
                 self.idle.set_result(None)
         elif self._handling in {None, connection}:

@@ -16,6 +16,7 @@ from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
 from runtime.local.invocation import Event
 from runtime.local.sources.mapping import BadMapping, EventSourceMapping
+from runtime.local.values import parse_json
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ async def _handle(
 ) -> None:
     event = {"Records": [_record(message, mapping.arn) for message in messages]}
     try:
-        invocation = platform.invoke(mapping.function, Event(json.dumps(event).encode(), ""), "sqs")
+        invocation = await platform.invoke(mapping.function, Event(json.dumps(event).encode(), ""), "sqs")
     except (Throttled, UnknownFunction):
         return  # the messages come back
     body = await invocation.answer.read()
@@ -112,7 +113,7 @@ def failures(body: bytes, messages: list[dict[str, Any]], reported: bool) -> set
         return set()
     everything = set(ids(messages))
     try:
-        answer = json.loads(body)
+        answer = parse_json(body)
         entries = (answer or {}).get("batchItemFailures") or []
         named = {entry["itemIdentifier"] for entry in entries}
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -6,16 +6,17 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from runtime.local import addresses
 from runtime.local.asynchronous.queue import Queue
+from runtime.local.asynchronous.queue_file import QueueError
 from runtime.local.environments.platform import Platform
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.control_api import ControlApi
-from runtime.local.web.errors import ApiError, answer_error
+from runtime.local.web.errors import ApiError, answer_error, answer_nobody, answer_queue_error
 from runtime.local.web.event_sources_api import EventSourcesApi
 from runtime.local.web.function_url import ByHostName, FunctionUrls
 from runtime.local.web.guard import Guard
@@ -45,7 +46,7 @@ def make_app(
             *ControlApi(platform).routes(),
         ],
         middleware=[Middleware(ByHostName), Middleware(Guard, token=token, allows=urls.allows)],
-        exception_handlers={ApiError: answer_error},
+        exception_handlers={ApiError: answer_error, ClientDisconnect: answer_nobody, QueueError: answer_queue_error},
     )
 
 

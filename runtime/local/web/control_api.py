@@ -144,6 +144,6 @@ async def not_offered(request: Request) -> Response:
     """Refuse an operation that the local platform has no use for."""
     raise ApiError(
         "NotImplementedException",
-        f"the local platform does not offer {request.method} {request.url.path}: it invokes functions and reads their "
-        "settings, which come from the command line or from the file that --config names",
+        f"the local platform does not offer {request.method} {request.scope['path']}: it invokes functions and reads "
+        "their settings, which come from the command line or from the file that --config names",
     )

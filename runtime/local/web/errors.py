@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dispatch import protocol
 
@@ -18,6 +19,7 @@ SHAPES: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidRequestContentException": (400, "User"),
     "RequestTooLargeException": (413, "User"),
     "TooManyRequestsException": (429, "User"),
+    "ServiceException": (500, "Service"),
     "NotImplementedException": (501, "User"),
 }
 
@@ -50,7 +52,9 @@ class ApiError(Exception):
     def response(self) -> Response:
         """Return the error as an HTTP response."""
         body = {"Type": SHAPES[self.shape][1], "Message": str(self), "message": str(self), **self.more}
-        return JSONResponse(body, self.status, {protocol.AMZN_ERROR_TYPE: self.shape, **self.headers})
+        # Escaped: what a caller gave may be in the message, and not every text can be expressed in UTF-8.
+        headers = {protocol.AMZN_ERROR_TYPE: self.shape, **self.headers}
+        return Response(json.dumps(body), self.status, headers, protocol.JSON)
 
 
 async def answer_error(_request: Request, error: Exception) -> Response:
@@ -58,3 +62,13 @@ async def answer_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
     return error.response()
+
+
+async def answer_queue_error(_request: Request, error: Exception) -> Response:
+    """Answer that the queue cannot be kept, as Starlette calls its handlers."""
+    return ApiError("ServiceException", str(error)).response()
+
+
+async def answer_nobody(_request: Request, _error: Exception) -> Response:
+    """Give up a request whose client left before its body was complete, as Starlette calls its handlers."""
+    return Response(status_code=400)

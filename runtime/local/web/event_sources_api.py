@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,13 +14,21 @@ from dispatch import protocol
 from runtime.local.environments.platform import Platform
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import BadMapping, EventSourceMapping
+from runtime.local.values import parse_json
 from runtime.local.web.errors import ApiError
 from runtime.local.web.request import find_function, read_payload
 
 PATH: Final = "/2015-03-31/event-source-mappings"
 REPORTS: Final = "ReportBatchItemFailures"
-#: The parameters that are understood; another one is refused, because it would change what happens.
-KNOWN: Final = frozenset({"EventSourceArn", "FunctionName", "BatchSize", "FunctionResponseTypes", "Enabled", "Tags"})
+#: The parameters that are understood, with their types; another one is refused: it would change what happens.
+KNOWN: Final[Mapping[str, type]] = {
+    "EventSourceArn": str,
+    "FunctionName": str,
+    "BatchSize": int,
+    "FunctionResponseTypes": list,
+    "Enabled": bool,
+    "Tags": dict,
+}
 
 
 class EventSourcesApi:
@@ -80,9 +88,9 @@ class EventSourcesApi:
 
     def _put(self, make: Any, fields: dict[str, Any], **more: Any) -> dict[str, Any]:
         """Make or change a mapping by the request's fields; return its description."""
-        settings = {"batch_size": fields.get("BatchSize"), "enabled": fields.get("Enabled")}
+        settings: dict[str, Any] = {"batch_size": fields.get("BatchSize"), "enabled": fields.get("Enabled")}
         if "FunctionResponseTypes" in fields:
-            settings["reports_failures"] = REPORTS in (fields["FunctionResponseTypes"] or ())
+            settings["reports_failures"] = REPORTS in fields["FunctionResponseTypes"]
         try:
             mapping = make(**more, **{name: value for name, value in settings.items() if value is not None})
             self._sources.put(mapping)
@@ -91,15 +99,22 @@ class EventSourcesApi:
         return self._described(mapping)
 
     async def _fields(self, request: Request) -> dict[str, Any]:
-        fields = json.loads(await read_payload(request, protocol.EVENT_LIMIT))
+        try:
+            fields = parse_json(await read_payload(request, protocol.EVENT_LIMIT))
+        except ValueError as error:
+            raise ApiError("InvalidRequestContentException", f"the request cannot be read: {error}") from error
         if not isinstance(fields, dict):
             reason = f"the request must be a JSON object, not {type(fields).__name__}"
             raise ApiError("InvalidRequestContentException", reason)
-        unknown = sorted(fields.keys() - KNOWN)
+        unknown = sorted(fields.keys() - KNOWN.keys())
         if unknown:
             reason = f"the local platform does not support {', '.join(unknown)}; supported: {', '.join(sorted(KNOWN))}"
             raise ApiError("InvalidParameterValueException", reason)
-        return fields
+        for name, value in fields.items():
+            if value is not None and type(value) is not KNOWN[name]:
+                reason = f"{name} must be of the type {KNOWN[name].__name__}, not {type(value).__name__}"
+                raise ApiError("InvalidParameterValueException", reason)
+        return {name: value for name, value in fields.items() if value is not None}
 
     def _function(self, text: str) -> str:
         return find_function(self._platform, text).name

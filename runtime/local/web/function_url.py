@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,17 +17,20 @@ from runtime.local import addresses
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.pool import Throttled
 from runtime.local.function import FunctionConfig, UrlSettings
-from runtime.local.invocation import Event, RunningInvocation
+from runtime.local.invocation import Answer, Event, RunningInvocation
 from runtime.local.web import cors
 from runtime.local.web.errors import ApiError
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 from runtime.local.web.request import read_body
+from runtime.local.web.streaming import AnswerStream
 from runtime.local.web.url_event import BadAnswer, HttpAnswer, make_event, read_answer, read_head, relocate
 
 PREFIX: Final = f"{addresses.FUNCTION_URL}/"
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 #: The body and the status with which Lambda answers for a function that failed, or whose answer is not valid.
 FAILED: Final = (b"Internal Server Error", 502)
+#: The statuses of responses that have no body (RFC 9110).
+WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class BrokenAnswer(Exception):
@@ -93,10 +96,14 @@ class FunctionUrls:
         except ApiError as error:
             return Response(b'{"Message":"Request Entity Too Large"}', error.status)
         extra = cors.headers(url.cors, origin)
+        is_head = request.method == "HEAD"
         try:
-            response = await self._answer(invocation, extra, buffered=url.streaming is False)
+            response = await self._answer(invocation.answer, extra, is_head=is_head, buffered=url.streaming is False)
         except (BadAnswer, BadPrelude, BrokenAnswer) as error:
             self._notify(f"{function.name}: {error}")
+            # The function may still be streaming, and the caller's next event would find it busy.
+            invocation.answer.leave()
+            await invocation.answer.over()
             response = _response(HttpAnswer(FAILED[1], extra, FAILED[0]))
         _fit(response, request)
         return response
@@ -112,33 +119,35 @@ class FunctionUrls:
             request.headers.items(),
             await read_body(request, protocol.EVENT_LIMIT),
             client=request.client.host if request.client else None,
-            scheme=request.url.scheme,
+            scheme=request.scope["scheme"],
             http_version=request.scope["http_version"],
         )
         body = json.dumps(make_event(message, function.name, request_id)).encode()
-        await self._platform.catch_up(function.name)
-        return self._platform.invoke(function.name, Event(body, request_id), "url")
+        return await self._platform.invoke(function.name, Event(body, request_id), "url")
 
-    async def _answer(self, invocation: RunningInvocation, extra: list[tuple[str, str]], *, buffered: bool) -> Response:
-        answer = invocation.answer
+    async def _answer(self, answer: Answer, extra: list[tuple[str, str]], *, is_head: bool, buffered: bool) -> Response:
         await answer.opened()
         if not answer.streaming:
             body = await answer.read()
             head = HttpAnswer(FAILED[1], [], FAILED[0]) if answer.error else read_answer(body)
             head.headers += extra
             return _response(head)
-        chunks = answer.__aiter__()
+        chunks = aiter(answer)
         splitter = PreludeSplitter(answer.content_type)
         first = await _read_prelude(splitter, chunks)
         head = (
             read_head(splitter.head) if splitter.head else HttpAnswer(headers=[("content-type", answer.content_type)])
         )
         head.headers += extra
-        rest = _body(first, chunks, invocation)
-        if not buffered:
-            return _response(head, rest)
-        head.body = b"".join([chunk async for chunk in rest])
-        return _response(head)
+        rest = _body(first, chunks, answer)
+        if is_head or head.status in WITHOUT_BODY:
+            # The client has all with the head, and its next event has to find the environment free.
+            async for _ in rest:
+                pass
+        elif buffered:
+            head.body = await _read_body(rest)
+            return _response(head)
+        return _response(head, AnswerStream(rest, answer, head.status))
 
 
 async def _read_prelude(splitter: PreludeSplitter, chunks: AsyncIterator[bytes]) -> bytes:
@@ -153,15 +162,31 @@ async def _read_prelude(splitter: PreludeSplitter, chunks: AsyncIterator[bytes])
     return first
 
 
-async def _body(first: bytes, chunks: AsyncIterator[bytes], invocation: RunningInvocation) -> AsyncIterator[bytes]:
+async def _body(first: bytes, chunks: AsyncIterator[bytes], answer: Answer) -> AsyncIterator[bytes]:
     if first:
         yield first
     async for chunk in chunks:
         yield chunk
-    error = invocation.answer.error
+    error = answer.error
     if error is not None:
         # The head has been sent: only by breaking off can the client learn that the body is incomplete.
         raise BrokenAnswer(f"{error.type}: {error.message}")
+
+
+async def _read_body(chunks: AsyncIterator[bytes]) -> bytes:
+    """Read a body to its end.
+
+    Raises:
+        BadAnswer: it does not fit into one response.
+    """
+    parts, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size <= protocol.RESPONSE_LIMIT:
+            parts.append(chunk)
+    if size > protocol.RESPONSE_LIMIT:
+        raise BadAnswer(f"the answer has {size} bytes, and one that is not streamed {protocol.RESPONSE_LIMIT} at most")
+    return b"".join(parts)
 
 
 def _fit(response: Response, request: Request) -> None:
@@ -169,13 +194,14 @@ def _fit(response: Response, request: Request) -> None:
     headers, host = response.headers, request.headers.get("host", "")
     if "location" in headers and not host.partition(":")[0].lower().endswith(addresses.FUNCTION_URL_DOMAIN):
         headers["location"] = relocate(headers["location"], host, PREFIX + request.path_params["name"])
-    if request.method == "HEAD" and protocol.AMZN_REMAPPED_LENGTH in headers:
-        headers["content-length"] = headers[protocol.AMZN_REMAPPED_LENGTH]
+    length = headers.get(protocol.AMZN_REMAPPED_LENGTH, "")
+    if request.method == "HEAD" and length.isascii() and length.isdecimal():
+        headers["content-length"] = length
         del headers[protocol.AMZN_REMAPPED_LENGTH]
 
 
-def _response(head: HttpAnswer, rest: AsyncIterator[bytes] | None = None) -> Response:
-    response = Response(head.body, head.status) if rest is None else StreamingResponse(rest, head.status)
+def _response(head: HttpAnswer, stream: AnswerStream | None = None) -> Response:
+    response = stream or Response(b"" if head.status in WITHOUT_BODY else head.body, head.status)
     for name, value in head.headers:
         if name.lower() == "content-type":
             response.headers["content-type"] = value

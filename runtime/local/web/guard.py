@@ -11,11 +11,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Callable
-from http.cookies import SimpleCookie
 from typing import Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -88,22 +88,32 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") not in OWN_SITE
-        return urlsplit(origin).netloc != headers.get("host") and not self._allows(path, origin)
+        address = _address(origin)
+        own = address is not None and address.netloc == headers.get("host")
+        return not own and not self._allows(path, origin)
+
+
+def _address(url: str) -> SplitResult | None:
+    """Take a URL apart; None if it is malformed."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
 
 
 def _hostname(headers: Headers) -> str:
-    return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    address = _address(f"//{headers.get('host', '')}")
+    return (address and address.hostname) or ""
 
 
 def _tokens(headers: Headers) -> list[str]:
     """Return what may be the token; AWS clients send it as the id of the key that signs a request."""
     authorization = headers.get("authorization", "")
-    cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     return [
         headers.get(addresses.TOKEN, ""),
         authorization.removeprefix("Bearer "),
         authorization.partition("Credential=")[2].partition("/")[0],
-        cookie.value if cookie else "",
+        cookie_parser(headers.get("cookie", "")).get(COOKIE, ""),
     ]
 
 

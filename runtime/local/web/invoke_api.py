@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dispatch import protocol
@@ -16,10 +16,11 @@ from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
 from runtime.local.function_name import FunctionName
-from runtime.local.invocation import UNHANDLED, Answer, Event, FunctionError, InvocationReport, RunningInvocation
+from runtime.local.invocation import UNHANDLED, Event, InvocationReport, RunningInvocation
 from runtime.local.web import event_stream
 from runtime.local.web.errors import ApiError
 from runtime.local.web.request import read_event, read_function_name
+from runtime.local.web.streaming import AnswerStream
 
 #: Bytes of the log that come back with the answer (AWS documentation, LogResult).
 TAIL: Final = 4096
@@ -60,7 +61,7 @@ class InvokeApi:
         if kind == "Event":
             await self._queue.put(name.name, event)
             return Response(status_code=202, headers=headers)
-        return await self._wait(request, self._start(name, event, "invoke"), headers)
+        return await self._wait(request, await self._start(name, event, "invoke"), headers)
 
     async def invoke_streaming(self, request: Request) -> Response:
         """InvokeWithResponseStream: an event stream, each chunk sent as it comes."""
@@ -70,8 +71,9 @@ class InvokeApi:
         headers = _headers(name, event)
         if kind == "DryRun":
             return Response(status_code=204, headers=headers)
-        stream = _stream(self._start(name, event, "stream"), with_log=_wants_log(request))
-        return StreamingResponse(stream, 200, headers, event_stream.CONTENT_TYPE)
+        invocation = await self._start(name, event, "stream")
+        stream = _stream(invocation, with_log=_wants_log(request))
+        return AnswerStream(stream, invocation.answer, 200, headers, event_stream.CONTENT_TYPE)
 
     async def invoke_async(self, request: Request) -> Response:
         """InvokeAsync, which AWS keeps for old clients."""
@@ -82,12 +84,11 @@ class InvokeApi:
     # -- what they share
 
     async def _event(self, request: Request, name: FunctionName, limit: int) -> Event:
-        await self._platform.catch_up(name.name)
         return await read_event(request, name.qualify(self._platform.arn(name.name)), limit)
 
-    def _start(self, name: FunctionName, event: Event, source: str) -> RunningInvocation:
+    async def _start(self, name: FunctionName, event: Event, source: str) -> RunningInvocation:
         try:
-            return self._platform.invoke(name.name, event, source)
+            return await self._platform.invoke(name.name, event, source)
         except Throttled as error:
             raise ApiError.throttled() from error
         except UnknownFunction as error:
@@ -95,8 +96,8 @@ class InvokeApi:
 
     async def _wait(self, request: Request, invocation: RunningInvocation, common: dict[str, str]) -> Response:
         answer = invocation.answer
-        body = await _read(answer)
-        error = answer.error or _too_large(answer)
+        body = await answer.read()
+        error = answer.error or answer.too_large
         headers = {
             **common,
             protocol.AMZN_TRACE_ID: invocation.event.trace_id,
@@ -126,23 +127,6 @@ def _headers(name: FunctionName, event: Event) -> dict[str, str]:
 
 def _wants_log(request: Request) -> bool:
     return request.headers.get(protocol.LOG_TYPE) == "Tail"
-
-
-async def _read(answer: Answer) -> bytes:
-    """Read the whole answer, also a streamed one; what does not fit into one response is dropped."""
-    parts, size = [], 0
-    async for chunk in answer:
-        size += len(chunk)
-        if size <= protocol.RESPONSE_LIMIT:
-            parts.append(chunk)
-    return b"".join(parts)
-
-
-def _too_large(answer: Answer) -> FunctionError | None:
-    """Return the error of a streamed answer that does not fit into one response."""
-    if answer.size <= protocol.RESPONSE_LIMIT:
-        return None
-    return FunctionError.too_large("Response payload size", protocol.RESPONSE_LIMIT)
 
 
 def _log_tail(report: InvocationReport) -> str:

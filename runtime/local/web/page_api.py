@@ -25,6 +25,7 @@ from runtime.local.invocation import Event, RunningInvocation
 from runtime.local.web.errors import ApiError
 from runtime.local.web.history import History
 from runtime.local.web.request import read_payload
+from runtime.local.web.streaming import AnswerStream
 from runtime.settings import handler_string
 
 FOLDER: Final = Path(__file__).parent / "page"
@@ -82,12 +83,12 @@ class PageApi:
         """Invoke a function; the response has a line of JSON for each thing that happens."""
         event = Event(await read_payload(request, protocol.EVENT_LIMIT), str(uuid.uuid4()))
         try:
-            invocation = self._platform.invoke(request.path_params["name"], event, "page")
+            invocation = await self._platform.invoke(request.path_params["name"], event, "page")
         except UnknownFunction as error:
             raise ApiError("ResourceNotFoundException", str(error)) from error
         except Throttled as error:
             raise ApiError.throttled() from error
-        return StreamingResponse(self._follow(invocation), media_type="application/x-ndjson")
+        return AnswerStream(self._follow(invocation), invocation.answer, media_type="application/x-ndjson")
 
     async def _follow(self, invocation: RunningInvocation) -> AsyncIterator[str]:
         yield _line("start", id=invocation.event.request_id)
@@ -97,7 +98,7 @@ class PageApi:
         entry = self._history.find(invocation.event.request_id)
         if entry is not None:
             # The history's own callback may run after this.
-            entry.report = report
+            entry.end(report)
             yield _line("end", **entry.details())
 
 

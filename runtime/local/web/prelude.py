@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from dispatch.protocol import HTTP_INTEGRATION, PRELUDE_END
+from runtime.local.values import parse_json
 
 #: Bytes that a prelude may have. Lambda's own limit is not documented.
 PRELUDE_LIMIT: Final = 1024 * 1024
@@ -57,7 +57,7 @@ class PreludeSplitter:
     @staticmethod
     def _parse(prelude: bytes) -> dict[str, Any]:
         try:
-            head = json.loads(prelude)
+            head = parse_json(prelude)
         except ValueError as error:
             raise BadPrelude(f"the prelude is not JSON: {error}") from error
         if not isinstance(head, dict):

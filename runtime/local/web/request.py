@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 import uuid
@@ -15,6 +14,7 @@ from dispatch import protocol
 from runtime.local.environments.platform import Platform
 from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.invocation import Event
+from runtime.local.values import one_line, parse_json
 from runtime.local.web.errors import ApiError
 
 #: The pattern of TenantId in botocore's service model for Lambda.
@@ -88,9 +88,21 @@ async def read_event(request: Request, arn: str, limit: int) -> Event:
         arn=arn,
         trace_id=request.headers.get(protocol.AMZN_TRACE_ID, ""),
         client_context=_client_context(request),
-        cognito_identity=request.headers.get(protocol.CALLER_COGNITO_IDENTITY, ""),
+        cognito_identity=_cognito_identity(request),
         tenant_id=_tenant_id(request),
     )
+
+
+def _cognito_identity(request: Request) -> str:
+    identity = request.headers.get(protocol.CALLER_COGNITO_IDENTITY, "")
+    try:
+        is_object = not identity or isinstance(parse_json(identity), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        message = f"{protocol.CALLER_COGNITO_IDENTITY} must be a JSON object, not {identity!r}"
+        raise ApiError("InvalidRequestContentException", message)
+    return identity
 
 
 def _tenant_id(request: Request) -> str:
@@ -121,8 +133,13 @@ def _client_context(request: Request) -> str:
     if len(header) > protocol.CLIENT_CONTEXT_LIMIT:
         message = f"Client context must be no more than {protocol.CLIENT_CONTEXT_LIMIT} bytes when base64-encoded"
         raise ApiError("InvalidRequestContentException", message)
+    reason = "Client context must be a valid Base64-encoded JSON object"
     try:
-        return json.dumps(json.loads(base64.b64decode(header, validate=True)), ensure_ascii=False)
-    except (binascii.Error, ValueError) as error:
-        message = f"Client context must be a valid Base64-encoded JSON object: {error}"
-        raise ApiError("InvalidRequestContentException", message) from error
+        context = parse_json(base64.b64decode(header, validate=True))
+    except ValueError as error:
+        raise ApiError("InvalidRequestContentException", f"{reason}: {error}") from error
+    if not isinstance(context, dict):
+        raise ApiError("InvalidRequestContentException", f"{reason}, not {type(context).__name__}")
+    text = json.dumps(context, ensure_ascii=False)
+    # What UTF-8 cannot express stays escaped.
+    return text if text == one_line(text) else json.dumps(context)

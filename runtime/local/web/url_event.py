@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import re
+import reprlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,11 @@ from dispatch import protocol
 from dispatch.http import FUNCTION_URL, Request, bodies, event
 from runtime.local.addresses import FUNCTION_URL_DOMAIN
 from runtime.local.function import ACCOUNT
+from runtime.local.values import parse_json
+
+#: A header's name, and its value: no control character but the tab, and nothing beyond Latin-1 (RFC 9110).
+NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 
 #: Headers of one connection, which are not passed on.
 HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"})
@@ -66,7 +72,7 @@ def read_answer(body: bytes) -> HttpAnswer:
         BadAnswer: the answer is neither.
     """
     try:
-        value = json.loads(body) if body else None
+        value = parse_json(body) if body else None
     except ValueError as error:
         raise BadAnswer(f"the answer of a function URL must be JSON: {error}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
@@ -86,17 +92,23 @@ def read_head(value: Mapping[str, Any]) -> HttpAnswer:
     Raises:
         BadAnswer: one of them is not valid.
     """
+    given, headers, cookies = value.get("statusCode", 200), value.get("headers") or {}, value.get("cookies") or []
     try:
-        status = int(value.get("statusCode", 200))
-    except (TypeError, ValueError) as error:
-        raise BadAnswer(f"statusCode must be a number, not {value['statusCode']!r}") from error
-    headers, cookies = value.get("headers") or {}, value.get("cookies") or []
-    if not isinstance(headers, dict) or not isinstance(cookies, list) or not 200 <= status <= 599:
-        raise BadAnswer(
-            f"an answer must have a status of 200 to 599, an object of headers and a list of cookies, not {value!r}"
-        )
-    pairs = [(_renamed(str(key)), _text(item)) for key, item in headers.items() if key.lower() not in HOP_BY_HOP]
-    return HttpAnswer(status, pairs + [("set-cookie", str(cookie)) for cookie in cookies])
+        status = int(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadAnswer(f"statusCode must be a number, not {reprlib.repr(given)}") from error
+    if not 200 <= status <= 599:
+        raise BadAnswer(f"statusCode must be a number from 200 to 599, not {reprlib.repr(given)}")
+    if not isinstance(headers, dict):
+        raise BadAnswer(f"the headers of an answer must be an object, not {reprlib.repr(headers)}")
+    if not isinstance(cookies, list):
+        raise BadAnswer(f"the cookies of an answer must be a list, not {reprlib.repr(cookies)}")
+    pairs = [(_renamed(key), _text(item)) for key, item in headers.items() if key.lower() not in HOP_BY_HOP]
+    pairs += [("set-cookie", _text(cookie)) for cookie in cookies]
+    for name, text in pairs:
+        if not NAME.fullmatch(name) or not VALUE.fullmatch(text):
+            raise BadAnswer(f"HTTP cannot express the header {reprlib.repr(name)} with the value {reprlib.repr(text)}")
+    return HttpAnswer(status, pairs)
 
 
 def relocate(location: str, host: str, prefix: str) -> str:
@@ -135,6 +147,8 @@ def _decoded(value: Mapping[str, Any]) -> bytes:
     if not isinstance(body, str):
         raise BadAnswer(f"the body of an answer must be text, not {type(body).__name__}; encode it as JSON yourself")
     try:
-        return bodies.decode(body, is_base64=bool(value.get("isBase64Encoded")))
+        return bodies.decode(body, is_base64=True) if value.get("isBase64Encoded") else body.encode()
+    except UnicodeEncodeError as error:
+        raise BadAnswer(f"the body of an answer must be text that UTF-8 can express: {error}") from error
     except ValueError as error:
         raise BadAnswer(f"isBase64Encoded is true, but the body is not valid base64: {error}") from error

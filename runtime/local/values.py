@@ -1,0 +1,26 @@
+"""Values that others give: JSON that may be too deep to read, and text that may not fit into one line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+#: The control characters of ASCII, which neither a header nor a line of a log may have; each becomes a blank.
+CONTROLS: Final = dict.fromkeys([*range(0x20), 0x7F], " ")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: it is not JSON, or has more levels than Python can read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def one_line(text: str) -> str:
+    """Return text without control characters, surrogates, and blanks around it."""
+    return text.translate(CONTROLS).strip(" ").encode(errors="replace").decode()

@@ -1,0 +1,151 @@
+"""The server's side of a connection of the web application: uvicorn's own, with limits.
+
+A client has `PATIENCE` seconds to go on with a request that it has begun, or to begin one. The head of a request, and
+whatever comes in one piece later on, has `HEAD_LIMIT` bytes at most. A client that has sent all and closed its side of
+the connection gets its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+#: Seconds without a byte of a request that is not complete.
+PATIENCE: Final = 20.0
+#: Seconds that a client may go on sending after it was refused.
+LINGER: Final = 1.0
+#: Bytes of a request's line and headers, and of its trailers: more is status 431. As a load balancer of AWS has it.
+HEAD_LIMIT: Final = 64 * 1024
+TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class HeadTooLarge(Exception):
+    """The head of a request is larger than it may be."""
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._patience: asyncio.TimerHandle | None = None
+        self._head = 0
+        self._pending = 0
+        self._incomplete = True
+        self._too_large = False
+        self._ended = False
+
+    # -- what asyncio calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._too_large:
+            return
+        self._stop_waiting()
+        self._pending += len(data)
+        super().data_received(data)
+        if self._pending > HEAD_LIMIT and not (self._too_large or self.transport.is_closing()):
+            self._too_large = True
+            self.send_400_response("")
+        if (self._incomplete or self._is_idle) and not (self._too_large or self.transport.is_closing()):
+            self._wait()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what has come whole, then close."""
+        self._ended = True
+        self._stop_waiting()
+        return self._owes_answer and not self._too_large
+
+    # -- what the parser calls
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._head = 0
+        self._incomplete = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Read a part of the request's line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a header, or a trailer."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._pending = 0
+        self._head += size
+        if self._head > HEAD_LIMIT:
+            self._too_large = True
+            raise HeadTooLarge
+
+    def on_headers_complete(self) -> None:
+        """Start to answer."""
+        self._pending = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Read a part of the body."""
+        self._pending = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request has come whole."""
+        self._pending = 0
+        self._incomplete = False
+        super().on_message_complete()
+
+    # -- the rest
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+
+    @property
+    def _owes_answer(self) -> bool:
+        """Whether a request that has come whole is not answered yet."""
+        return bool(self.pipeline) or not (self._is_idle or self.cycle.more_body)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, if one may come."""
+        super().on_response_complete()
+        if self._ended and not self._owes_answer:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, or has too large a head."""
+        if not self._too_large:
+            super().send_400_response(msg)
+            return
+        if self._is_idle or not self.cycle.response_started:
+            self.transport.write(TOO_LARGE)
+        # Closing while the client is sending would lose the answer.
+        self._patience = self.loop.call_later(LINGER, self.transport.close)
+
+    def _wait(self) -> None:
+        self._patience = self.loop.call_later(PATIENCE, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._owes_answer:
+            self._wait()
+        else:
+            self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
