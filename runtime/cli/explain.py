@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from dispatch import load, locate
 from dispatch.discovery import AUTO
-from runtime.cli import options
+from runtime.cli import interrupt, options
 from runtime.cli.apart import apart
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig, FunctionSettingError
@@ -31,7 +32,9 @@ from runtime.settings import Settings
 @options.plugins
 @click.option("--imports", is_flag=True, help="Start the runtime and show the cost of each import of a cold start.")
 @options.as_json
+@click.pass_context
 def command(
+    ctx: click.Context,
     handler: str,
     root: Path,
     convention: str,
@@ -52,13 +55,27 @@ def command(
         raise click.UsageError(str(error)) from error
     if imports:
         sys.exit(0 if _show_imports(function, as_json) else 1)
-    facts = explain(function)
+    facts = explain(function, named_by(ctx, env))
     click.echo(json.dumps(facts) if as_json else _in_words(facts))
     sys.exit(0 if facts["usable"] else 1)
 
 
-def explain(function: FunctionConfig) -> dict[str, Any]:
-    """All facts about a handler string, as plain values."""
+def named_by(ctx: click.Context, env: Mapping[str, str]) -> str:
+    """The flag or the variable that names the convention, in the order in which they count; empty if none does."""
+    source = ctx.get_parameter_source("convention")
+    if ctx.params["convention"]:
+        return (
+            "--convention"
+            if source is ParameterSource.COMMANDLINE
+            else f"the variable {ctx.auto_envvar_prefix}_CONVENTION"
+        )
+    if env.get("HANDLER_CONVENTION"):
+        return "--env HANDLER_CONVENTION"
+    return "the variable HANDLER_CONVENTION" if os.environ.get("HANDLER_CONVENTION") else ""
+
+
+def explain(function: FunctionConfig, named: str = "") -> dict[str, Any]:
+    """All facts about a handler string, as plain values; `named` is the setting that names the convention."""
     environment, root = variables(function, "", ""), str(function.root)
     facts: dict[str, Any] = {
         "handler": function.handler,
@@ -66,7 +83,7 @@ def explain(function: FunctionConfig) -> dict[str, Any]:
         "asked": environment.get("HANDLER_CONVENTION") or AUTO,
         "plugins": [],
         "usable": False,
-        **apart(lambda: _facts(function.handler, environment)),
+        **apart(lambda: _facts(function.handler, environment, named)),
     }
     facts.setdefault("names", locate.locate(function.handler, root).description)
     if facts["asked"] == AUTO:
@@ -77,7 +94,7 @@ def explain(function: FunctionConfig) -> dict[str, Any]:
     return facts
 
 
-def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _facts(handler: str, environment: dict[str, str], named: str) -> Iterator[dict[str, Any]]:
     """The facts that each step of the runtime's own start brings out."""
     os.environ.clear()
     os.environ.update(environment)
@@ -89,7 +106,7 @@ def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]
         "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.claims],
         "names": choice.target.description,
         "convention": choice.name,
-        "why": choice.chosen_by or "--convention or HANDLER_CONVENTION names it",
+        "why": choice.chosen_by or f"{named} names it",
         "events": "any" if getattr(choice.convention, "accepts_any_event", False) else "",
     }
     loaded = choice.load()
@@ -103,7 +120,7 @@ def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
     from runtime.cli.run import print_error
     from runtime.local.environments.import_times import measure
 
-    imports, log, failure = measure(function)
+    imports, log, failure = interrupt.run_on_loop(measure(function))
     if as_json:
         click.echo(json.dumps([entry._asdict() for entry in imports]))
     else:

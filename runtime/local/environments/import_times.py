@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+import sys
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -32,15 +32,15 @@ class ImportTime(NamedTuple):
     depth: int
 
 
-def measure(function: FunctionConfig) -> tuple[list[ImportTime], str, FunctionError | None]:
+async def measure(function: FunctionConfig) -> tuple[list[ImportTime], str, FunctionError | None]:
     """Start the runtime and end it at its first poll.
 
     Returns:
         The imports in the order in which they ended, the log, and the error if there was no poll.
     """
-    python, *arguments = OWN_RUNTIME
+    command = (function.python or sys.executable, "-X", "importtime", *OWN_RUNTIME)
     lines: list[str] = []
-    failure = asyncio.run(_start(replace(function, command=(python, "-X", "importtime", *arguments)), lines.append))
+    failure = await _start(replace(function, command=command), lines.append)
     imports, log = [], []
     for line in lines:
         found = LINE.search(line)
