@@ -80,18 +80,21 @@ def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
     async def until_signal() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
-        def stop(number: int) -> None:
+        def stop(number: int, _frame: object = None) -> None:
             if not received and task is not None:
-                task.cancel()
+                loop.call_soon_threadsafe(task.cancel)
             received.append(number)
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # These two also make every signal wake the loop. The first one is not handled by the loop, which would not
+        # look at it again before its end.
+        for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, stop, number)
+        _handle(stop)
         try:
             return await work
         finally:
-            with Held():  # The end of the loop would restore Python's own handler, which raises.
+            with Held():  # What `work` itself let the loop handle would be reset at the loop's end.
                 loop.remove_signal_handler(signal.SIGINT)
                 ends_at_once()
 

@@ -17,7 +17,7 @@ RUNTIME_SETTINGS: Final = (
     "SHUTDOWN", "TRACE_PLUGINS", "TRANSPORT", "WEB", "WORKERS",
 )  # fmt: skip
 #: What `dispatch invoke` reads besides the variables of its options.
-OWN_TOKEN: Final = "DISPATCH_TOKEN"
+OF_INVOKE: Final = "DISPATCH_TOKEN"
 RUNTIME, COMMAND = PREFIXES = ("HANDLER", "DISPATCH")
 
 
@@ -53,7 +53,7 @@ def _option(rest: str, ctx: click.Context) -> str:
     meant = likely(word, group.list_commands(ctx))
     option = option if meant == called else "" if meant else rest
     found = likely(option, _options(command))
-    return found and (OWN_TOKEN if rest == "TOKEN" else f"{COMMAND}_{called.upper()}_{found}")
+    return found and (OF_INVOKE if rest == "TOKEN" else f"{COMMAND}_{called.upper()}_{found}")
 
 
 def _options(command: click.Command, prefix: str = "") -> Iterator[str]:

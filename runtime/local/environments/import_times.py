@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from runtime.local.environments.environment import LAST_WORDS, first_of
 from runtime.local.environments.log_lines import new_log_stream
 from runtime.local.environments.log_pipe import WriteText
-from runtime.local.environments.process import OWN_RUNTIME, Process
+from runtime.local.environments.process import OWN_RUNTIME, Process, to_the_end
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import EXIT_ERROR, FunctionError
@@ -70,5 +70,5 @@ async def _start(function: FunctionConfig, write: WriteText) -> FunctionError | 
             await first_of(LAST_WORDS, process.exited)
         return failure
     finally:
-        await process.stop()
-        await server.close()
+        await to_the_end(process.stop())
+        await to_the_end(server.close())

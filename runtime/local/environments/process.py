@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -30,6 +30,19 @@ def command(function: FunctionConfig) -> tuple[str, ...]:
     safe_path, *module = OWN_RUNTIME
     where = ("--listen", f"127.0.0.1:{function.debug_port}", "--wait-for-client")
     return (python, safe_path, "-m", "debugpy", *where, *module)
+
+
+async def to_the_end(cleanup: Coroutine[object, object, None]) -> None:
+    """Await what cleans up; a cancellation in between takes effect after it."""
+    task, cancelled = asyncio.ensure_future(cleanup), None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 class Process:
