@@ -288,7 +288,7 @@ MANY = "".join(
         **{f"worker-{number}": "orders.place" for number in range(9)},
     }.items()
 )
-SHOP_WINDOW, PHONE = (1400, 900), (390, 844)
+DESKTOP, PHONE = (1400, 900), (390, 844)
 
 
 @pytest.fixture(scope="module")
@@ -333,8 +333,11 @@ SMALL = """
 """
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [SHOP_WINDOW, (1010, 800), PHONE], ids=str)
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(DESKTOP, "light"), (DESKTOP, "dark"), ((1010, 800), "light"), (PHONE, "light"), (PHONE, "dark")],
+    ids=str,
+)
 def test_it_fits_its_window(shop: ServerProcess, browser: Any, size: tuple[int, int], scheme: str) -> None:
     """Long names and error types are cut, nothing leaves its card, every status is seen, every control can be hit."""
     with opened(shop, browser, scheme, *size) as page:
@@ -357,7 +360,7 @@ def boxes(page: Any, selector: str) -> list[Any]:
 
 def test_a_function_that_does_not_load_says_so(shop: ServerProcess, browser: Any) -> None:
     """Its place in the list is marked, and the reason is there instead of environments; it has no durations."""
-    with opened(shop, browser, "light", *SHOP_WINDOW) as page:
+    with opened(shop, browser, "light", *DESKTOP) as page:
         broken = page.locator("#functions button", has_text="broken")
         playwright.expect(broken.locator(".dot.failed")).to_be_visible()
         playwright.expect(page.locator("#failure")).not_to_be_visible()
@@ -370,7 +373,7 @@ def test_a_function_that_does_not_load_says_so(shop: ServerProcess, browser: Any
 
 def test_an_environment_that_streams_is_busy(shop: ServerProcess, browser: Any) -> None:
     """While an answer is on its way, the environment is no longer starting, and its event counts."""
-    with opened(shop, browser, "light", *SHOP_WINDOW) as page:
+    with opened(shop, browser, "light", *DESKTOP) as page:
         page.locator("#functions button", has_text="report").click()
         shows(page, "#environments", "busy")
         shows(page, "#environments", "1 event")
@@ -378,7 +381,7 @@ def test_an_environment_that_streams_is_busy(shop: ServerProcess, browser: Any) 
 
 def test_durations_are_of_one_function(shop: ServerProcess, browser: Any) -> None:
     """Its runs have a bar each; its only start is in another lane, below them."""
-    with opened(shop, browser, "light", *SHOP_WINDOW) as page:
+    with opened(shop, browser, "light", *DESKTOP) as page:
         playwright.expect(page.locator("#plot .run, #plot .failed")).to_have_count(3)
         playwright.expect(page.locator("#plot .init")).to_have_count(1)
         (start,) = boxes(page, "#plot .init")
@@ -390,7 +393,7 @@ def test_durations_are_of_one_function(shop: ServerProcess, browser: Any) -> Non
 
 def test_the_url_of_a_function_is_a_link(shop: ServerProcess, browser: Any) -> None:
     """It opens in a window of its own; a function without a URL has no link."""
-    with opened(shop, browser, "light", *SHOP_WINDOW) as page:
+    with opened(shop, browser, "light", *DESKTOP) as page:
         page.locator("#functions button", has_text="worker-1").click()
         with page.context.expect_page() as opening:
             page.click("#url")
