@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dispatch import load, locate
 from dispatch.discovery import AUTO
 from runtime.cli import interrupt, options
 from runtime.cli.apart import apart
+from runtime.local.config import dispatch_toml
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.package.recognition import recognised
@@ -74,6 +75,21 @@ def named_by(ctx: click.Context, env: Mapping[str, str]) -> str:
     return "the variable HANDLER_CONVENTION" if os.environ.get("HANDLER_CONVENTION") else ""
 
 
+def served_by(file: Path, function: FunctionConfig) -> list[dict[str, str]]:
+    """The functions of the file that `dispatch serve` would find, with this handler and a convention of their own."""
+    try:
+        listed = dispatch_toml.functions(
+            dispatch_toml.read(file), file.resolve().parent, replace(function, convention="")
+        )
+    except FunctionSettingError:  # there is no such file, or `serve` says what is wrong with it
+        return []
+    return [
+        {"function": one.name, "file": file.name, "convention": one.convention}
+        for one in listed
+        if one.convention and (one.handler, one.folder) == (function.handler, function.folder)
+    ]
+
+
 def explain(function: FunctionConfig, named: str = "") -> dict[str, Any]:
     """All facts about a handler string, as plain values; `named` is the setting that names the convention."""
     environment, root = variables(function, "", ""), str(function.root)
@@ -85,6 +101,7 @@ def explain(function: FunctionConfig, named: str = "") -> dict[str, Any]:
         "usable": False,
         **apart(lambda: _facts(function.handler, environment, named)),
     }
+    facts["served"] = served_by(Path("dispatch.toml"), function)
     facts.setdefault("names", locate.locate(function.handler, root).description)
     if facts["asked"] == AUTO:
         written_for = recognised(function.handler, root)
@@ -142,6 +159,10 @@ def _in_words(facts: dict[str, Any]) -> str:
         lines.append(f"  names       {facts['names']}")
     if "convention" in facts:
         lines.append(f"  convention  {facts['convention']}: {facts['why']}")
+    for one in facts["served"]:
+        lines.append(
+            "  in file     {convention} in `dispatch serve`: [functions.{function}] in {file} names it".format(**one)
+        )
     if facts.get("events"):
         lines.append(
             f"  events      {facts['events']}; Lambda's Invoke accepts only JSON, so send others through "

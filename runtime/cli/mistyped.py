@@ -18,6 +18,8 @@ RUNTIME_SETTINGS: Final = (
 )  # fmt: skip
 #: What `dispatch invoke` reads besides the variables of its options.
 OF_INVOKE: Final = "DISPATCH_TOKEN"
+#: A function may have variables of its own with these prefixes, so a little more than what is enough for keys.
+ALIKE: Final = 0.8
 RUNTIME, COMMAND = PREFIXES = ("HANDLER", "DISPATCH")
 
 
@@ -33,7 +35,7 @@ def note_settings(names: Iterable[str]) -> None:
     """Name the variables that are almost a setting of the runtime."""
     for name in names:
         if _prefix(name) == RUNTIME:
-            setting = likely(name.partition("_")[2], RUNTIME_SETTINGS)
+            setting = likely(name.partition("_")[2], RUNTIME_SETTINGS, ALIKE)
             _say(name, setting and f"{RUNTIME}_{setting}")
 
 
@@ -52,7 +54,7 @@ def _option(rest: str, ctx: click.Context) -> str:
     word, _, option = rest.partition("_")
     meant = likely(word, group.list_commands(ctx))
     option = option if meant == called else "" if meant else rest
-    found = likely(option, _options(command))
+    found = likely(option, _options(command), ALIKE)
     return found and (OF_INVOKE if rest == "TOKEN" else f"{COMMAND}_{called.upper()}_{found}")
 
 

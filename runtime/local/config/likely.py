@@ -7,13 +7,13 @@ from difflib import get_close_matches
 from typing import Final
 
 #: How alike two names have to be: one letter too few, too many or exchanged, in a name of four letters or more.
-ALIKE: Final = 0.8
+ALIKE: Final = 0.75
 
 
-def likely(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like this one, whatever the case; an empty string if none is alike."""
+def likely(name: str, known: Iterable[str], alike: float = ALIKE) -> str:
+    """Return the known name that is most like this one, whatever the case; an empty string if none is `alike`."""
     names = {one.lower(): one for one in known}
-    found = get_close_matches(name.lower(), names, 1, ALIKE)
+    found = get_close_matches(name.lower(), names, 1, alike)
     return names[found[0]] if found else ""
 
 
