@@ -23,6 +23,7 @@ import click
 
 from dispatch.shadowing import OUR_PACKAGES
 from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.package import own_runtime
 from runtime.package.errors import PackageError
 
 #: The oldest Python of the runtime (pyproject.toml, requires-python).
@@ -85,7 +86,7 @@ class Pythons:
             return function
         if self._tell:
             self._say(f"{function.handler} runs on {python.file}: {python.reason}")
-        if python.file.parent.parent.resolve() == Path(sys.prefix).resolve():
+        if _is_own(python.file):
             return function
         others = function.environment.get("PYTHONPATH") or os.environ.get("PYTHONPATH")
         path = os.pathsep.join(filter(None, (self._path_for(python.file), others)))
@@ -97,8 +98,9 @@ class Pythons:
         if script.suffix == ".py" and script.is_file() and (python := self._of_script(script)):
             return python
         for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-            found = _inside(Path(os.environ.get(variable) or os.devnull))
-            if found:
+            folder = os.environ.get(variable)
+            found = _inside(Path(folder)) if folder else None
+            if found and not _is_own(found):
                 return Python(found, f"{variable} names its environment")
         folders = (folder / ".venv" for folder in (function.folder, *function.folder.parents))
         return next((Python(found, "the project's .venv") for folder in folders if (found := _inside(folder))), None)
@@ -123,7 +125,7 @@ class Pythons:
             self._folder = self._folder or TemporaryDirectory(prefix="dispatch-")
             folder = Path(self._folder.name) / str(len(self._paths))
             folder.mkdir()
-            for name in _lacking(python):
+            for name in _lacking(python, folder):
                 (folder / name).symlink_to(_home(name))
             self._paths[python] = str(folder)
         return self._paths[python]
@@ -147,7 +149,7 @@ def asked_for(which: str) -> Python:
     Raises:
         FunctionSettingError: there is none.
     """
-    path = Path(which).absolute()
+    path = Path(os.path.abspath(which))
     found = _inside(path) or (path if path.is_file() else None)
     named = found or shutil.which(which) or shutil.which(f"python{which}")
     if not named:
@@ -162,17 +164,27 @@ def _inside(environment: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _lacking(python: Path) -> Iterator[str]:
-    """Our packages, and those of our libraries that a Python does not have."""
+def _is_own(python: Path) -> bool:
+    """Whether a Python is the one of this command."""
+    return python.parent.parent.resolve() == Path(sys.prefix).resolve()
+
+
+def _lacking(python: Path, folder: Path) -> Iterator[str]:
+    """Our packages, and those of our libraries that a Python lacks, without one that uv has installed in the folder."""
     version, missing = json.loads(_output(str(python), "-I", "-c", QUESTION))
     of_this = list(sys.version_info[:2])
     if tuple(version) < OLDEST:
         raise FunctionSettingError(f"{python} is Python {version[0]}.{version[1]}; the runtime needs 3.11 or newer")
     if COMPILED in missing and version != of_this:
-        raise FunctionSettingError(
-            f"{python} is Python {version[0]}.{version[1]} and lacks {COMPILED}, which this command has only for "
-            f"Python {of_this[0]}.{of_this[1]}; install handler-dispatch there, too"
-        )
+        missing.remove(COMPILED)
+        uv = shutil.which("uv")
+        if uv is None:
+            raise FunctionSettingError(
+                f"{python} is Python {version[0]}.{version[1]} and lacks {COMPILED}, which this command has only for "
+                f"Python {of_this[0]}.{of_this[1]}; install handler-dispatch there, or uv, which fetches {COMPILED}"
+            )
+        needed = [one for one in own_runtime.required() if one.startswith(COMPILED)]
+        _output(uv, "pip", "install", "--quiet", "--python", str(python), "--target", str(folder), *needed)
     yield from (*OUR_PACKAGES, *missing)
 
 
