@@ -84,5 +84,5 @@ def test_the_known_settings_are_those_of_the_page() -> None:
 def test_keys(key: str, meant: str) -> None:
     """The likely one, and all that there are."""
     hint = f"did you mean {meant!r}? " if meant else ""
-    known = ["environment", "functions", "port"]
-    assert f"unknown key {key!r}; {hint}known keys: environment, functions, port" == unknown_key(key, known)
+    known = ["environment", "functions", "port", "root"]
+    assert f"unknown key {key!r}; {hint}known keys: environment, functions, port, root" == unknown_key(key, known)

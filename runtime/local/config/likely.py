@@ -13,7 +13,8 @@ ALIKE: Final = 0.75
 def likely(name: str, known: Iterable[str], alike: float = ALIKE) -> str:
     """Return the known name that is most like this one, whatever the case; an empty string if none is `alike`."""
     names = {one.lower(): one for one in known}
-    found = get_close_matches(name.lower(), names, 1, alike)
+    exchanged = [one for one in names if sorted(one) == sorted(name.lower())]
+    found = exchanged or get_close_matches(name.lower(), names, 1, alike)
     return names[found[0]] if found else ""
 
 
