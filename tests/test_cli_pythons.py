@@ -111,6 +111,8 @@ def test_without_a_python_of_the_project(place: Path) -> None:
 
     assert f"app.handler runs on {place / 'tool' / 'bin' / 'python'}, which has this command's libraries" in done.stderr
     assert "No module named 'ownlib'" in done.stderr
+    explained = tool(place, "explain", "app.handler", "--root", "src")
+    assert f"explained on {place / 'tool' / 'bin' / 'python'}" in explained.stderr
 
 
 def test_a_command_of_the_project_is_not_a_tool(place: Path) -> None:

@@ -15,7 +15,8 @@ from support.process import await_true
 from support.terminal import CTRL_C, Terminal
 
 DISPATCH = (sys.executable, "-m", "runtime.cli")
-ESCAPE = "\x1b"
+#: What sets a colour, or another style.
+STYLE = re.compile(r"\x1b\[[\d;]*m")
 HANDLER = """
 import os, time
 def handler(event, context):
@@ -24,6 +25,7 @@ def handler(event, context):
         time.sleep(600)
     return {"a": 1}
 """
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 RUN = ("run", "app.handler", "--convention", "lambda")
 
 
@@ -52,8 +54,8 @@ def test_one_dim_line_at_the_end(root: Path, environment: dict[str, str], styles
     """The answer, the log, then what it took; without styles where they are not wanted."""
     with terminal(root, *RUN, "-e", "{}", environment=environment) as one:
         assert 0 == one.wait()
-    assert styles == re.findall(r"\x1b\[\d+m", one.text)
-    *_, answer, took, end = re.sub(r"\x1b\[\d+m", "", one.text).split("\r\n")
+    assert styles == STYLE.findall(one.text)
+    *_, answer, took, end = STYLE.sub("", one.text).split("\r\n")
     assert ('{"a": 1}', "") == (answer, end)
     assert re.fullmatch(r"duration \d+\.\d\d ms, start \d+ ms(, memory \d+ MB)?", took)
     assert "RequestId" not in one.text
@@ -72,10 +74,12 @@ def test_several_events_have_one_line(root: Path) -> None:
 
 def test_errors_have_no_colour_where_none_is_wanted(root: Path) -> None:
     """Of the commands' own text; the names of functions in the log of `serve` are text like it."""
-    for arguments in (("invoke", "x", "--endpoint", "http://127.0.0.1:1"), ("explain", "app.nothing"), ("plugins",)):
+    (root / "layer.zip").write_bytes(EMPTY_ZIP)
+    missing = ("invoke", "x", "--endpoint", "http://127.0.0.1:1")
+    for arguments in (missing, ("explain", "app.nothing"), ("plugins",), ("build", "check", "layer.zip")):
         with terminal(root, *arguments, environment={"NO_COLOR": "1"}) as one:
             one.wait()
-        assert ESCAPE not in one.text
+        assert [] == STYLE.findall(one.text)
         assert one.text
 
 
@@ -199,7 +203,7 @@ def test_at_any_moment(root: Path, moment: str, arguments: tuple[str, ...]) -> N
     """While it imports, starts or works, each command ends without a word and leaves no temporary files."""
     (root / "site").mkdir()
     (root / "site" / "sitecustomize.py").write_text(INTERRUPTING)
-    (root / "layer.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+    (root / "layer.zip").write_bytes(EMPTY_ZIP)
     (root / "temporary").mkdir()
     own = {"PYTHONPATH": str(root / "site"), "TMPDIR": str(root / "temporary")}
     with terminal(root, *arguments, environment={**own, "INTERRUPT_AT": moment, "TERM": "dumb"}) as one:

@@ -18,6 +18,7 @@ from dispatch import load, locate
 from dispatch.discovery import AUTO
 from runtime.cli import interrupt, options
 from runtime.cli.apart import apart
+from runtime.cli.pythons import is_tool
 from runtime.local.config import dispatch_toml
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig, FunctionSettingError
@@ -56,6 +57,12 @@ def command(
         raise click.UsageError(str(error)) from error
     if imports:
         sys.exit(0 if _show_imports(function, as_json) else 1)
+    if is_tool():
+        click.echo(
+            f"dispatch: explained on {sys.executable}, which has this command's libraries; `dispatch run` runs the "
+            "function on the project's Python",
+            err=True,
+        )
     facts = explain(function, named_by(ctx, env))
     click.echo(json.dumps(facts) if as_json else _in_words(facts))
     sys.exit(0 if facts["usable"] else 1)

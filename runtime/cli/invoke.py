@@ -163,18 +163,19 @@ def send(session: requests.Session, call: InvokeCall, show: Callable[[bytes], No
         ) as answer:
             got = _read(call, answer, show)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        got = Got(error=unanswered(call.url, error))
+        got = Got(error=unanswered(call, error))
     got.seconds = time.perf_counter() - began
     return got
 
 
-def unanswered(url: str, error: Exception) -> str:
+def unanswered(call: InvokeCall, error: Exception) -> str:
     """Why there is no answer, or not all of it, in one sentence."""
-    parts = urlsplit(url)
+    url, parts = call.url, urlsplit(call.url)
     causes = list(_causes(error))
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         address = f"{parts.scheme}://{parts.netloc}"
-        return f"no server is listening at {address}; start one with `dispatch serve`, or pass its --endpoint"
+        other = "" if call.is_url else ", or pass its --endpoint"
+        return f"no server is listening at {address}; start one with `dispatch serve`{other}"
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return f"the host {parts.hostname!r} is not known; check the endpoint, {url}"
     if isinstance(error, requests.ConnectTimeout):
