@@ -135,6 +135,7 @@ def test_a_command_of_the_project_is_not_a_tool(place: Path) -> None:
     [
         ("nosuch", "--python: no Python 'nosuch'; pass a file, a virtual environment, or a name on your PATH"),
         ("src/app.py", "src/app.py: Permission denied"),
+        ("true", "true is not a Python; pass another with --python"),
         ("old", "old is Python 3.9; the runtime needs 3.11 or newer"),
     ],
 )

@@ -23,7 +23,6 @@ import click
 
 from dispatch.shadowing import OUR_PACKAGES
 from runtime.local.function import FunctionConfig, FunctionSettingError
-from runtime.package import own_runtime
 from runtime.package.errors import PackageError
 
 #: The oldest Python of the runtime (pyproject.toml, requires-python).
@@ -95,7 +94,7 @@ class Pythons:
     def _of_project(self, function: FunctionConfig) -> Python | None:
         """The Python of a script's own metadata, of the active environment, or of a `.venv` above the function."""
         script = function.folder / function.handler
-        if script.suffix == ".py" and script.is_file() and (python := self._of_script(script)):
+        if script.suffix == ".py" and os.path.isfile(script) and (python := self._of_script(script)):
             return python
         for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
             folder = os.environ.get(variable)
@@ -171,7 +170,10 @@ def _is_own(python: Path) -> bool:
 
 def _lacking(python: Path, folder: Path) -> Iterator[str]:
     """Our packages, and those of our libraries that a Python lacks, without one that uv has installed in the folder."""
-    version, missing = json.loads(_output(str(python), "-I", "-c", QUESTION))
+    try:
+        version, missing = json.loads(_output(str(python), "-I", "-c", QUESTION))
+    except ValueError as error:
+        raise FunctionSettingError(f"{python} is not a Python; pass another with --python") from error
     of_this = list(sys.version_info[:2])
     if tuple(version) < OLDEST:
         raise FunctionSettingError(f"{python} is Python {version[0]}.{version[1]}; the runtime needs 3.11 or newer")
@@ -183,6 +185,8 @@ def _lacking(python: Path, folder: Path) -> Iterator[str]:
                 f"{python} is Python {version[0]}.{version[1]} and lacks {COMPILED}, which this command has only for "
                 f"Python {of_this[0]}.{of_this[1]}; install handler-dispatch there, or uv, which fetches {COMPILED}"
             )
+        from runtime.package import own_runtime
+
         needed = [one for one in own_runtime.required() if one.startswith(COMPILED)]
         _output(uv, "pip", "install", "--quiet", "--python", str(python), "--target", str(folder), *needed)
     yield from (*OUR_PACKAGES, *missing)
