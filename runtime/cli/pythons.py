@@ -170,8 +170,9 @@ def _is_own(python: Path) -> bool:
 
 def _lacking(python: Path, folder: Path) -> Iterator[str]:
     """Our packages, and those of our libraries that a Python lacks, without one that uv has installed in the folder."""
+    answer = _output(str(python), "-I", "-c", QUESTION)
     try:
-        version, missing = json.loads(_output(str(python), "-I", "-c", QUESTION))
+        version, missing = json.loads(answer)
     except ValueError as error:
         raise FunctionSettingError(f"{python} is not a Python; pass another with --python") from error
     of_this = list(sys.version_info[:2])
