@@ -171,8 +171,29 @@ def hook(event, arguments):
 
 sys.addaudithook(hook)
 """
+#: Looks for what a runtime has left behind.
+CLEANING_UP = "pathlib.Path.glob /proc [0-9]*/stat"
 BUILD = ("build", "function", "app.py", "-o", "function.zip")
 PUBLISH = ("publish", "layer", "x", "layer.zip", "--endpoint-url", "http://127.0.0.1:1")
+
+
+def interrupted(root: Path, moment: str, *arguments: str) -> Terminal:
+    """The command, which gets a Ctrl-C at that moment."""
+    (root / "site").mkdir()
+    (root / "site" / "sitecustomize.py").write_text(INTERRUPTING)
+    own = {"PYTHONPATH": str(root / "site"), "TMPDIR": str(root / "temporary")}
+    return terminal(root, *arguments, environment={**own, "INTERRUPT_AT": moment, "TERM": "dumb"})
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux shows who is in a session")
+def test_after_the_answer(root: Path) -> None:
+    """While the runtime is being ended, which goes on; the answer has been shown, and what it took has not."""
+    with interrupted(root, CLEANING_UP, *RUN, "-e", "{}") as one:
+        assert 130 == one.wait()
+    first, answer, *rest = one.text.splitlines()
+    assert ('{"a": 1}', []) == (answer, rest)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(first.split()[1]), 0)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +214,7 @@ PUBLISH = ("publish", "layer", "x", "layer.zip", "--endpoint-url", "http://127.0
         ("import runtime.package.check", PUBLISH),
         ("os.fork", ("explain", "app.handler")),
         ("subprocess.Popen", ("explain", "app.handler", "--imports")),
+        (CLEANING_UP, ("explain", "app.handler", "--imports")),
         ("os.fork", ("plugins",)),
         ("import rich.console", ("plugins",)),
         ("os.mkdir", ("new", "function", "orders")),
@@ -201,12 +223,9 @@ PUBLISH = ("publish", "layer", "x", "layer.zip", "--endpoint-url", "http://127.0
 )
 def test_at_any_moment(root: Path, moment: str, arguments: tuple[str, ...]) -> None:
     """While it imports, starts or works, each command ends without a word and leaves no temporary files."""
-    (root / "site").mkdir()
-    (root / "site" / "sitecustomize.py").write_text(INTERRUPTING)
     (root / "layer.zip").write_bytes(EMPTY_ZIP)
     (root / "temporary").mkdir()
-    own = {"PYTHONPATH": str(root / "site"), "TMPDIR": str(root / "temporary")}
-    with terminal(root, *arguments, environment={**own, "INTERRUPT_AT": moment, "TERM": "dumb"}) as one:
+    with interrupted(root, moment, *arguments) as one:
         # A progress bar ends its line, and a server may have said where it is.
         assert (130, "") == (one.wait(), re.sub(r"Serving on (?s:.*)LAMBDA=\S+", "", one.text).strip())
     assert [] == [*(root / "temporary").iterdir()]
