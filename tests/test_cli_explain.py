@@ -108,10 +108,41 @@ def test_which_events_a_convention_accepts(root: Path, convention: str, expected
     assert bool(expected) == ("  events " in dispatch(root, "explain", "app.one", "--convention", convention).stdout)
 
 
-def test_why_when_it_is_asked_for(root: Path) -> None:
-    """A convention that is named needs no other reason."""
-    facts, _ = explained(root, "app.one", "--convention", "json")
-    assert ("json", "--convention or HANDLER_CONVENTION names it") == (facts["convention"], facts["why"])
+def test_why_when_it_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is the flag or the variable that names the convention; the first of them counts."""
+    reasons = []
+    for variable, arguments in (
+        ("DISPATCH_EXPLAIN_CONVENTION", ("--convention", "json")),
+        ("DISPATCH_EXPLAIN_CONVENTION", ()),
+        ("HANDLER_CONVENTION", ("--env", "HANDLER_CONVENTION=json")),
+        ("HANDLER_CONVENTION", ()),
+    ):
+        monkeypatch.setenv(variable, "lambda" if arguments else "json")
+        facts, _ = explained(root, "app.one", *arguments)
+        assert "json" == facts["convention"]
+        reasons.append(facts["why"])
+        monkeypatch.delenv(variable)
+
+    assert [
+        "--convention names it",
+        "the variable DISPATCH_EXPLAIN_CONVENTION names it",
+        "--env HANDLER_CONVENTION names it",
+        "the variable HANDLER_CONVENTION names it",
+    ] == reasons
+
+
+def test_what_a_file_sets_for_serve(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function of dispatch.toml with the same handler and its own convention is named, and changes nothing here."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    (root / "dispatch.toml").write_text(
+        "[functions.orders]\nhandler = 'app.one'\nconvention = 'json'\n[functions.other]\nhandler = 'app.two'\n"
+    )
+    done = dispatch(root, "explain", "app.one")
+
+    assert "  convention  standard: the string is a dotted name" in done.stdout.splitlines()
+    told = "  in file     json in `dispatch serve`: [functions.orders] in dispatch.toml names it"
+    assert told in done.stdout.splitlines()
 
 
 def test_command_line(root: Path) -> None:

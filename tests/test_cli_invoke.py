@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,10 +149,40 @@ def test_what_can_not_be_invoked(server: ServerProcess) -> None:
     with reserved_port() as port:
         nobody = invoke(server, "handler", "--endpoint", f"http://127.0.0.1:{port}")
     assert ("", 1) == (nobody.stdout, nobody.returncode)
-    assert f"no answer from http://127.0.0.1:{port}/" in nobody.stderr
+    nothing = (
+        f"no server is listening at http://127.0.0.1:{port}; start one with `dispatch serve`, or pass its --endpoint"
+    )
+    assert f"{nothing}\n" == nobody.stderr
     unknown = invoke(server, "handler", "--example", "nothing")
     assert 2 == unknown.returncode
     assert "available: activemq, alb" in unknown.stderr
+
+
+def hang_up(server: socket.socket) -> None:
+    """Take one connection, and close it."""
+    server.accept()[0].close()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("localhost:9000", "the endpoint must begin with http:// or https://, not be 'localhost:9000'"),
+        ("http://no-such-host.invalid", "the host 'no-such-host.invalid' is not known; check the endpoint"),
+        ("http://127.0.0.1:{closing}", "no complete answer from http://127.0.0.1:{closing}/2015-03-31/functions/x/"),
+        ("https://127.0.0.1:{closing}", "no complete answer from https://127.0.0.1:{closing}/2015-03-31/functions/x/"),
+    ],
+)
+def test_no_answer_is_one_sentence(server: ServerProcess, address: str, words: str) -> None:
+    """Whatever the reason is, as long as the request cannot be answered."""
+    with socket.create_server(("127.0.0.1", 0)) as closing, ThreadPoolExecutor(1) as pool:
+        port = closing.getsockname()[1]
+        pool.submit(hang_up, closing)
+        done = invoke(server, "x", "--endpoint", address.format(closing=port))
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+
+    assert words.format(closing=port) in done.stderr
+    assert not {"Traceback", "HTTPConnectionPool", "urllib3"} & set(re.findall(r"\w+", done.stderr))
 
 
 @pytest.mark.parametrize("name", samples.names())

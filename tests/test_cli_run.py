@@ -41,13 +41,21 @@ def event_of(done: subprocess.CompletedProcess[bytes]) -> object:
 
 
 def test_the_answer_is_all_there_is_on_standard_output(root: Path) -> None:
-    """The answer goes to standard output, the log to standard error, and the status is 0."""
+    """The answer goes to standard output, the function's own log to standard error, and the status is 0."""
     done = run(root, "-e", '{"name": "Ada"}')
 
     assert ({"name": "Ada"}, 0) == (event_of(done), done.returncode)
-    assert b'the event is {"name": "Ada"}' in done.stderr
-    assert b"START RequestId" in done.stderr
-    assert b"REPORT RequestId" in done.stderr
+    assert b'the event is {"name": "Ada"}\n' == done.stderr
+
+
+def test_the_lines_of_lambdas_log(root: Path) -> None:
+    """-v shows them: START, END and REPORT, and INIT_REPORT for a function that does not load; so does --json."""
+    done, failed = run(root, "-e", "{}", "-v"), dispatch("run", "no.handler", "--root", root, "-v", stdin=b"")
+    assert [b"START", b"the", b"END", b"REPORT"] == [line.split()[0] for line in done.stderr.splitlines()]
+    assert [1, 0] == [each.stderr.count(b"INIT_REPORT Init Duration") for each in (failed, done)]
+
+    plain, whole = run(root, "-e", "{}", "--json"), run(root, "-e", "{}", "--json", "--verbose")
+    assert [1, 4] == [len(json.loads(each.stdout)["log"]) for each in (plain, whole)]
 
 
 def test_the_event_comes_from_where_it_is_given(root: Path) -> None:

@@ -218,12 +218,12 @@ class attach:  # noqa: N801 - used as a function
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_all(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C, SIGTERM and a closed terminal end the server and the environments, with status 0."""
+    """SIGTERM and a closed terminal end the server and the environments with status 0, Ctrl-C with 130."""
     write(tmp_path, "__import__('os').getpid()")
     with ServerProcess(tmp_path, "app.handler", "--convention", "lambda") as server:
         pid = ask(server)
         server.process.send_signal(number)
-        assert 0 == server.wait()
+        assert (130 if number is signal.SIGINT else 0) == server.wait()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert [] == [line for line in server.lines if "Traceback" in line]
@@ -274,7 +274,7 @@ def test_events_under_way_finish_after_sigterm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGINT]], ids=str)
 def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[signal.Signals]) -> None:
-    """After --grace, by a second signal, or by Ctrl-C; the caller is told, and the status is 0."""
+    """After --grace, by a second signal, or by Ctrl-C; the caller is told, and the status is 0, or 130."""
     (tmp_path / "app.py").write_text(WAITING)
     grace = "0.2" if len(signals) == 1 else "600"
     with ServerProcess(tmp_path, *WAITS, "--grace", grace) as server, ThreadPoolExecutor(1) as pool:
@@ -285,7 +285,7 @@ def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[
             if number is signal.SIGTERM:
                 server.line("ending once")
         assert "the platform was stopped" in running.result(PATIENCE)["errorMessage"]
-        assert 0 == server.wait()
+        assert (130 if signal.SIGINT in signals else 0) == server.wait()
         said = [line for line in server.lines if "broke off" in line]
         assert (1 if signals == [signal.SIGTERM] else 0) == len(said)
         assert [] == [line for line in server.lines if "Traceback" in line]
@@ -316,7 +316,9 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ([], "pass a HANDLER"),
         (["app.handler", "--name", "no name"], "letters, digits"),
         (["app.handler", "--config", "nowhere.toml"], "does not exist"),
-        (["app.handler", "--config", "wrong.toml"], "unknown key 'prot'"),
+        (["app.handler", "--config", "wrong.toml"], "unknown key 'prot'; did you mean 'port'? known keys: "),
+        (["--config", "singular.toml"], "unknown key 'function'; did you mean 'functions'?"),
+        (["--config", "environment.toml"], "[functions.a]: unknown key 'env'; did you mean 'environment'?"),
         (["--config", "empty.yaml"], "no function to serve in"),
         (["app.handler", "--token", "two words"], "a token is one or more letters, digits"),
         (["app.handler", "--token", ""], "a token is one or more letters, digits"),
@@ -325,6 +327,8 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_bad_settings_are_usage_errors(tmp_path: Path, arguments: list[str], words: str) -> None:
     """What can't be served is said, with status 2."""
     (tmp_path / "wrong.toml").write_text("prot = 1")
+    (tmp_path / "singular.toml").write_text("[function.a]\nhandler = 'app.handler'")
+    (tmp_path / "environment.toml").write_text("[functions.a]\nhandler = 'app.handler'\nenv = {}")
     (tmp_path / "empty.yaml").write_text("Resources: {}")
     done = run(tmp_path, *arguments)
 

@@ -68,7 +68,10 @@ def test_what_the_file_says_of_all_functions_is_read_again(root: Path) -> None:
         ('initialization = "warm"', "the initialization must be on-demand or snap-start, not 'warm'"),
         ("asynchronous = {retries = 9}", "asynchronous: retries must be 0, 1 or 2, not 9"),
         ("asynchronous = {maximum_age = nan}", "asynchronous: the maximum age must be a number of seconds, not nan"),
-        ("asynchronous = {retrys = 1}", "unknown key 'retrys'; known keys: retries, maximum_age, on_failure"),
+        (
+            "asynchronous = {retrys = 1}",
+            "unknown key 'retrys'; did you mean 'retries'? known keys: retries, maximum_age, on_failure",
+        ),
         ('asynchronous = {on_failure = "function:two"}', "on failure: unknown function 'two'; known functions: one"),
         ("url = {foo = 1}", "url: unknown key 'foo'; known keys: streaming, cors"),
         ('url = "yes"', "url: must be a table, not 'yes'"),

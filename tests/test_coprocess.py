@@ -529,6 +529,6 @@ def test_explain(tmp_path: Path) -> None:
     assert [
         f"'child -x' in {tmp_path}",
         f"  names       the program {tmp_path / 'child'} with the arguments ['-x']",
-        "  convention  coprocess: --convention or HANDLER_CONVENTION names it",
+        "  convention  coprocess: --convention names it",
         "  usable      yes",
     ] == done.stdout.splitlines()

@@ -168,7 +168,10 @@ def test_every_key_of_a_function(tmp_path: Path, base: FunctionConfig) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[functions.a]\nhandle = 'x'", r"\[functions.a\]: unknown key 'handle'; known keys: handler"),
+        (
+            "[functions.a]\nhandle = 'x'",
+            r"\[functions.a\]: unknown key 'handle'; did you mean 'handler'\? known keys: handler",
+        ),
         ("[functions.a]\ntimeout = 'x'", "timeout: must be a number, not 'x'"),
         ("[functions.a]\nmemory = 1.5", "memory: must be a whole number"),
         ("[functions.a]\nmemory = 1", "128 to 10240"),

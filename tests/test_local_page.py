@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +79,9 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
         yield one
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser."""
+    """A browser; each window has a profile of its own."""
     playwright.expect.set_options(timeout=PATIENCE * 1000)
     with playwright.sync_playwright() as driver:
         one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -97,8 +99,8 @@ def page(server: ServerProcess, browser: Any) -> Iterator[Any]:
 class opened:  # noqa: N801 - used as a function
     """The page in a window of its own."""
 
-    def __init__(self, server: ServerProcess, browser: Any, scheme: str) -> None:
-        self.context = browser.new_context(color_scheme=scheme, viewport={"width": 1360, "height": 860})
+    def __init__(self, server: ServerProcess, browser: Any, scheme: str, width: int = 1360, height: int = 860) -> None:
+        self.context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on(
@@ -265,3 +267,138 @@ def test_it_is_fit_to_be_looked_at(server: ServerProcess, browser: Any, scheme: 
             "[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)"
         )
         picture(page, f"page-{scheme}")
+
+
+LONG_NAME = "a-name-of-the-sixty-four-characters-that-aws-allows-for-function"
+WIDE = """
+class ThisFrameworksOwnErrorForAnEventThatIsNotWhatItsSchemaSaysBecauseOfOneField(Exception):
+    pass
+
+
+def handler(event, context):
+    raise ThisFrameworksOwnErrorForAnEventThatIsNotWhatItsSchemaSaysBecauseOfOneField("x" * 300)
+"""
+MANY = "".join(
+    f'[functions.{name}]\nhandler = "{handler}"\nconvention = "lambda"\n'
+    for name, handler in {
+        "orders": "orders.place",
+        "report": "orders.report",
+        "broken": "broken.handler",
+        LONG_NAME: "wide.handler",
+        **{f"worker-{number}": "orders.place" for number in range(9)},
+    }.items()
+)
+DESKTOP, PHONE = (1400, 900), (390, 844)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Many functions: some have run, one does not load, one streams, one has a long name and a long error type."""
+    root = tmp_path_factory.mktemp("page") / "shop"
+    root.mkdir()
+    for name, text in {"orders.py": ORDERS, "broken.py": "import nosuchlibrary\n", "wide.py": WIDE}.items():
+        (root / name).write_text(text)
+    (root / "dispatch.toml").write_text(f"timeout = 60\n{MANY}url = false\n")
+    (root / ".gitignore").write_text("go\n")
+    with ServerProcess(root) as server, client(server.host) as caller:
+        events = [("orders", ORDER), ("orders", ORDER), ("orders", "{}"), ("broken", "{}"), (LONG_NAME, "{}")]
+        for name, event in events:
+            caller.call("POST", f"/2015-03-31/functions/{name}/invocations", event)
+        with caller_of_report(server):
+            yield server
+
+
+@contextmanager
+def caller_of_report(server: ServerProcess) -> Iterator[None]:
+    """Somebody who waits for the rest of a streamed answer."""
+    with urllib.request.urlopen(f"{server.address}/lambda-url/report/", timeout=60) as answer:
+        assert b"orders today: 3\n" == answer.readline()
+        yield
+        (server.root / "go").touch()
+
+
+OUTSIDE = """
+() => [...document.querySelectorAll("header *, nav button, main *")].filter((one) => {
+  if (one.closest("svg, option, #functions, #environments, .hidden") || !one.checkVisibility()) return false;
+  const box = one.getBoundingClientRect();
+  const card = (one.closest(".card") ?? document.body).getBoundingClientRect();
+  return box.right > card.right + 1 || box.left < card.left - 1;
+}).map((one) => one.outerHTML.slice(0, 120))
+"""
+SMALL = """
+() => [...document.querySelectorAll("button, a, select")].filter((one) => {
+  const box = one.getBoundingClientRect();
+  return one.checkVisibility() && (box.width < 24 || box.height < 24);
+}).map((one) => one.outerHTML)
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(DESKTOP, "light"), (DESKTOP, "dark"), ((1010, 800), "light"), (PHONE, "light"), (PHONE, "dark")],
+    ids=str,
+)
+def test_it_fits_its_window(shop: ServerProcess, browser: Any, size: tuple[int, int], scheme: str) -> None:
+    """Long names and error types are cut, nothing leaves its card, every status is seen, every control can be hit."""
+    with opened(shop, browser, scheme, *size) as page:
+        page.locator("#history tr", has_text="ThisFrameworks").click()
+        shows(page, "#status", "ThisFrameworksOwnError")
+        assert [] == page.evaluate(OUTSIDE)
+        assert [] == page.evaluate(SMALL)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert 6 == page.locator("#history .pill").count()
+        assert all(box["width"] > 40 for box in boxes(page, "#history .pill"))
+        assert all(box["width"] > 40 for box in boxes(page, "#history td:nth-child(2)"))
+        (editor,) = boxes(page, "#event")
+        assert editor["y"] + 100 < size[1]
+
+
+def boxes(page: Any, selector: str) -> list[Any]:
+    """Where the elements are."""
+    return [one.bounding_box() for one in page.locator(selector).all()]
+
+
+def test_a_function_that_does_not_load_says_so(shop: ServerProcess, browser: Any) -> None:
+    """Its place in the list is marked, and the reason is there instead of environments; it has no durations."""
+    with opened(shop, browser, "light", *DESKTOP) as page:
+        broken = page.locator("#functions button", has_text="broken")
+        playwright.expect(broken.locator(".dot.failed")).to_be_visible()
+        playwright.expect(page.locator("#failure")).not_to_be_visible()
+        broken.click()
+        shows(page, "#failure", "did not load")
+        shows(page, "#failure", "No module named 'nosuchlibrary'")
+        playwright.expect(page.locator("#no-environments")).not_to_be_visible()
+        playwright.expect(page.locator("#plot rect")).to_have_count(0)
+
+
+def test_an_environment_that_streams_is_busy(shop: ServerProcess, browser: Any) -> None:
+    """While an answer is on its way, the environment is no longer starting, and its event counts."""
+    with opened(shop, browser, "light", *DESKTOP) as page:
+        page.locator("#functions button", has_text="report").click()
+        shows(page, "#environments", "busy")
+        shows(page, "#environments", "1 event")
+
+
+def test_durations_are_of_one_function(shop: ServerProcess, browser: Any) -> None:
+    """Its runs have a bar each; its only start is in another lane, below them."""
+    with opened(shop, browser, "light", *DESKTOP) as page:
+        playwright.expect(page.locator("#plot .run, #plot .failed")).to_have_count(3)
+        playwright.expect(page.locator("#plot .init")).to_have_count(1)
+        (start,) = boxes(page, "#plot .init")
+        assert all(box["y"] + box["height"] <= start["y"] for box in boxes(page, "#plot .run, #plot .failed"))
+        page.locator("#functions button", has_text="worker-3").click()
+        playwright.expect(page.locator("#plot rect")).to_have_count(0)
+        playwright.expect(page.locator("#figures")).to_be_empty()
+
+
+def test_the_url_of_a_function_is_a_link(shop: ServerProcess, browser: Any) -> None:
+    """It opens in a window of its own; a function without a URL has no link."""
+    with opened(shop, browser, "light", *DESKTOP) as page:
+        page.locator("#functions button", has_text="worker-1").click()
+        with page.context.expect_page() as opening:
+            page.click("#url")
+        opening.value.wait_for_load_state()
+        assert f"{shop.address}/lambda-url/worker-1/" == opening.value.url
+        assert "Internal Server Error" == opening.value.locator("body").inner_text()
+        page.locator("#functions button", has_text="worker-8").click()
+        playwright.expect(page.locator("#url")).not_to_be_visible()

@@ -8,6 +8,12 @@ import sys
 def main() -> None:
     """Run the command; without its libraries, name the extra to install."""
     try:
+        from runtime.cli import interrupt
+
+        interrupt.ends_at_once()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    try:
         from runtime.cli.group import command
     except ModuleNotFoundError as error:
         if error.name != "click":

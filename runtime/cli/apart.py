@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, NoReturn
@@ -24,7 +25,11 @@ def apart(work: Work) -> dict[str, Any]:
         process = os.fork()
         if not process:
             _work_apart(work, found)
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        try:
+            status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        except KeyboardInterrupt:
+            os.kill(process, signal.SIGKILL)
+            raise
         found.seek(0)
         facts = {name: value for line in found for name, value in json.loads(line).items()}
     ended = {"type": "Runtime.ExitError", "message": f"the loaded code ended the process with status {status}"}
@@ -42,6 +47,7 @@ def _work_apart(work: Work, found: IO[str]) -> NoReturn:
 
     error = None
     try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.dup2(2, 1)
         try:
             for facts in work():

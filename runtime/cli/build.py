@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from runtime.cli import extras, options
+from runtime.cli import extras, options, terminal
 from runtime.cli.options import F
 from runtime.package.archive import Sizes, megabytes
 from runtime.package.errors import PackageError
@@ -204,7 +204,7 @@ def reported(as_json: bool, *needed: str) -> Iterator[OnProgress]:
         TextColumn("{task.description}"),
         BarColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, **terminal.for_rich()),
         transient=True,
         disable=as_json or not sys.stderr.isatty(),
     )
@@ -249,7 +249,7 @@ def show_sizes(sizes: Sizes) -> None:
     for name, size, limit in (("zipped", sizes.zipped, MAX_ZIPPED), ("unzipped", sizes.unzipped, MAX_UNZIPPED)):
         style = "red" if size > limit else None
         table.add_row(name, megabytes(size), megabytes(limit), f"{size / limit:.0%}", style=style)
-    Console().print(table)
+    Console(**terminal.for_rich()).print(table)
 
 
 def show_report(report: CheckReport) -> None:

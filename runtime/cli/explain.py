@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from dispatch import load, locate
 from dispatch.discovery import AUTO
-from runtime.cli import options
+from runtime.cli import interrupt, options
 from runtime.cli.apart import apart
+from runtime.cli.pythons import is_tool
+from runtime.local.config import dispatch_toml
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.package.recognition import recognised
@@ -31,7 +34,9 @@ from runtime.settings import Settings
 @options.plugins
 @click.option("--imports", is_flag=True, help="Start the runtime and show the cost of each import of a cold start.")
 @options.as_json
+@click.pass_context
 def command(
+    ctx: click.Context,
     handler: str,
     root: Path,
     convention: str,
@@ -52,13 +57,48 @@ def command(
         raise click.UsageError(str(error)) from error
     if imports:
         sys.exit(0 if _show_imports(function, as_json) else 1)
-    facts = explain(function)
+    if is_tool():
+        click.echo(
+            f"dispatch: explained on {sys.executable}, which has this command's libraries; `dispatch run` runs the "
+            "function on the project's Python",
+            err=True,
+        )
+    facts = explain(function, named_by(ctx, env))
     click.echo(json.dumps(facts) if as_json else _in_words(facts))
     sys.exit(0 if facts["usable"] else 1)
 
 
-def explain(function: FunctionConfig) -> dict[str, Any]:
-    """All facts about a handler string, as plain values."""
+def named_by(ctx: click.Context, env: Mapping[str, str]) -> str:
+    """The flag or the variable that names the convention, in the order in which they count; empty if none does."""
+    source = ctx.get_parameter_source("convention")
+    if ctx.params["convention"]:
+        return (
+            "--convention"
+            if source is ParameterSource.COMMANDLINE
+            else f"the variable {ctx.auto_envvar_prefix}_CONVENTION"
+        )
+    if env.get("HANDLER_CONVENTION"):
+        return "--env HANDLER_CONVENTION"
+    return "the variable HANDLER_CONVENTION" if os.environ.get("HANDLER_CONVENTION") else ""
+
+
+def served_by(file: Path, function: FunctionConfig) -> list[dict[str, str]]:
+    """The functions of the file that `dispatch serve` would find, with this handler and a convention of their own."""
+    try:
+        listed = dispatch_toml.functions(
+            dispatch_toml.read(file), file.resolve().parent, replace(function, convention="")
+        )
+    except FunctionSettingError:  # there is no such file, or `serve` says what is wrong with it
+        return []
+    return [
+        {"function": one.name, "file": file.name, "convention": one.convention}
+        for one in listed
+        if one.convention and (one.handler, one.folder) == (function.handler, function.folder)
+    ]
+
+
+def explain(function: FunctionConfig, named: str = "") -> dict[str, Any]:
+    """All facts about a handler string, as plain values; `named` is the setting that names the convention."""
     environment, root = variables(function, "", ""), str(function.root)
     facts: dict[str, Any] = {
         "handler": function.handler,
@@ -66,8 +106,9 @@ def explain(function: FunctionConfig) -> dict[str, Any]:
         "asked": environment.get("HANDLER_CONVENTION") or AUTO,
         "plugins": [],
         "usable": False,
-        **apart(lambda: _facts(function.handler, environment)),
+        **apart(lambda: _facts(function.handler, environment, named)),
     }
+    facts["served"] = served_by(Path("dispatch.toml"), function)
     facts.setdefault("names", locate.locate(function.handler, root).description)
     if facts["asked"] == AUTO:
         written_for = recognised(function.handler, root)
@@ -77,7 +118,7 @@ def explain(function: FunctionConfig) -> dict[str, Any]:
     return facts
 
 
-def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _facts(handler: str, environment: dict[str, str], named: str) -> Iterator[dict[str, Any]]:
     """The facts that each step of the runtime's own start brings out."""
     os.environ.clear()
     os.environ.update(environment)
@@ -89,7 +130,7 @@ def _facts(handler: str, environment: dict[str, str]) -> Iterator[dict[str, Any]
         "plugins": [{"plugin": name, "says": claim.description if claim else None} for name, claim in choice.claims],
         "names": choice.target.description,
         "convention": choice.name,
-        "why": choice.chosen_by or "--convention or HANDLER_CONVENTION names it",
+        "why": choice.chosen_by or f"{named} names it",
         "events": "any" if getattr(choice.convention, "accepts_any_event", False) else "",
     }
     loaded = choice.load()
@@ -103,7 +144,7 @@ def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
     from runtime.cli.run import print_error
     from runtime.local.environments.import_times import measure
 
-    imports, log, failure = measure(function)
+    imports, log, failure = interrupt.run_on_loop(measure(function))
     if as_json:
         click.echo(json.dumps([entry._asdict() for entry in imports]))
     else:
@@ -125,6 +166,10 @@ def _in_words(facts: dict[str, Any]) -> str:
         lines.append(f"  names       {facts['names']}")
     if "convention" in facts:
         lines.append(f"  convention  {facts['convention']}: {facts['why']}")
+    for one in facts["served"]:
+        lines.append(
+            "  in file     {convention} in `dispatch serve`: [functions.{function}] in {file} names it".format(**one)
+        )
     if facts.get("events"):
         lines.append(
             f"  events      {facts['events']}; Lambda's Invoke accepts only JSON, so send others through "

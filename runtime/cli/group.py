@@ -11,6 +11,7 @@ import click
 
 from dispatch import __version__
 from dispatch.shadowing import OUR_PACKAGES
+from runtime.cli import interrupt, mistyped, terminal
 from runtime.cli.extras import MissingExtra
 
 #: The subcommands with their help, in the order of the help page.
@@ -54,13 +55,17 @@ class Lazy(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand; with --json, a wrong call is answered in JSON too."""
+        """Run a subcommand; with --json, a wrong call is answered in JSON too; Ctrl-C ends it without a word."""
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
             if ctx.obj:
                 click.echo(json.dumps({"error": error.format_message()}))
             raise
+        except KeyboardInterrupt:
+            interrupt.end()
+        finally:
+            interrupt.ends_at_once()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands without importing them."""
@@ -75,8 +80,13 @@ class Lazy(click.Group):
     epilog='Example: dispatch run app.handler -e \'{"name": "Ada"}\'',
 )
 @click.version_option(__version__, prog_name="dispatch")
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Write a handler the way that suits you; run it on AWS Lambda, or on your machine.
 
     A variable can set each option: DISPATCH_RUN_TIMEOUT sets `--timeout` of `dispatch run`.
     """
+    interrupt.raises()
+    if terminal.wants_plain():
+        ctx.color = False
+    mistyped.note_variables(ctx)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import signal
+import socket
 import statistics
 import sys
 import threading
@@ -15,19 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import click
 import requests
+import urllib3
 
 from dispatch import protocol
-from runtime.cli import options
+from runtime.cli import options, terminal
 from runtime.cli.run import read_event
 from runtime.local import addresses, samples
 from runtime.local.web.event_stream import BadEventStream, EventStreamDecoder
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:9000"
-#: Seconds to wait for an answer: Lambda's longest timeout.
+#: Seconds to wait for a connection, and for an answer: Lambda's longest timeout.
+CONNECTING: Final = 5
 PATIENCE: Final = 900
 
 
@@ -99,12 +101,9 @@ def command(
     if queued and (stream or tail):
         raise click.UsageError("--event does not wait for an answer, so it takes neither --stream nor --tail")
     call = make_call(name, body, endpoint, queued=queued, tail=tail, stream=stream, token=token)
-    try:
-        if repeat > 1:
-            sys.exit(1 if measure_latency(call, repeat, concurrency, as_json=as_json) else 0)
-        got = send(requests.Session(), call, None if as_json else write_answer)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    if repeat > 1:
+        sys.exit(1 if measure_latency(call, repeat, concurrency, as_json=as_json) else 0)
+    got = send(requests.Session(), call, None if as_json else write_answer)
     if got.log:
         click.echo(got.log.rstrip("\n"), err=True)
     if as_json:
@@ -140,6 +139,8 @@ def make_call(
     base = (
         endpoint or os.environ.get("AWS_ENDPOINT_URL_LAMBDA") or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
     )
+    if not base.startswith(("http://", "https://")):
+        raise click.UsageError(f"the endpoint must begin with http:// or https://, not be {base!r}")
     path = (protocol.INVOKE_STREAMING if stream else protocol.INVOKE).format(name=quote(name, safe=""))
     headers[protocol.INVOCATION_TYPE] = "Event" if queued else "RequestResponse"
     if tail:
@@ -157,12 +158,43 @@ def send(session: requests.Session, call: InvokeCall, show: Callable[[bytes], No
     """Invoke once; `show` gets the answer's chunks while they arrive."""
     began = time.perf_counter()
     try:
-        with session.post(call.url, call.body, headers=call.headers, stream=True, timeout=(5, PATIENCE)) as answer:
+        with session.post(
+            call.url, call.body, headers=call.headers, stream=True, timeout=(CONNECTING, PATIENCE)
+        ) as answer:
             got = _read(call, answer, show)
-    except requests.RequestException as error:
-        got = Got(error=f"no answer from {call.url}: {error}")
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        got = Got(error=unanswered(call, error))
     got.seconds = time.perf_counter() - began
     return got
+
+
+def unanswered(call: InvokeCall, error: Exception) -> str:
+    """Why there is no answer, or not all of it, in one sentence."""
+    url, parts = call.url, urlsplit(call.url)
+    causes = list(_causes(error))
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        address = f"{parts.scheme}://{parts.netloc}"
+        other = "" if call.is_url else ", or pass its --endpoint"
+        return f"no server is listening at {address}; start one with `dispatch serve`{other}"
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return f"the host {parts.hostname!r} is not known; check the endpoint, {url}"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"{parts.netloc} did not accept the connection within {CONNECTING} seconds"
+    if any(isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError) for cause in causes):
+        return f"no answer from {url} within {PATIENCE} seconds"
+    reason = next(
+        (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), str(causes[-1])
+    )
+    return f"no complete answer from {url}: {reason}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and those that it was raised for; urllib3 also keeps them as an attribute or an argument."""
+    seen: list[BaseException] = [error]
+    for one in seen:
+        yield one
+        inner = (getattr(one, "reason", None), one.__cause__, one.__context__, *one.args)
+        seen += [each for each in inner if isinstance(each, BaseException) and each not in seen]
 
 
 def _read(call: InvokeCall, answer: requests.Response, show: Callable[[bytes], None] | None) -> Got:
@@ -252,15 +284,15 @@ def measure_latency(call: InvokeCall, repeat: int, concurrency: int, *, as_json:
 
     results: list[Got] = []
     began = time.perf_counter()
-    console = Console(stderr=True)
-    with (
-        Progress(console=console, disable=not console.is_terminal) as progress,
-        ThreadPoolExecutor(concurrency) as pool,
-    ):
+    console = Console(stderr=True, **terminal.for_rich())
+    # Not a context manager: after Ctrl-C it would wait for the answers of all that has been sent.
+    pool = ThreadPoolExecutor(concurrency)
+    with Progress(console=console, disable=not console.is_terminal or console.is_dumb_terminal) as progress:
         bar = progress.add_task("invoking", total=repeat)
         for got in pool.map(once, range(repeat)):
             results.append(got)
             progress.advance(bar)
+    pool.shutdown()
     summary = summarize(results, time.perf_counter() - began)
     click.echo(json.dumps(summary) if as_json else in_words(summary), err=not as_json)
     return int(summary["failed"])

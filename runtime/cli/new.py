@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dispatch.discovery import BUILT_IN
-from runtime.cli import options
+from runtime.cli import interrupt, options
 from runtime.cli.apart import apart
 from runtime.cli.plugins import all_plugins
 from runtime.scaffold import function, plugin
@@ -77,7 +77,8 @@ def create(name: str, files: dict[str, str], commands: Sequence[str], as_json: b
         folder = Path.cwd() / name
     except FileNotFoundError as error:
         raise ScaffoldError("the current folder no longer exists; change to one that does") from error
-    write(folder, files)
+    with interrupt.Held():
+        write(folder, files)
     following = [f"cd {name}", *commands]
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "files": list(files), "next": following}))

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from runtime.cli.mistyped import note_settings
+
 #: A function of a command, which a decorator returns as it is.
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +23,7 @@ def parse_pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[st
         if not separator or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
             raise click.BadParameter(f"must be NAME=VALUE, not {pair!r}")
         found[name] = value
+    note_settings(found)
     return found
 
 
@@ -72,6 +75,15 @@ def bootstrap(function: F) -> F:
     """--bootstrap FILE."""
     kind = click.Path(exists=True, dir_okay=False, resolve_path=True, executable=True)
     return click.option("--bootstrap", type=kind, help="A runtime to start instead of this project's own.")(function)
+
+
+def python(function: F) -> F:
+    """--python WHICH."""
+    return click.option(
+        "--python",
+        metavar="WHICH",
+        help="The Python that runs the function: a file, a virtual environment, or a name like python3.13.",
+    )(function)
 
 
 def timeout(function: F) -> F:

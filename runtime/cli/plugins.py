@@ -14,7 +14,7 @@ import click
 from dispatch import __version__, variables
 from dispatch.discovery import DISTRIBUTION, Source, installed, requested
 from dispatch.plugins import load_plugins
-from runtime.cli import options
+from runtime.cli import options, terminal
 from runtime.cli.apart import apart
 from runtime.cli.extras import require
 
@@ -139,7 +139,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         cells = [_cell({**row, "hooks": hooks}[key]) for key in COLUMNS.values()]
         table.add_row(*cells, style="bold" if (row["importMs"] or 0) >= HEAVY else None)
     # Without markup: a state may have brackets.
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False, **terminal.for_rich())
     if console.is_terminal:
         console.print(table)
         return

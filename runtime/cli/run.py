@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
-import signal
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,17 @@ from typing import Any
 import click
 
 from dispatch.discovery import AUTO
-from runtime.cli import options
+from runtime.cli import interrupt, options, terminal
+from runtime.cli.pythons import Pythons
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.local.invocation import OUT_OF_MEMORY, TIMED_OUT, Answer, Event, FunctionError, InvocationReport
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 from runtime.package.recognition import recognised
+
+#: How the lines begin that Lambda writes around every invocation.
+RECORDS = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 
 
 @click.command(
@@ -38,9 +41,11 @@ from runtime.package.recognition import recognised
 @options.timeout
 @options.memory
 @options.bootstrap
+@options.python
 @click.option(
     "--repeat", metavar="N", type=click.IntRange(1), default=1, help="Handle the event N times, one after another."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Show the START, END and REPORT lines of Lambda's log, too.")
 @options.as_json
 def command(
     handler: str,
@@ -54,14 +59,18 @@ def command(
     timeout: float,
     memory: int,
     bootstrap: str | None,
+    python: str | None,
     repeat: int,
+    verbose: bool,
     as_json: bool,
 ) -> None:
-    """Run HANDLER for one event; print the answer to standard output and the log to standard error.
+    """Run HANDLER for one event; print the answer to standard output and the function's log to standard error.
 
     The event comes from -e, -f or - (standard input). Without these it is standard input, if that is not a terminal
     and not empty, else {}. The status is 1 if the function fails.
     """
+    if bootstrap and python:
+        raise click.UsageError("--bootstrap starts a runtime of its own, so it takes no --python")
     body = read_event(source, event, file)
     try:
         function = FunctionConfig(
@@ -76,11 +85,11 @@ def command(
     except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
     try:
-        failed = asyncio.run(run(function, body, repeat, as_json))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    except asyncio.CancelledError:
-        sys.exit(128 + signal.SIGTERM)
+        with Pythons(python, tell=verbose) as pythons:
+            work = run(pythons.chosen(function), body, repeat, verbose=verbose, as_json=as_json)
+            failed = interrupt.run_on_loop(work)
+    except FunctionSettingError as error:
+        raise click.UsageError(str(error)) from error
     except BrokenPipeError:
         # No one reads the answer any more; without this, the interpreter would flush it again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,13 +110,14 @@ def read_event(source: str | None, event: str | None, file: Path | None) -> byte
     return b"{}" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read() or b"{}"
 
 
-async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool) -> bool:
+async def run(function: FunctionConfig, body: bytes, repeat: int, *, verbose: bool, as_json: bool) -> bool:
     """Invoke the function and print its answers; return whether one of them failed."""
-    stop_on_sigterm()
     log: list[str] = []
-    failed = False
+    reports: list[InvocationReport] = []
 
     def write_log(line: LogLine) -> None:
+        if line.platform and not verbose and line.text.startswith(RECORDS):
+            return
         log.append(line.text)
         if not as_json:
             print_line(line)
@@ -119,21 +129,23 @@ async def run(function: FunctionConfig, body: bytes, repeat: int, as_json: bool)
             show = None if as_json else Printer(repeat > 1)
             answer = await show_answer(invocation.answer, show)
             report = await invocation.report
-            failed = failed or report.error is not None
+            reports.append(report)
             if as_json:
                 click.echo(json.dumps(as_object(invocation.answer, answer, report, log)))
             elif report.error is not None:
                 print_error(report.error, "\n".join(log), function)
-    return failed
+    if sys.stderr.isatty() and not as_json and not verbose:
+        click.echo(terminal.dim(in_a_line(reports)), err=True)
+    return any(report.error is not None for report in reports)
 
 
-def stop_on_sigterm() -> None:
-    """End at SIGTERM, and when the terminal is closed, as at Ctrl-C, and leave no process running."""
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, task.cancel)
+def in_a_line(reports: list[InvocationReport]) -> str:
+    """What the invocations took: their durations, the start, and the most memory."""
+    times, first = [report.duration for report in reports], reports[0]
+    most = max(report.memory_used for report in reports)
+    took = f"{times[0]:.2f} ms" if len(times) == 1 else f"median {statistics.median(times):.2f} ms of {len(times)}"
+    start = f"start {first.init:.0f} ms" if first.init is not None else ""
+    return ", ".join(part for part in (f"duration {took}", start, f"memory {most} MB" if most else "") if part)
 
 
 class Printer:
@@ -180,8 +192,7 @@ async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
 def print_line(line: LogLine) -> None:
     """Print one line of the log; AWS's own client separates the lines of a trace by carriage returns."""
     text = line.text.replace("\r", "\n")
-    if line.platform and sys.stderr.isatty():
-        text = click.style(text, dim=True)
+    text = terminal.dim(text) if line.platform else text
     # Not click.echo, which examines the terminal for every line, too slow for a busy server.
     sys.stderr.write(f"{text}\n")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -15,10 +15,13 @@ from typing import Any
 
 import click
 
-from runtime.cli import options
+from runtime.cli import interrupt, options
+from runtime.cli.mistyped import note_settings
+from runtime.cli.pythons import Pythons
 from runtime.cli.run import print_line
 from runtime.local import addresses
 from runtime.local.config import dispatch_toml
+from runtime.local.config.likely import unknown_key
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, FunctionConfig, FunctionSettingError
 
@@ -39,10 +42,10 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
             }
         except FunctionSettingError as error:
             raise click.BadParameter(str(error)) from error
-        known = {param.name for param in ctx.command.params}
+        known = {param.name or "" for param in ctx.command.params} | {"functions"}
         unknown = sorted(set(keys) - known)
         if unknown:
-            raise click.BadParameter(f"unknown key {unknown[0]!r} in {path}; known keys: {', '.join(sorted(known))}")
+            raise click.BadParameter(f"{path}: {unknown_key(unknown[0], sorted(known))}")
         if isinstance(keys.get("env"), dict):
             keys["env"] = [f"{name}={value}" for name, value in keys["env"].items()]
         if isinstance(keys.get("plugins"), list):
@@ -127,6 +130,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     help="How many environments run at once.",
 )
 @options.bootstrap
+@options.python
 @click.option("--no-reload", is_flag=True, help="Do not watch the function's folder for changes.")
 @click.option(
     "--debug",
@@ -183,11 +187,18 @@ def command(
     from runtime.local.asynchronous.queue_file import QueueError
     from runtime.local.serve import CannotListen, ServeSettings, serve
 
+    if settings["bootstrap"] and settings["python"]:
+        raise click.UsageError("--bootstrap starts a runtime of its own, so it takes no --python")
     if settings["debug"] is not None and find_spec("debugpy") is None:
         raise click.UsageError("--debug needs debugpy; pip install 'handler-dispatch[debug]'")
     try:
         ctx = click.get_current_context()
-        read = reader(lambda: defaults(**read_again(ctx)), config, handler)
+        described = reader(lambda: defaults(**read_again(ctx)), config, handler)
+        pythons = ctx.with_resource(Pythons(settings["python"], tell=True))
+
+        def read() -> list[FunctionConfig]:
+            return described() if only_api else [pythons.chosen(function) for function in described()]
+
         functions = read()
     except FunctionSettingError as error:
         raise click.UsageError(str(error)) from error
@@ -207,9 +218,13 @@ def command(
         write_log=print_line if len(functions) == 1 else print_named_line,
     )
     try:
-        asyncio.run(serve(work, lambda address, asked: banner(address, asked, functions, given=bool(token))))
+        interrupted = interrupt.run_on_loop(
+            serve(work, lambda address, asked: banner(address, asked, functions, given=bool(token)))
+        )
     except (CannotListen, QueueError) as error:
         raise click.ClickException(str(error)) from error
+    if interrupted:
+        sys.exit(interrupt.STATUS)
 
 
 def print_named_line(line: LogLine) -> None:
@@ -246,6 +261,7 @@ def reader(
         found = [default] if handler or (default.command and config is None) else _of_file(config, default)
         names = {function.name for function in found}
         for function in found:
+            note_settings(function.environment)
             kind, _, target = function.asynchronous.on_failure.partition(":")
             if kind == "function" and target not in names:
                 raise FunctionSettingError(

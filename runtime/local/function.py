@@ -78,6 +78,7 @@ class FunctionConfig:
         memory: MB that the function may use.
         concurrency: how many environments may run at once.
         command: what starts the runtime; empty for this project's own.
+        python: the Python that runs this project's own runtime; empty for the one that runs this.
         initialization: `on-demand` or `snap-start`.
         url: the function URL's settings; None if it has no URL.
         debug_port: where the runtime waits for a debugger; None if it does not.
@@ -92,6 +93,7 @@ class FunctionConfig:
     memory: int = MEMORY_DEFAULT
     concurrency: int = CONCURRENCY_DEFAULT
     command: Sequence[str] = ()
+    python: str = ""
     initialization: str = ON_DEMAND
     description: str = ""
     region: str = ""

@@ -110,12 +110,14 @@ class EndSignals:
     Attributes:
         end: resolves at SIGTERM, which lets the events under way finish, at SIGINT and when the terminal is closed.
         now: resolves at the latter two, and at any signal after the first.
+        interrupted: whether SIGINT was the first signal.
     """
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.end: asyncio.Future[None] = loop.create_future()
         self.now: asyncio.Future[None] = loop.create_future()
+        self.interrupted = False
 
     def install(self) -> None:
         """Handle the signals from now on."""
@@ -126,6 +128,7 @@ class EndSignals:
             loop.add_signal_handler(signal.SIGHUP, self._receive, signal.SIGHUP)
 
     def _receive(self, number: signal.Signals) -> None:
+        self.interrupted |= number == signal.SIGINT and not self.end.done()
         patient = number == signal.SIGTERM and not self.end.done()
         for asked in (self.end,) if patient else (self.end, self.now):
             if not asked.done():
@@ -137,8 +140,8 @@ def hide_broken_answers(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], BrokenAnswer))
 
 
-async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> None:
-    """Serve until SIGINT or SIGTERM.
+async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> bool:
+    """Serve until SIGINT or SIGTERM; return whether it was SIGINT.
 
     Args:
         settings: what to serve, and how.
@@ -180,6 +183,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
                 sources.stop()
                 await _end(server, platform, tasks, settings, signals)
                 await sources.close()
+    return signals.interrupted
 
 
 async def _end(

@@ -18,9 +18,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from runtime.local.config.likely import unknown_key
 from runtime.local.function import AsyncSettings, FunctionConfig, FunctionSettingError, UrlSettings
 
 T = TypeVar("T")
+
+#: The keys of a function URL's cross-origin rules (botocore's service model, shape Cors).
+CORS: Final = ("AllowCredentials", "AllowHeaders", "AllowMethods", "AllowOrigins", "ExposeHeaders", "MaxAge")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def functions(settings: Mapping[str, Any], folder: Path, defaults: FunctionConfi
 def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: FunctionConfig) -> FunctionConfig:
     unknown = sorted(set(table) - set(READERS))
     if unknown:
-        raise FunctionSettingError(f"[functions.{name}]: unknown key {unknown[0]!r}; known keys: {', '.join(READERS)}")
+        raise FunctionSettingError(f"[functions.{name}]: {unknown_key(unknown[0], READERS)}")
     changes: dict[str, Any] = {"name": name}
     for key, value in table.items():
         setting, read_value = READERS[key]
@@ -109,7 +113,7 @@ def _object(kind: type[T], value: Any) -> T:
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     unknown = [key for key in _table(value) if key not in known]
     if unknown:
-        raise TypeError(f"unknown key {unknown[0]!r}; known keys: {', '.join(known)}")
+        raise TypeError(unknown_key(unknown[0], known))
     return kind(**value)
 
 
@@ -120,7 +124,11 @@ def _environment(value: Mapping[str, Any], _folder: Path) -> dict[str, str]:
 def _url(value: Any, _folder: Path) -> UrlSettings | None:
     if isinstance(value, bool):
         return UrlSettings() if value else None
-    return _object(UrlSettings, value)
+    found = _object(UrlSettings, value)
+    unknown = [key for key in _table(found.cors) if key not in CORS]
+    if unknown:
+        raise TypeError(f"cors: {unknown_key(unknown[0], CORS)}")
+    return found
 
 
 def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:

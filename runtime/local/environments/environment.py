@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 
 from runtime.local.environments import log_lines
 from runtime.local.environments.log_lines import LogLine, WriteLog
-from runtime.local.environments.process import Process
+from runtime.local.environments.process import Process, to_the_end
 from runtime.local.environments.process_tree import owns_connection
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
@@ -166,7 +166,7 @@ class LocalEnvironment:
         """End the runtime: SIGTERM, and SIGKILL after the grace period, in seconds."""
         if self.phase is not Phase.STOPPED:
             self.phase = Phase.STOPPED
-            await self._end_process(grace)
+            await to_the_end(self._end_process(grace))
 
     @property
     def alive(self) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+import sys
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from runtime.local.environments.environment import LAST_WORDS, first_of
 from runtime.local.environments.log_lines import new_log_stream
 from runtime.local.environments.log_pipe import WriteText
-from runtime.local.environments.process import OWN_RUNTIME, Process
+from runtime.local.environments.process import OWN_RUNTIME, Process, to_the_end
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import EXIT_ERROR, FunctionError
@@ -32,15 +32,15 @@ class ImportTime(NamedTuple):
     depth: int
 
 
-def measure(function: FunctionConfig) -> tuple[list[ImportTime], str, FunctionError | None]:
+async def measure(function: FunctionConfig) -> tuple[list[ImportTime], str, FunctionError | None]:
     """Start the runtime and end it at its first poll.
 
     Returns:
         The imports in the order in which they ended, the log, and the error if there was no poll.
     """
-    python, *arguments = OWN_RUNTIME
+    command = (function.python or sys.executable, "-X", "importtime", *OWN_RUNTIME)
     lines: list[str] = []
-    failure = asyncio.run(_start(replace(function, command=(python, "-X", "importtime", *arguments)), lines.append))
+    failure = await _start(replace(function, command=command), lines.append)
     imports, log = [], []
     for line in lines:
         found = LINE.search(line)
@@ -70,5 +70,5 @@ async def _start(function: FunctionConfig, write: WriteText) -> FunctionError | 
             await first_of(LAST_WORDS, process.exited)
         return failure
     finally:
-        await process.stop()
-        await server.close()
+        await to_the_end(process.stop())
+        await to_the_end(server.close())

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 from runtime.local.environments.attached import AttachedEnvironment
 from runtime.local.environments.log_lines import WriteLog, discard_log
 from runtime.local.environments.pool import Closed, EnvironmentPool
+from runtime.local.environments.process import to_the_end
 from runtime.local.function import FunctionConfig, function_arn
 from runtime.local.invocation import Answer, Event, RunningInvocation
 
@@ -45,7 +46,7 @@ class Platform:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        await to_the_end(self.close())
 
     async def close(self) -> None:
         """End every environment, whatever it is doing."""

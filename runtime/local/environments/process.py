@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -14,8 +14,8 @@ from runtime.local.environments.log_pipe import LogPipe, WriteText
 from runtime.local.environments.process_tree import resident_memory, session_members
 from runtime.local.function import FunctionConfig
 
-#: The runtime of a function that names none.
-OWN_RUNTIME: Final = (sys.executable, "-P", "-m", "runtime")
+#: The arguments with which a Python runs this project's own runtime.
+OWN_RUNTIME: Final = ("-P", "-m", "runtime")
 #: Seconds between SIGTERM and SIGKILL: what Lambda allows with an external extension.
 GRACE: Final = 2.0
 
@@ -24,11 +24,25 @@ def command(function: FunctionConfig) -> tuple[str, ...]:
     """Return the command that starts a function's runtime, under debugpy if the function has a debug port."""
     if function.command:
         return tuple(function.command)
+    python = function.python or sys.executable
     if function.debug_port is None:
-        return OWN_RUNTIME
-    python, safe_path, *module = OWN_RUNTIME
+        return (python, *OWN_RUNTIME)
+    safe_path, *module = OWN_RUNTIME
     where = ("--listen", f"127.0.0.1:{function.debug_port}", "--wait-for-client")
     return (python, safe_path, "-m", "debugpy", *where, *module)
+
+
+async def to_the_end(cleanup: Coroutine[object, object, None]) -> None:
+    """Await what cleans up; a cancellation in between takes effect after it."""
+    task, cancelled = asyncio.ensure_future(cleanup), None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 class Process:

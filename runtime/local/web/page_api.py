@@ -61,12 +61,24 @@ class PageApi:
         """Return what the page shows at its start."""
         return JSONResponse(
             {
-                "functions": [describe(pool) for pool in self._platform.pools.values()],
+                "functions": [
+                    {**describe(pool), "failure": self._failure(pool.function)}
+                    for pool in self._platform.pools.values()
+                ],
                 "invocations": [entry.summary() for entry in self._history.entries],
                 "samples": samples.load_all(),
                 "queued": len(self._queue),
             }
         )
+
+    def _failure(self, function: FunctionConfig) -> str:
+        """Why the function did not load for its last event; empty if it did."""
+        last = next(
+            (one for one in reversed(self._history.entries) if one.function == function.name and one.report), None
+        )
+        if last is None or last.report is None or last.report.error is None or last.report.duration:
+            return ""
+        return f"{last.report.error.type}: {last.report.error.message}"
 
     async def feed(self, _request: Request) -> Response:
         """Send what happens from now on."""

@@ -27,6 +27,9 @@ export function milliseconds(value) {
   return value >= 100 ? `${value.toFixed(0)} ms` : `${value.toFixed(value >= 10 ? 1 : 2)} ms`;
 }
 
+// A function that did not load for its event has handled nothing.
+export const handled = (invocation) => invocation.duration > 0;
+
 export const clock = (time) => new Date(time).toLocaleTimeString([], { hour12: false });
 
 export function pretty(text) {

@@ -1,6 +1,6 @@
 // The page: `state` keeps what the platform sends, and the `show…` functions draw it.
 
-import { $, clock, make, milliseconds, pretty } from "./dom.js";
+import { $, clock, handled, make, milliseconds, pretty } from "./dom.js";
 import { draw, figures } from "./plot.js";
 
 const state = { functions: [], invocations: new Map(), lines: new Map(), samples: {}, chosen: null, shown: null, details: null, queued: 0 };
@@ -38,6 +38,8 @@ function listen() {
   feed.addEventListener("note", (message) => { note(JSON.parse(message.data).text); loadSoon(); });
   feed.addEventListener("log", (message) => {
     const line = JSON.parse(message.data);
+    // Its environment is no longer starting.
+    if (line.text.startsWith("START ")) loadSoon();
     if (!line.id) return;
     // A line may arrive before the message that its invocation has started.
     state.lines.set(line.id, [...(state.lines.get(line.id) ?? []), line.text]);
@@ -120,18 +122,25 @@ function showFunctions() {
   const chosen = state.functions.find((one) => one.name === state.chosen);
   const environments = chosen?.environments ?? [];
   $("environments").replaceChildren(...environments.map(environmentItem));
-  $("no-environments").hidden = environments.length > 0;
+  $("no-environments").hidden = environments.length > 0 || Boolean(chosen?.failure);
+  $("failure").hidden = !chosen?.failure;
+  $("failure").textContent = chosen?.failure ? `The function did not load; the next event tries again.\n${chosen.failure}` : "";
   $("target").textContent = chosen ? `${chosen.name} · ${chosen.timeout} s · ${chosen.memory} MB` : "";
+  $("url").hidden = !chosen?.url;
+  $("url").href = chosen?.url ?? "";
+  $("url").title = chosen?.url ? `Also at http://${chosen.name.toLowerCase()}.lambda-url.localhost:${location.port}/, where absolute paths work` : "";
   document.title = chosen ? `${chosen.name} · Dispatch` : "Dispatch";
 }
 
 function functionButton(one) {
-  const dots = one.environments.length ? make("span", { class: `dot ${one.environments.some((e) => e.phase === "busy") ? "busy" : "idle"}` }) : null;
+  const phases = one.environments.map((each) => each.phase);
+  const phase = one.failure ? "failed" : ["busy", "starting", "idle"].find((each) => phases.includes(each));
+  const dot = phase ? make("span", { class: `dot ${phase}`, title: one.failure ? "did not load" : phase }) : null;
   return make(
     "button",
-    { "aria-current": String(one.name === state.chosen), onclick: () => choose(one.name), title: one.root },
-    make("span", { class: "name" }, one.name, dots, make("span", { class: "tag" }, one.convention)),
-    make("span", { class: "handler" }, one.handler),
+    { "aria-current": String(one.name === state.chosen), onclick: () => choose(one.name), title: `${one.name}\n${one.handler}\n${one.root}` },
+    make("span", { class: "name" }, make("span", {}, one.name), dot),
+    make("span", { class: "more" }, make("span", { class: "handler cut" }, one.handler), make("span", { class: "tag cut" }, one.convention)),
   );
 }
 
@@ -149,6 +158,7 @@ function environmentItem(one) {
 function choose(name) {
   state.chosen = name;
   showFunctions();
+  showDurations();
 }
 
 function showSamples() {
@@ -180,9 +190,10 @@ function showResult() {
   $("status").hidden = false;
   $("status").textContent = details.errorType && details.status !== "running" ? details.errorType : details.status;
   $("status").className = `pill ${details.status}`;
+  $("status").title = $("status").textContent;
   const failed = details.status === "error" || details.status === "timeout";
   $("answer").replaceChildren(make("span", { class: failed && !details.size ? "error" : "" }, shownAnswer(details)));
-  const facts = { Duration: milliseconds(details.duration), Init: milliseconds(details.init), Memory: details.memory && `${details.memory} MB`, Size: details.size && `${details.size} bytes`, Id: details.id?.slice(0, 8) };
+  const facts = { Duration: handled(details) && milliseconds(details.duration), Start: milliseconds(details.init), Memory: details.memory && `${details.memory} MB`, Size: details.size && `${details.size} bytes`, Id: details.id?.slice(0, 8) };
   const items = Object.entries(facts).filter(([, value]) => value);
   $("facts").replaceChildren(...items.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   showLog();
@@ -217,22 +228,28 @@ function showHistory() {
   $("history").replaceChildren(...all.toReversed().map(row));
   $("no-history").hidden = all.length > 0;
   $("queued").textContent = state.queued ? `${state.queued} in the queue` : "";
-  $("figures").textContent = figures(all);
-  draw($("plot"), all, state.shown, pick);
+  showDurations();
+}
+
+function showDurations() {
+  const own = [...state.invocations.values()].filter((one) => one.function === state.chosen);
+  $("figures").textContent = figures(own);
+  draw($("plot"), own, state.shown, pick);
 }
 
 function row(one) {
+  const status = one.errorType ?? one.status;
   const again = (event) => { event.stopPropagation(); repeat(one.id); };
   return make(
     "tr",
     { tabindex: 0, "aria-selected": String(one.id === state.shown), "data-id": one.id, onclick: () => pick(one.id), onkeydown: (event) => event.key === "Enter" && pick(one.id) },
     make("td", {}, clock(one.started)),
-    make("td", {}, one.function),
-    make("td", { class: "quiet" }, one.source),
-    make("td", {}, make("span", { class: `pill ${one.status}` }, one.errorType ?? one.status)),
-    make("td", { class: "number" }, milliseconds(one.duration)),
-    make("td", { class: "number" }, milliseconds(one.init)),
-    make("td", { class: "number" }, one.memory ? `${one.memory} MB` : ""),
+    make("td", { title: one.function }, one.function),
+    make("td", { class: "quiet wide" }, one.source),
+    make("td", {}, make("span", { class: `pill ${one.status}`, title: status }, status.replace(/^Runtime\./, ""))),
+    make("td", { class: "number" }, handled(one) ? milliseconds(one.duration) : ""),
+    make("td", { class: "number wide" }, milliseconds(one.init)),
+    make("td", { class: "number wide" }, one.memory ? `${one.memory} MB` : ""),
     make("td", {}, make("button", { onclick: again, title: "Repeat: invoke again with the same event (r)", "aria-label": "Repeat" }, "↻")),
   );
 }
