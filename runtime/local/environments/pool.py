@@ -51,6 +51,8 @@ class EnvironmentPool:
         Raises:
             Throttled: all are busy, and there may be no more.
         """
+        if self.function.throttled:
+            raise Throttled(f"{self.function.name} has a reserved concurrency of 0, so every event is refused")
         for dead in [one for one in self.environments if not one.alive]:
             self.environments.remove(dead)
             self._spawn(dead.stop())
