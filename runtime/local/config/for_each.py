@@ -16,8 +16,8 @@ PREFIX: Final = "Fn::ForEach::"
 ITEM_LIMIT: Final = 1024
 
 
-def expand(key: str, loop: Any, evaluate: Callable[[Any], Any], spend: Callable[[int], None]) -> dict[str, Any]:
-    """Return what a loop stands for.
+def expand(key: str, loop: Any, evaluate: Callable[[Any], Any], spend: Callable[[int], None]) -> list[dict[str, Any]]:
+    """Return the mappings that a loop stands for, one for each item; each may have loops in it again.
 
     Args:
         key: the loop's own key, `Fn::ForEach::NAME`.
@@ -35,12 +35,12 @@ def expand(key: str, loop: Any, evaluate: Callable[[Any], Any], spend: Callable[
     if not isinstance(items, list) or any(isinstance(item, dict | list) for item in items):
         raise TemplateError(f"{key} needs a list of texts to go through, not {collection!r:.60}")
     spend(len(items) * _size(body))
-    found: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
     for item in items:
         text = scalar_text(item)
         if len(text) > ITEM_LIMIT:
             raise TemplateError(f"{key} has an item of more than {ITEM_LIMIT} characters")
-        found |= _replaced(body, name, text)
+        found.append(_replaced(body, name, text))
     return found
 
 

@@ -104,7 +104,8 @@ class Resolver:
         found: dict[str, Any] = {}
         for key, item in mapping.items():
             if key.startswith(for_each.PREFIX):
-                found |= self.expanded(for_each.expand(key, item, self.value, self._spend))
+                for part in for_each.expand(key, item, self.value, self._spend):
+                    found |= self.expanded(part)
             elif key == "Fn::Transform":
                 included = self.include(item)
                 found |= included if isinstance(included, dict) else {}

@@ -13,11 +13,15 @@ N = TypeVar("N", int, float)
 
 
 class Properties:
-    """Reads properties by name; a problem is a TemplateError that names the property."""
+    """Reads properties by name; a problem is a TemplateError that names the property.
+
+    Attributes:
+        raw: the properties before they are evaluated, without loops.
+    """
 
     def __init__(self, resolver: Resolver, raw: Mapping[str, Any]) -> None:
         self._resolver = resolver
-        self.raw = raw
+        self.raw: Mapping[str, Any] = resolver.expanded(raw)
 
     def get(self, name: str) -> Any:
         """Return a property's value; None if it is missing or `AWS::NoValue`."""

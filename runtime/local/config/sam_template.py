@@ -203,8 +203,8 @@ class _Stack:
             target = SETTINGS.get(resource["Type"])
             if target is None:
                 continue
-            properties = self._properties(logical)
             try:
+                properties = self._properties(logical)
                 name = FunctionName.parse(properties.text(target)).name
                 url = target == "TargetFunctionArn"
                 setting = {"url": read_url(properties)} if url else {"asynchronous": read_asynchronous(properties)}

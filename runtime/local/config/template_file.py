@@ -95,7 +95,10 @@ def _parse(text: str) -> Any:
         except ValueError as error:
             if "\t" in text:
                 raise TemplateError(f"not JSON: {error}") from error
-    return yaml.load(text, Loader)  # noqa: S506 - it is a safe loader
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - it is a safe loader
+    except (LookupError, AttributeError) as error:  # what PyYAML raises for `!!bool x` and the like
+        raise TemplateError(f"a value does not fit its tag: {error}") from error
 
 
 class _Plain:
@@ -129,5 +132,6 @@ def scalar_text(value: Any) -> str:
 def _in_one_line(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
+        what = ", ".join(filter(None, (error.context, error.problem)))
+        return f"line {mark.line + 1}, column {mark.column + 1}: {what}"
     return " ".join(str(error).split())
