@@ -129,8 +129,9 @@ class FunctionConfig:
             )
         if not _is_folder(self.folder):
             raise FunctionSettingError(f"the function's folder is not a folder: {self.root}")
-        if not _is_passable(self.handler):
-            raise FunctionSettingError(f"the handler must be text without null characters, not {self.handler!r}")
+        for what, text in (("handler", self.handler), ("description", self.description)):
+            if "\0" in text or not _is_unicode(text):
+                raise FunctionSettingError(f"the {what} must be text without null characters, not {text!r:.80}")
         check_environment(self.environment)
         # Not resolve(): a function sees the path by which its folder was named, links and all.
         object.__setattr__(self, "root", Path(os.path.abspath(self.root)))
@@ -176,6 +177,11 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # a name that is too long, or has a null character
         return False
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_passable(text: str) -> bool:

@@ -60,7 +60,7 @@ def _find(routes: Sequence[ApiRoute], method: str, path: str, *, has_stage: bool
     for (_, values), route in found:
         if route.method in {method, ANY}:
             return Place(path, has_stage, route, values, candidates, route.rest)
-    return Place(path, has_stage, candidates=candidates, rest=any(route.rest for route in routes))
+    return Place(path, has_stage, candidates=candidates, rest=any(route.rest for route in candidates or routes))
 
 
 def _match(pattern: str, path: str) -> tuple[list[int], dict[str, str]] | None:
