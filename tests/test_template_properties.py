@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.local.config import sam_template
-from runtime.local.config.intrinsics import FUNCTIONS
+from runtime.local.config.resolver import FUNCTIONS
 from runtime.local.config.template_file import load
 from runtime.local.function import FunctionConfig, FunctionSettingError
 

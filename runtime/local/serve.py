@@ -9,6 +9,7 @@ import math
 import secrets
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,7 +232,7 @@ def _open_queue(settings: ServeSettings, platform: Platform) -> Queue:
     try:
         return Queue.open(settings.queue, platform, settings.time_scale, settings.notify)
     except QueueError as error:
-        if not settings.volatile:
+        if not settings.volatile or not isinstance(error.__cause__, OSError | sqlite3.OperationalError):
             raise
         settings.notify(
             f"{error}; until then it is in memory, and asynchronous events that are left at the end are lost"

@@ -11,9 +11,10 @@ from typing import Any, Final
 from runtime.local.config import gateway_resources
 from runtime.local.config.artifacts import local_path
 from runtime.local.config.description import ANY, DEFAULT, ApiRoute
-from runtime.local.config.intrinsics import Resolver, section, shown
+from runtime.local.config.intrinsics import shown
 from runtime.local.config.properties import Properties, with_globals
-from runtime.local.config.template_file import TemplateError, load, scalar_text
+from runtime.local.config.resolver import Resolver
+from runtime.local.config.template_file import TemplateError, load, scalar_text, section
 from runtime.local.function import FunctionSettingError, check_cors
 
 REST, HTTP = "AWS::Serverless::Api", "AWS::Serverless::HttpApi"
@@ -84,11 +85,10 @@ class _Reader:
             if resource["Type"] in {REST, HTTP, *gateway_resources.APIS}:
                 for route in self._definition(logical, resource):
                     self._add(logical, route)
-        try:
-            for route in gateway_resources.routes(self._resolver, self._resources, self._functions):
-                self._add(route.api, route)
-        except TemplateError as error:
-            self._routes.notes.append(f"routes of API Gateway are left out: {error}")
+        gateway = gateway_resources.GatewayRoutes(self._resolver, self._resources, self._functions)
+        for route in gateway.read():
+            self._add(route.api, route)
+        self._routes.notes += gateway.notes
         if self._others:
             self._routes.notes.append(f"events that are not delivered here: {', '.join(self._others)}")
         return self._routes

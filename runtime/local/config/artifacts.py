@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from runtime.local.config.intrinsics import section, shown
+from runtime.local.config.intrinsics import shown
 from runtime.local.config.parameters import Unknown
-from runtime.local.config.template_file import TemplateError
+from runtime.local.config.template_file import TemplateError, section
 
 #: Bytes of an archive's files, Lambda's limit for a function with its layers (AWS documentation, Lambda quotas).
 UNPACKED_LIMIT: Final = 262_144_000

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from runtime.local.config.description import ANY, DEFAULT, ApiRoute
-from runtime.local.config.intrinsics import Resolver, section
 from runtime.local.config.properties import Properties
-from runtime.local.config.template_file import TemplateError
+from runtime.local.config.resolver import Resolver
+from runtime.local.config.template_file import TemplateError, section
 from runtime.local.function import function_arn
 
 REST, HTTP = "AWS::ApiGateway::RestApi", "AWS::ApiGatewayV2::Api"
@@ -39,44 +39,61 @@ def target(uri: Any, functions: Mapping[str, str]) -> str | None:
     return found[0] if found else None
 
 
-def routes(
-    resolver: Resolver, resources: Mapping[str, Mapping[str, Any]], functions: Mapping[str, str]
-) -> Iterator[ApiRoute]:
-    """Return the routes that lead to functions.
+class GatewayRoutes:
+    """The routes that lead to functions; `notes` says which ones cannot be worked out."""
 
-    Raises:
-        TemplateError: a property cannot be worked out.
-    """
-    properties = {name: Properties(resolver, section(resource, "Properties")) for name, resource in resources.items()}
-    kinds = {name: resource["Type"] for name, resource in resources.items()}
-    stages = {
-        properties[name].text(STAGES[kind]): properties[name].text("StageName")
-        for name, kind in kinds.items()
-        if kind in STAGES
-    }
-    for name, kind in kinds.items():
-        one = properties[name]
-        if kind == METHOD:
-            function = target(one.inner("Integration").get("Uri"), functions)
-            if function is not None:
-                api = one.text("RestApiId")
-                path = _path(one.text("ResourceId"), properties)
-                yield ApiRoute(api, function, one.text("HttpMethod"), path, stages.get(api, "prod"), True, "1.0")
-        elif kind == ROUTE:
-            integration = properties.get(one.text("Target").rpartition("/")[2])
-            function = target(integration.get("IntegrationUri"), functions) if integration else None
-            if function is not None and integration is not None:
-                api = one.text("ApiId")
-                method, _, path = one.text("RouteKey").rpartition(" ")
-                payload = integration.text("PayloadFormatVersion", "1.0")
-                yield ApiRoute(api, function, method or ANY, path, stages.get(api, DEFAULT), False, payload)
+    def __init__(
+        self, resolver: Resolver, resources: Mapping[str, Mapping[str, Any]], functions: Mapping[str, str]
+    ) -> None:
+        self._resolver = resolver
+        self._resources = resources
+        self._functions = functions
+        self._stages: dict[str, str] = {}
+        self.notes: list[str] = []
 
+    def read(self) -> Iterator[ApiRoute]:
+        """Return the routes."""
+        for stages in (True, False):
+            for name, resource in self._resources.items():
+                try:
+                    if stages and resource["Type"] in STAGES:
+                        stage = self._properties(name)
+                        self._stages[stage.text(STAGES[resource["Type"]])] = stage.text("StageName")
+                    elif not stages and resource["Type"] in {METHOD, ROUTE}:
+                        route = self._method(name) if resource["Type"] == METHOD else self._route(name)
+                        if route is not None:
+                            yield route
+                except TemplateError as error:
+                    self.notes.append(f"{name} is left out: {error}")
 
-def _path(resource: str, properties: Mapping[str, Properties]) -> str:
-    parts: list[str] = []
-    while not resource.startswith(ROOT):
-        if resource not in properties or len(parts) > DEPTH_LIMIT:
-            raise TemplateError(f"the resource {resource} has no path")
-        parts.insert(0, properties[resource].text("PathPart"))
-        resource = properties[resource].text("ParentId")
-    return "/" + "/".join(parts)
+    def _properties(self, name: str) -> Properties:
+        return Properties(self._resolver, section(self._resources.get(name, {}), "Properties"))
+
+    def _method(self, name: str) -> ApiRoute | None:
+        method = self._properties(name)
+        function = target(method.inner("Integration").get("Uri"), self._functions)
+        if function is None:
+            return None
+        api, path = method.text("RestApiId"), self._path(method.text("ResourceId"))
+        stage = self._stages.get(api, "prod")
+        return ApiRoute(api, function, method.text("HttpMethod"), path, stage, rest=True, payload="1.0")
+
+    def _route(self, name: str) -> ApiRoute | None:
+        route = self._properties(name)
+        integration = self._properties(route.text("Target").rpartition("/")[2])
+        function = target(integration.get("IntegrationUri"), self._functions)
+        if function is None:
+            return None
+        api = route.text("ApiId")
+        method, _, path = route.text("RouteKey").rpartition(" ")
+        payload = integration.text("PayloadFormatVersion", "1.0")
+        return ApiRoute(api, function, method or ANY, path, self._stages.get(api, DEFAULT), payload=payload)
+
+    def _path(self, resource: str) -> str:
+        parts: list[str] = []
+        while not resource.startswith(ROOT):
+            if resource not in self._resources or len(parts) > DEPTH_LIMIT:
+                raise TemplateError(f"the resource {resource} has no path")
+            parts.insert(0, self._properties(resource).text("PathPart"))
+            resource = self._properties(resource).text("ParentId")
+        return "/" + "/".join(parts)

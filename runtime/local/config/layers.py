@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from runtime.local.config.artifacts import asset, code_folder, new_folder
-from runtime.local.config.intrinsics import Resolver, section, shown
+from runtime.local.config.intrinsics import shown
 from runtime.local.config.parameters import Unknown
 from runtime.local.config.properties import Properties
-from runtime.local.config.template_file import TemplateError, scalar_text
+from runtime.local.config.resolver import Resolver
+from runtime.local.config.template_file import TemplateError, scalar_text, section
 from runtime.local.function import ACCOUNT, default_region
 
 #: Resources that are layers, with the property that has the content's path.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from runtime.local.config.intrinsics import FUNCTIONS, NO_VALUE, Resolver, section, shown
+from runtime.local.config.intrinsics import NO_VALUE, shown
 from runtime.local.config.parameters import Unknown
-from runtime.local.config.template_file import TemplateError, scalar_text
+from runtime.local.config.resolver import FUNCTIONS, Resolver
+from runtime.local.config.template_file import TemplateError, scalar_text, section
 
 N = TypeVar("N", int, float)
 

@@ -12,10 +12,10 @@ from runtime.local.config import api_routes, layers, parameters
 from runtime.local.config.artifacts import asset, local_path
 from runtime.local.config.description import Description
 from runtime.local.config.function_resource import read_asynchronous, read_function, read_url
-from runtime.local.config.intrinsics import Resolver, section
 from runtime.local.config.parameters import Unknown
 from runtime.local.config.properties import Properties, with_globals
-from runtime.local.config.template_file import TemplateError, load
+from runtime.local.config.resolver import Resolver
+from runtime.local.config.template_file import TemplateError, load, section
 from runtime.local.function import NAME, FunctionConfig, FunctionSettingError, function_arn
 from runtime.local.function_name import BadFunctionName, FunctionName
 
@@ -215,11 +215,11 @@ class _Stack:
         return found
 
     def _note_unknown(self) -> None:
-        open_ones = [name for name in self._resolver.unknown if self._resolver.parameters.get(name) == name]
+        open_ones = [name for name in self._resolver.unknown_names if self._resolver.parameters.get(name) == name]
         if not self._outer:
             self._found.missing += open_ones
-        if self._resolver.unknown:
-            self._note(f"not known here, so set to their own names: {', '.join(self._resolver.unknown)}")
+        if self._resolver.unknown_names:
+            self._note(f"not known here, so set to their own names: {', '.join(self._resolver.unknown_names)}")
 
     # -- nested templates
 

@@ -122,6 +122,12 @@ class _Plain:
         return value
 
 
+def section(template: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a section of a template, or any other mapping in a mapping; empty if it is anything else."""
+    found = template.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def scalar_text(value: Any) -> str:
     """Return a scalar as AWS SAM writes it into a variable: `true`, `1.5`, and an empty text for null."""
     if value is None:
