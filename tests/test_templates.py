@@ -133,7 +133,7 @@ REFUSED = {
     "!GetAZs [a]": "Fn::GetAZs: needs text, not ['a']",
     "!Cidr [x, 1, 8]": "Fn::Cidr: 'x' does not appear to be an IPv4 or IPv6 network",
     "!Cidr [10.0.0.0/24, 300, 1]": "Fn::Cidr: 10.0.0.0/24 has no 300 subnets of 1 bits, or they are more than 256",
-    "!Cidr [10.0.0.0/24, -1, 1]": "Fn::Cidr: Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize.",
+    "!Cidr [10.0.0.0/24, -1, 1]": "Fn::Cidr: the count and the bits must be whole numbers, not '-1' and '1'",
     "!Cidr [10.0.0.0/24, 1, 99]": "Fn::Cidr: new prefix must be longer",
     "!Cidr text": "Fn::Cidr: needs a list, not 'text'",
     "!Length text": "Fn::Length: needs a list, not 'text'",

@@ -84,11 +84,9 @@ def join(evaluator: Evaluator, argument: Any) -> str:
     """`Fn::Join`."""
     separator, items = arguments(argument, 2)
     items = evaluator.value(items)
-    return (
-        items
-        if isinstance(items, Unknown)
-        else joined(text(evaluator, separator), map(partial(text, evaluator), listed(items)))
-    )
+    if isinstance(items, Unknown):
+        return items
+    return joined(text(evaluator, separator), (text(evaluator, item) for item in listed(items)))
 
 
 def select(evaluator: Evaluator, argument: Any) -> Any:
@@ -164,6 +162,8 @@ def cidr(evaluator: Evaluator, argument: Any) -> list[str] | str:
         if isinstance(value, Unknown):
             return value
     block, count, bits = (*given, "8")[:3] if len(given) in {2, 3} else arguments(given, 3)
+    if not all(re.fullmatch(r"\d{1,3}", number, re.ASCII) for number in (count, bits)):
+        raise TemplateError(f"the count and the bits must be whole numbers, not {count!r} and {bits!r}")
     try:
         network = ipaddress.ip_network(block, strict=False)
         subnets = network.subnets(new_prefix=network.max_prefixlen - int(bits))
