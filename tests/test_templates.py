@@ -625,3 +625,187 @@ def test_other_encodings(tmp_path: Path) -> None:
         (tmp_path / "template.yaml").write_text(text, encoding=encoding)
         [one] = sam_template.read(tmp_path / "template.yaml", FunctionConfig(root=tmp_path)).functions
         assert "\u00fc" == one.description
+
+
+# -- routes
+
+
+def routes(found: Description) -> set[tuple[str, str, str, str, str, str]]:
+    """The routes, each as the API, stage, payload format, method, path and function."""
+    return {(one.api, one.stage, one.payload, one.method, one.path, one.function) for one in found.routes}
+
+
+def test_routes_of_events(read: Read) -> None:
+    """APIs that are there without being written, those that are, their stages and their cross-origin rules."""
+    found = read(
+        """
+        Globals:
+          Api: {Cors: "'*'"}
+          HttpApi: {CorsConfiguration: true}
+          Function: {Runtime: python3.13, Handler: app.handler}
+        Resources:
+          Rest: {Type: AWS::Serverless::Api, Properties: {StageName: !Sub "v${AWS::AccountId}", Cors: {AllowOrigin: "'http://a'", AllowMethods: "'GET,PUT'", MaxAge: "'9'"}}}
+          Http: {Type: AWS::Serverless::HttpApi, Properties: {CorsConfiguration: {AllowOrigins: ["http://b"], AllowCredentials: true}}}
+          Fn:
+            Type: AWS::Serverless::Function
+            Properties:
+              Events:
+                A: {Type: Api, Properties: {Path: /a, Method: any}}
+                B: {Type: Api, Properties: {Path: "/b/{proxy+}", Method: post, RestApiId: !Ref Rest}}
+                C: {Type: HttpApi}
+                D: {Type: HttpApi, Properties: {Path: /d, Method: "*", ApiId: !Ref Http, PayloadFormatVersion: "1.0"}}
+                E: {Type: Api, Properties: {Path: e, Method: get}}
+                F: {Type: Api, Properties: {Path: /f}}
+                G: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
+                H: 5
+                I: {Type: HttpApi, Properties: {Path: [/i], Method: get}}
+        """
+    )
+    assert {
+        ("ServerlessRestApi", "Prod", "1.0", "ANY", "/a", "Fn"),
+        ("Rest", "v012345678912", "1.0", "POST", "/b/{proxy+}", "Fn"),
+        ("ServerlessHttpApi", "$default", "2.0", "ANY", "$default", "Fn"),
+        ("Http", "$default", "1.0", "ANY", "/d", "Fn"),
+    } == routes(found)
+    assert {
+        "ServerlessRestApi": {"AllowOrigins": ["*"]},
+        "Rest": {"AllowOrigins": ["http://a"], "AllowMethods": ["GET", "PUT"], "MaxAge": 9},
+        "ServerlessHttpApi": {"AllowOrigins": ["*"]},
+        "Http": {"AllowOrigins": ["http://b"], "AllowCredentials": True},
+    } == {one.api: one.cors for one in found.routes}
+    assert {
+        "Fn.E is left out: it is not a route: GET 'e'",
+        "Fn.F is left out: it is not a route:  '/f'",
+        "Fn.I is left out: its Path is not text: ['/i']",
+        "events that are not delivered here: Fn.G (Schedule), Fn.H (no type)",
+    } == set(found.notes)
+
+
+def test_routes_of_openapi(read: Read, tmp_path: Path) -> None:
+    """A definition in the template, in a file that it includes, and in a file of its own."""
+    uri = {"Fn::Sub": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Fn.Arn}/invocations"}
+    lead = {"x-amazon-apigateway-integration": {"uri": uri, "payloadFormatVersion": "2.0"}}
+    body = {
+        "openapi": "3.0.1",
+        "paths": {"/a": {"get": lead}, "/b": {"x-amazon-apigateway-any-method": lead, "put": {}}},
+    }
+    (tmp_path / "api.json").write_text(json.dumps({"paths": {"/c": {"get": lead}}}))
+    include = {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "api.json"}}}
+    found = read(
+        resources(
+            Fn=function(),
+            Http={"Type": "AWS::Serverless::HttpApi", "Properties": {"DefinitionBody": body}},
+            Included={"Type": "AWS::Serverless::Api", "Properties": {"StageName": "x", "DefinitionBody": include}},
+            File={"Type": "AWS::Serverless::HttpApi", "Properties": {"DefinitionUri": "api.json"}},
+            Gone={"Type": "AWS::Serverless::HttpApi", "Properties": {"DefinitionUri": "gone.json"}},
+            Cfn={"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": body}},
+        )
+    )
+    assert {
+        ("Http", "$default", "2.0", "GET", "/a", "Fn"),
+        ("Http", "$default", "2.0", "ANY", "/b", "Fn"),
+        ("Included", "x", "1.0", "GET", "/c", "Fn"),
+        ("Cfn", "Prod", "1.0", "GET", "/a", "Fn"),
+        ("Cfn", "Prod", "1.0", "ANY", "/b", "Fn"),
+        ("File", "$default", "2.0", "GET", "/c", "Fn"),
+    } == routes(found)
+    assert {tmp_path / "api.json"} == found.files
+    assert [note for note in found.notes if "the definition of Gone is left out: no such file" in note]
+
+
+def test_routes_of_the_resources_of_api_gateway(read: Read) -> None:
+    """As AWS CDK writes them for `LambdaRestApi` and for `HttpApi` with `HttpLambdaIntegration`."""
+    arn = {"Fn::GetAtt": ["Fn", "Arn"]}
+    uri = {
+        "Fn::Join": [
+            "",
+            [
+                "arn:",
+                {"Ref": "AWS::Partition"},
+                ":apigateway:",
+                {"Ref": "AWS::Region"},
+                ":lambda:path/2015-03-31/functions/",
+                arn,
+                "/invocations",
+            ],
+        ]
+    }
+    lead = {"IntegrationHttpMethod": "POST", "Type": "AWS_PROXY", "Uri": uri}
+    rest = {"RestApiId": {"Ref": "Api"}}
+    root = {"Fn::GetAtt": ["Api", "RootResourceId"]}
+    http = {"ApiId": {"Ref": "Http"}}
+    found = read(
+        resources(
+            Fn=function(),
+            Api={"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "Api"}},
+            Stage={
+                "Type": "AWS::ApiGateway::Stage",
+                "Properties": {**rest, "StageName": "live", "DeploymentId": {"Ref": "D"}},
+            },
+            Users={"Type": "AWS::ApiGateway::Resource", "Properties": {**rest, "ParentId": root, "PathPart": "users"}},
+            User={
+                "Type": "AWS::ApiGateway::Resource",
+                "Properties": {**rest, "ParentId": {"Ref": "Users"}, "PathPart": "{id}"},
+            },
+            Get={
+                "Type": "AWS::ApiGateway::Method",
+                "Properties": {**rest, "ResourceId": {"Ref": "User"}, "HttpMethod": "GET", "Integration": lead},
+            },
+            Any={
+                "Type": "AWS::ApiGateway::Method",
+                "Properties": {**rest, "ResourceId": root, "HttpMethod": "ANY", "Integration": lead},
+            },
+            Mock={
+                "Type": "AWS::ApiGateway::Method",
+                "Properties": {**rest, "ResourceId": root, "HttpMethod": "OPTIONS", "Integration": {"Type": "MOCK"}},
+            },
+            Lost={
+                "Type": "AWS::ApiGateway::Method",
+                "Properties": {**rest, "ResourceId": "nowhere", "HttpMethod": "GET", "Integration": lead},
+            },
+            Http={"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "Http", "ProtocolType": "HTTP"}},
+            Lead={
+                "Type": "AWS::ApiGatewayV2::Integration",
+                "Properties": {
+                    **http,
+                    "IntegrationType": "AWS_PROXY",
+                    "IntegrationUri": arn,
+                    "PayloadFormatVersion": "2.0",
+                },
+            },
+            Route={
+                "Type": "AWS::ApiGatewayV2::Route",
+                "Properties": {
+                    **http,
+                    "RouteKey": "GET /v",
+                    "Target": {"Fn::Join": ["", ["integrations/", {"Ref": "Lead"}]]},
+                },
+            },
+            Default={
+                "Type": "AWS::ApiGatewayV2::Route",
+                "Properties": {
+                    **http,
+                    "RouteKey": "$default",
+                    "Target": {"Fn::Join": ["", ["integrations/", {"Ref": "Lead"}]]},
+                },
+            },
+            Connect={
+                "Type": "AWS::ApiGatewayV2::Route",
+                "Properties": {
+                    **http,
+                    "RouteKey": "$connect",
+                    "Target": {"Fn::Join": ["", ["integrations/", {"Ref": "Lead"}]]},
+                },
+            },
+        )
+    )
+    assert {
+        ("Api", "live", "1.0", "GET", "/users/{id}", "Fn"),
+        ("Api", "live", "1.0", "ANY", "/", "Fn"),
+        ("Http", "$default", "2.0", "GET", "/v", "Fn"),
+        ("Http", "$default", "2.0", "ANY", "$default", "Fn"),
+    } == routes(found)
+    assert {
+        "Lost is left out: the resource nowhere has no path",
+        "Http is left out: it is not a route: ANY '$connect'",
+    } == set(found.notes)

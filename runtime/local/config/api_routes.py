@@ -157,7 +157,8 @@ class _Reader:
     def _definition(self, logical: str, resource: Mapping[str, Any]) -> Iterator[ApiRoute]:
         rest = resource["Type"] in {REST, gateway_resources.REST}
         try:
-            paths = section(self._document(self._api(logical, rest=rest)), "paths")
+            document = self._document(self._api(logical, rest=rest))
+            paths = section(document, "paths") if isinstance(document, dict) else {}
             stage, cors = self._stage(logical, rest=rest), self._cors(logical, rest=rest)
         except FunctionSettingError as error:
             self._routes.notes.append(f"the definition of {logical} is left out: {error}")
@@ -171,7 +172,7 @@ class _Reader:
                     payload = "1.0" if rest else scalar_text(integration.get("payloadFormatVersion")) or "2.0"
                     yield ApiRoute(logical, function, verb, path, stage, rest, payload, cors)
 
-    def _document(self, api: Properties) -> dict[str, Any]:
+    def _document(self, api: Properties) -> Any:
         for name in ("DefinitionBody", "Body"):
             if api.raw.get(name) is not None:
                 return api.mapping(name)
@@ -180,7 +181,7 @@ class _Reader:
             return {}
         file = local_path(uri, self._folder)
         self._routes.files.add(file)
-        return load(file)
+        return self._resolver.value(load(file))
 
 
 def _rule(key: str, value: Any) -> Any:
