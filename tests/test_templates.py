@@ -40,7 +40,8 @@ Conditions:
   Fn::ForEach::Each: [Name, [A, B], {"Is${Name}": !Equals [!Ref Name, A]}]
 Resources:
   Table: {Type: AWS::DynamoDB::Table}
-  Other: {Type: AWS::Serverless::Function, Properties: {Handler: app.handler, Runtime: python3.13, FunctionName: !Sub "${Stage}-other"}}
+  Alias: {Type: AWS::Lambda::Alias, Properties: {FunctionName: !Ref Other, Name: live}}
+  Other: {Type: AWS::Serverless::Function, Properties: {Handler: app.handler, Runtime: python3.13, FunctionName: !Sub "${Stage}-other", AutoPublishAlias: live}}
   Fn: {Type: AWS::Serverless::Function, Properties: {Handler: app.handler, Runtime: python3.13, Environment: {Variables: VARIABLES}}}
 """
 ARN = "arn:aws:lambda:eu-west-1:012345678912:function:"
@@ -90,6 +91,10 @@ VALUES = {
     "!Length {Ref: Names}": "3",
     "{'Fn::ToJsonString': {a: [1, true, null, {Ref: Stage}]}}": '{"a":[1,true,null,"dev"]}',
     "{'Fn::Transform': {Name: Macro, Parameters: {}}}": "Fn::Transform 'Macro'",
+    "'{{resolve:ssm:/x}}'": "{{resolve:ssm:/x}}",
+    "!Ref Alias": f"{ARN}dev-other:live",
+    "!Ref Other.Alias": f"{ARN}dev-other:live",
+    "!Ref Other.Version": f"{ARN}dev-other:1",
     "!Unheard of": "Fn::Unheard",
     "!Ref Nothing": "",
     "!Equals [a, a]": "true",
@@ -331,6 +336,35 @@ def test_a_parameter_that_there_is_not(read: Read) -> None:
         read(TEMPLATE.replace("VARIABLES", "{}"), Stagge="x")
     with pytest.raises(FunctionSettingError, match="unknown parameter 'Stage'; the template has none"):
         read(resources(Fn=function()), Stage="x")
+
+
+def test_rules(read: Read) -> None:
+    """A rule that does not hold is reported; one about what is not known here is not."""
+    found = read(
+        """
+        Parameters:
+          Stage: {Type: String, Default: test}
+          Sizes: {Type: CommaDelimitedList, Default: "a,b"}
+          Version: {Type: "AWS::SSM::Parameter::Value<String>", Default: /version}
+        Rules:
+          Bad:
+            Assertions:
+              - {Assert: !Contains [[dev, prod], !Ref Stage], AssertDescription: dev or prod}
+              - {Assert: !Contains [[test], !Ref Stage], AssertDescription: fine}
+          Each: {Assertions: [{Assert: !EachMemberIn [!Ref Sizes, [a]]}, {Assert: !EachMemberEquals [!Ref Sizes, a]}]}
+          Other: {RuleCondition: !Equals [!Ref Stage, prod], Assertions: [{Assert: false}]}
+          Unknown: {Assertions: [{Assert: !Not [!Contains [["1"], !Ref Version]]}, {Assert: !ValueOf [x, y]}, 5]}
+          Wrong: [1]
+        Resources:
+          Fn: {Type: AWS::Serverless::Function, Properties: {Handler: app.handler, Runtime: python3.13}}
+        """
+    )
+    assert ["Fn"] == [one.name for one in found.functions]
+    assert [
+        "the rule Bad does not hold: dev or prod",
+        "the rule Each does not hold: {'Fn::EachMemberIn': [{'Ref': 'Sizes'}, ['a']]}",
+        "the rule Each does not hold: {'Fn::EachMemberEquals': [{'Ref': 'Sizes'}, 'a']}",
+    ] == found.notes
 
 
 # -- functions

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from support.local import Client, Got, ServerProcess, client, save
 
+from runtime.local.function import FunctionConfig
+from runtime.local.handler_check import handler_fault
+
 CASES = Path(__file__).parent / "cases" / "templates"
 VARIABLES = (
     "import os\ndef handler(event, context):\n    return {k: v for k, v in os.environ.items() if k.startswith('T_')}\n"
@@ -337,3 +340,42 @@ def test_a_machine_without_a_home(tmp_path: Path) -> None:
         asynchronous = {"X-Amz-Invocation-Type": "Event"}
         assert 202 == web.call("POST", "/2015-03-31/functions/function/invocations", "{}", asynchronous).status
         server.line("handled")
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        ("app.handler", ""),
+        ("pkg/mod.handler", ""),
+        ("app.py", ""),
+        ("tool.f", ""),
+        ("event.upper()", ""),
+        ("json.dumps", ""),
+        ("star.anything", ""),
+        ("lazy.anything", ""),
+        ("len", ""),
+        ("app.handle", "no 'handle' in app.py; it has: handler"),
+        ("nope.handler", "no module nope in ROOT; it has: app.py, lazy.py, pkg/, star.py, tool.sh"),
+        ("pkg.nope.handler", "no module pkg.nope in ROOT; pkg/ has: mod.py"),
+        ("nope.py", "no file nope.py in ROOT; it has: app.py, lazy.py, pkg/, star.py, tool.sh"),
+        ("app:handler", "'app:handler' does not name a handler: the colon is how web servers"),
+        ("app.handler ", "'app.handler ' does not name a handler: there are blanks or line ends around it"),
+        ("app", "'app' does not name a handler: no file app in ROOT"),
+        ("a b", "'a b' does not name a handler: no file a b in ROOT"),
+        ("../app.handler", "the handler ../app.handler would leave the task root ROOT"),
+    ],
+)
+def test_what_can_be_seen_of_a_handler(tmp_path: Path, handler: str, told: str) -> None:
+    """Without running any code; what only running it shows is not mentioned."""
+    (tmp_path / "pkg").mkdir()
+    files = {
+        "app.py": "def handler(): ...\nraise SystemExit('is never run')\n",
+        "pkg/mod.py": "from app import handler\n",
+        "star.py": "from os import *\n",
+        "lazy.py": "def __getattr__(name): ...\n",
+        "tool.sh": "f() { :; }\n",
+    }
+    for name, source in files.items():
+        (tmp_path / name).write_text(source)
+    fault = handler_fault(FunctionConfig(handler=handler, root=tmp_path))
+    assert fault.startswith(told.replace("ROOT", str(tmp_path))) if told else not fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 from collections.abc import Iterable
 from importlib.machinery import PathFinder
@@ -55,13 +56,22 @@ def _fault(handler: str, function: FunctionConfig) -> str:
             target.find()
         except DispatchError as error:
             return str(error)
-    if target.convention == OF_SOURCE:
-        try:
-            compile(handler, "handler", "eval")
-        except (SyntaxError, ValueError):
-            hint = intended(handler) or modules.no_file(handler, str(function.folder))
-            return f"{handler!r} does not name a handler: {hint}"
+    if target.convention == OF_SOURCE and not _is_source(handler):
+        hint = intended(handler) or modules.no_file(handler, str(function.folder))
+        return f"{handler!r} does not name a handler: {hint}"
     return ""
+
+
+def _is_source(handler: str) -> bool:
+    """Whether it may be an expression: Python source, and not only a name that is bound nowhere."""
+    names = handler.strip().split(".")
+    if all(map(str.isidentifier, names)):
+        return names[0] in {"event", "headers"} or hasattr(builtins, names[0])
+    try:
+        compile(handler, "handler", "eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _module_fault(module: str, attribute: str, function: FunctionConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -35,8 +36,11 @@ def define(resolver: Resolver, resources: Mapping[str, Mapping[str, Any]]) -> No
 
 def target(uri: Any, functions: Mapping[str, str]) -> str | None:
     """Return the name of the function whose ARN is in the URI of an integration; None if there is none."""
-    found = [name for name in functions.values() if isinstance(uri, str) and f"{function_arn(name)}/" in f"{uri}/"]
-    return found[0] if found else None
+    text = uri if isinstance(uri, str) else ""
+    # An alias or a version may follow.
+    return next(
+        (one for one in functions.values() if re.search(rf"{re.escape(function_arn(one))}([:/]|$)", text)), None
+    )
 
 
 class GatewayRoutes:

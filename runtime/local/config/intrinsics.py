@@ -138,6 +138,34 @@ def or_(evaluator: Evaluator, argument: Any) -> bool:
     return any(evaluator.boolean(item) for item in listed(argument))
 
 
+def contains(evaluator: Evaluator, argument: Any) -> bool | str:
+    """`Fn::Contains`, in rules: whether a list has a text."""
+    texts, wanted = (_texts(evaluator, item) for item in arguments(argument, 2))
+    return _of_known([*texts, *wanted], all(item in texts for item in wanted))
+
+
+def each_equals(evaluator: Evaluator, argument: Any) -> bool | str:
+    """`Fn::EachMemberEquals`, in rules: whether every text of a list is the same as another."""
+    texts, wanted = (_texts(evaluator, item) for item in arguments(argument, 2))
+    return _of_known([*texts, *wanted], all([item] == wanted for item in texts))
+
+
+def each_in(evaluator: Evaluator, argument: Any) -> bool | str:
+    """`Fn::EachMemberIn`, in rules: whether every text of a list is in another."""
+    texts, allowed = (_texts(evaluator, item) for item in arguments(argument, 2))
+    return _of_known([*texts, *allowed], all(item in allowed for item in texts))
+
+
+def _texts(evaluator: Evaluator, node: Any) -> list[str]:
+    value = evaluator.value(node)
+    return [text(evaluator, item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _of_known(values: list[str], result: bool) -> bool | str:
+    """Return the result, or a value that is not known."""
+    return next((value for value in values if isinstance(value, Unknown)), result)
+
+
 def import_value(evaluator: Evaluator, argument: Any) -> str:
     """`Fn::ImportValue`: a value of another stack, which is not known here."""
     return evaluator.unknown(text(evaluator, argument))
@@ -190,6 +218,9 @@ FUNCTIONS: Final[Mapping[str, Callable[[Evaluator, Any], Any]]] = {
     "Fn::And": and_,
     "Fn::Base64": base64_,
     "Fn::Cidr": cidr,
+    "Fn::Contains": contains,
+    "Fn::EachMemberEquals": each_equals,
+    "Fn::EachMemberIn": each_in,
     "Fn::Equals": equals,
     "Fn::GetAZs": get_azs,
     "Fn::ImportValue": import_value,

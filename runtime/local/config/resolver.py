@@ -14,6 +14,8 @@ from runtime.local.config.parameters import Unknown
 from runtime.local.config.template_file import VALUES_LIMIT, TemplateError, load, scalar_text, section
 from runtime.local.function import ACCOUNT, default_region
 
+#: The beginning of a dynamic reference, to a secret or to a parameter of another service.
+DYNAMIC: Final = "{{resolve:"
 STACK: Final = "local"
 #: The last part of a stack's id is a UUID; templates cut it up.
 STACK_ID: Final = "51af3dc0-da77-11e4-872e-1234567db123"
@@ -69,7 +71,7 @@ class Resolver:
             items = (self.value(item) for item in node)
             return [item for item in items if item is not NO_VALUE]
         if not isinstance(node, dict):
-            return node
+            return self.unknown(node) if isinstance(node, str) and DYNAMIC in node else node
         if len(node) == 1:
             key, argument = next(iter(node.items()))
             if key in FUNCTIONS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from runtime.local.config import api_routes, layers, parameters
+from runtime.local.config import api_routes, layers, parameters, rules
 from runtime.local.config.artifacts import asset, local_path
 from runtime.local.config.description import Description
 from runtime.local.config.function_resource import read_asynchronous, read_function, read_url
@@ -23,6 +24,8 @@ SERVERLESS: Final = "AWS::Serverless::Function"
 FUNCTIONS: Final = (SERVERLESS, "AWS::Lambda::Function")
 #: Resources that are templates themselves, with the property that has the template's path.
 NESTED: Final = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
+#: Resources that are functions with a qualifier.
+QUALIFIED: Final = frozenset({"AWS::Lambda::Alias", "AWS::Lambda::Version"})
 #: Resources with settings of a function, with the property that names the function.
 SETTINGS: Final = {"AWS::Lambda::Url": "TargetFunctionArn", "AWS::Lambda::EventInvokeConfig": "FunctionName"}
 
@@ -94,9 +97,27 @@ class _Stack:
         self._names = {one: self._name(one) for one, item in self._resources.items() if item["Type"] in FUNCTIONS}
         for logical, function in self._names.items():
             self._resolver.define(logical, function, {"Arn": function_arn(function)}.get)
+            self._define_alias(logical, function_arn(function))
         for logical, item in self._resources.items():
             if item["Type"] in NESTED:
                 self._resolver.define(logical, Unknown(logical), partial(self._output_of, logical))
+            elif item["Type"] in QUALIFIED:
+                self._define_qualified(logical)
+
+    def _define_qualified(self, logical: str) -> None:
+        """Let an alias or a version be the function that it is of: every version is the code in the folder."""
+        with contextlib.suppress(TemplateError, BadFunctionName):
+            properties = self._properties(logical)
+            function = FunctionName.parse(properties.text("FunctionName")).name
+            self._resolver.define(logical, f"{function_arn(function)}:{properties.text('Name', '1')}")
+
+    def _define_alias(self, logical: str, arn: str) -> None:
+        """Define the references that AWS SAM has for `AutoPublishAlias`."""
+        with contextlib.suppress(TemplateError):
+            alias = self._properties(logical).text("AutoPublishAlias")
+            if alias:
+                self._resolver.define(f"{logical}.Alias", f"{arn}:{alias}")
+                self._resolver.define(f"{logical}.Version", f"{arn}:1")
 
     def _note(self, text: str) -> None:
         if text not in self._found.notes:
@@ -168,6 +189,8 @@ class _Stack:
         self._describe_routes()
         self._found.files |= self._resolver.files
         self._note_unknown()
+        for note in rules.broken(self._template, self._resolver) if not self._outer else ():
+            self._note(note)
 
     def _describe_routes(self) -> None:
         functions = {logical: name for logical, name in self._names.items() if name in served(self._found)}
