@@ -673,6 +673,7 @@ def test_routes_of_events(read: Read) -> None:
     """APIs that are there without being written, those that are, their stages and their cross-origin rules."""
     found = read(
         """
+        Conditions: {Never: !Equals [a, b]}
         Globals:
           Api: {Cors: "'*'"}
           HttpApi: {CorsConfiguration: true}
@@ -684,7 +685,7 @@ def test_routes_of_events(read: Read) -> None:
             Type: AWS::Serverless::Function
             Properties:
               Events:
-                A: {Type: Api, Properties: {Path: /a, Method: any}}
+                A: {Type: Api, Properties: {Path: /a, Method: any, Auth: {Authorizer: X}}}
                 B: {Type: Api, Properties: {Path: "/b/{proxy+}", Method: post, RestApiId: !Ref Rest}}
                 C: {Type: HttpApi}
                 D: {Type: HttpApi, Properties: {Path: /d, Method: "*", ApiId: !Ref Http, PayloadFormatVersion: "1.0"}}
@@ -693,6 +694,9 @@ def test_routes_of_events(read: Read) -> None:
                 G: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
                 H: 5
                 I: {Type: HttpApi, Properties: {Path: [/i], Method: get}}
+                J: !If [Never, {Type: Api}, !Ref AWS::NoValue]
+                K: !If [Never, {Type: S3}, {Type: HttpApi, Properties: {Path: /k, Method: get, ApiId: !Ref Http}}]
+          Conditional: {Type: AWS::Serverless::Function, Properties: {Events: !If [Never, {A: {Type: S3}}, {}]}}
         """
     )
     assert {
@@ -700,6 +704,7 @@ def test_routes_of_events(read: Read) -> None:
         ("Rest", "v012345678912", "1.0", "POST", "/b/{proxy+}", "Fn"),
         ("ServerlessHttpApi", "$default", "2.0", "ANY", "$default", "Fn"),
         ("Http", "$default", "1.0", "ANY", "/d", "Fn"),
+        ("Http", "$default", "2.0", "GET", "/k", "Fn"),
     } == routes(found)
     assert {
         "ServerlessRestApi": {"AllowOrigins": ["*"]},
@@ -711,7 +716,9 @@ def test_routes_of_events(read: Read) -> None:
         "Fn.E is left out: it is not a route: GET 'e'",
         "Fn.F is left out: it is not a route:  '/f'",
         "Fn.I is left out: its Path is not text: ['/i']",
-        "events that are not delivered here: Fn.G (Schedule), Fn.H (no type)",
+        "Fn.H is left out: its H is not a mapping: 5",
+        "authorizers are not called here, so anyone may call ServerlessRestApi",
+        "events that are not delivered here: Fn.G (Schedule)",
     } == set(found.notes)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from support.local import Client, Got, ServerProcess, client, save
 
+from runtime.cli.serve_files import queue_file
+from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
 from runtime.local.handler_check import handler_fault
 
@@ -379,3 +381,16 @@ def test_what_can_be_seen_of_a_handler(tmp_path: Path, handler: str, told: str) 
         (tmp_path / name).write_text(source)
     fault = handler_fault(FunctionConfig(handler=handler, root=tmp_path))
     assert fault.startswith(told.replace("ROOT", str(tmp_path))) if told else not fault
+
+
+def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with a number of its own: neither HOME nor an entry among the users."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert Path("/.local/state/dispatch") == queue_file(tmp_path).parent
+    assert "app.handler" == variables(FunctionConfig(handler="app.handler", root=tmp_path), "", "")["_HANDLER"]

@@ -104,14 +104,19 @@ class _Reader:
     # -- events of AWS SAM
 
     def _events(self, logical: str, function: str) -> Iterator[tuple[str, ApiRoute]]:
-        events = section(with_globals(self._template, "Function", self._resources[logical]), "Events")
-        for name, raw in events.items():
+        resource = self._resources[logical]
+        try:
+            events = Properties(self._resolver, with_globals(self._template, "Function", resource)).inner("Events")
+        except TemplateError as error:
+            self._routes.notes.append(f"the events of {logical} are left out: {error}")
+            return
+        for name in events.raw:
             try:
-                event = Properties(self._resolver, raw if isinstance(raw, dict) else {})
+                event = events.inner(name)
                 kind = event.text("Type")
                 if kind in EVENTS:
                     yield name, self._event(kind, event.inner("Properties"), function)
-                else:
+                elif event.raw:
                     self._others.append(f"{logical}.{name} ({kind or 'no type'})")
             except FunctionSettingError as error:
                 self._routes.notes.append(f"{logical}.{name} is left out: {error}")
@@ -120,6 +125,9 @@ class _Reader:
         reference, default = EVENTS[kind]
         rest = kind == "Api"
         api = event.text(reference, default)
+        if event.raw.get("Auth") or self._api(api, rest=rest).raw.get("Auth"):
+            note = f"authorizers are not called here, so anyone may call {api}"
+            self._routes.notes += [note] if note not in self._routes.notes else []
         method = event.text("Method", "" if rest else ANY).upper()
         payload = "1.0" if rest else event.text("PayloadFormatVersion", "2.0")
         method = ANY if method in {"*", ANY_METHOD} else method

@@ -101,12 +101,22 @@ def _unpack(path: Path, _time: int, _size: int) -> Path:
 @cache
 def _inline(source: str) -> Path:
     folder = new_folder()
-    (folder / INLINE_FILE).write_text(source, encoding="utf-8", errors="surrogatepass")
+    try:
+        (folder / INLINE_FILE).write_text(source, encoding="utf-8", errors="surrogatepass")
+    except OSError as error:
+        raise TemplateError(f"it cannot be written into a temporary folder: {error}") from error
     return folder
 
 
 def new_folder() -> Path:
-    """Make a folder that is removed when the process ends."""
-    made = TemporaryDirectory(prefix="dispatch-")
+    """Make a folder that is removed when the process ends.
+
+    Raises:
+        TemplateError: the system has no place for one.
+    """
+    try:
+        made = TemporaryDirectory(prefix="dispatch-")
+    except OSError as error:
+        raise TemplateError(f"there is no room for a temporary folder: {error}") from error
     _unpacked.append(made)
     return Path(made.name)

@@ -99,5 +99,7 @@ def _invoke_mode(function: FunctionConfig) -> Mapping[str, str]:
 
 
 def _credentials(own: Mapping[str, str]) -> Mapping[str, str]:
-    has_own = any(own.get(name) for name in CREDENTIAL_SOURCES) or (Path.home() / ".aws" / "credentials").exists()
+    # Not Path.home(), which a user without a home has not.
+    file = os.path.expanduser("~/.aws/credentials")
+    has_own = any(own.get(name) for name in CREDENTIAL_SOURCES) or os.path.exists(file)
     return {} if has_own else PLACEHOLDERS
