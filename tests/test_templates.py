@@ -512,6 +512,9 @@ def test_layers(read: Read, tmp_path: Path) -> None:
     """Layers of the template become folders, the rest is named."""
     (tmp_path / "layer" / "python").mkdir(parents=True)
     (tmp_path / "source").mkdir()
+    for own in ("dispatch/hookspecs.py", "runtime/lifecycle.py"):
+        (tmp_path / "own" / "python" / own).parent.mkdir(parents=True)
+        (tmp_path / "own" / "python" / own).touch()
     zipped(tmp_path / "layer.zip", python__shared_py="x = 1")
     layer = {"Type": "AWS::Serverless::LayerVersion"}
     arn = "arn:aws:lambda:us-east-1:1:layer:Elsewhere:1"
@@ -525,7 +528,10 @@ def test_layers(read: Read, tmp_path: Path) -> None:
                 "Metadata": {"aws:asset:path": "layer", "aws:asset:property": "Content"},
             },
             Gone={**layer, "Properties": {"ContentUri": "gone"}},
-            Fn=function(Layers=[{"Ref": name} for name in ("Folder", "Archive", "Built", "Asset", "Gone")] + [arn, 5]),
+            Own={**layer, "Properties": {"ContentUri": "own"}},
+            Fn=function(
+                Layers=[{"Ref": name} for name in ("Folder", "Archive", "Built", "Asset", "Gone", "Own")] + [arn, 5]
+            ),
         )
     )
     folder, archive, built, asset = found.functions[0].layers
@@ -533,8 +539,9 @@ def test_layers(read: Read, tmp_path: Path) -> None:
     assert "x = 1" == (archive / "python" / "shared.py").read_text()
     assert tmp_path / "source" == (built / "python").resolve()
     assert [
-        f"Fn: the layer arn:aws:lambda:eu-west-1:012345678912:layer:Gone:1 is not mounted: no such file or folder: {tmp_path / 'gone'}",
-        f"Fn: the layer {arn} is not mounted: it is not a layer of this template",
+        f"Fn: the layer Gone is not mounted: no such file or folder: {tmp_path / 'gone'}",
+        "Fn: the layer Own is not mounted: it has the Dispatch runtime, and the installed one is used",
+        f"Fn: the layer {arn!r} is not mounted: it is not a layer of this template",
         "Fn: the layer 5 is not mounted: it is not a layer of this template",
     ] == found.notes
 

@@ -7,6 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from dispatch import shadowing
 from runtime.local.config.artifacts import asset, code_folder, new_folder
 from runtime.local.config.intrinsics import shown
 from runtime.local.config.parameters import Unknown
@@ -19,6 +20,8 @@ from runtime.local.function import ACCOUNT, default_region
 LAYERS: Final = {"AWS::Serverless::LayerVersion": "ContentUri", "AWS::Lambda::LayerVersion": "Content"}
 
 
+#: Modules by which a layer with this project's own runtime is known.
+OWN: Final = ("dispatch.hookspecs", "runtime.lifecycle")
 #: Returns the folder of a layer; raises TemplateError if it is not on this machine.
 Content: TypeAlias = Callable[[], Path]
 
@@ -44,12 +47,21 @@ class Layers:
         """Return the folders of a function's layers; a note says which ones are not on this machine, and why."""
         found = []
         for layer in layers:
+            if isinstance(layer, Unknown):
+                continue  # reported with the other values that are not known
             content = self.contents.get(layer, _elsewhere) if isinstance(layer, str) else _elsewhere
+            name = str(layer).rsplit(":", 2)[-2] if content is not _elsewhere else shown(layer)
             try:
-                if not isinstance(layer, Unknown):  # which is reported with the other values that are not known
-                    found.append(content())
+                folder = content()
             except TemplateError as error:
-                notes.append(f"the layer {layer if isinstance(layer, str) else shown(layer)} is not mounted: {error}")
+                notes.append(f"the layer {name} is not mounted: {error}")
+                continue
+            if all(shadowing.offered(str(folder / "python"), mark) for mark in OWN):
+                notes.append(
+                    f"the layer {name} is not mounted: it has the Dispatch runtime, and the installed one is used"
+                )
+            else:
+                found.append(folder)
         return tuple(found)
 
     def _content(self, resource: Mapping[str, Any]) -> Path:

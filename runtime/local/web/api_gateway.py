@@ -37,8 +37,6 @@ from runtime.local.web.url_event import BadAnswer, HttpAnswer
 
 #: The key of a request's place in its ASGI scope.
 PLACE: Final = "runtime.local.web.api_gateway"
-
-
 #: The paths of the Lambda API, which no route takes: `/2015-03-31/…`.
 LAMBDA_API: Final = re.compile(r"/20\d\d-\d\d-\d\d(/|$)")
 #: The headers of a browser's question before a request to another origin.
