@@ -31,7 +31,7 @@ LAYERS = {
 FLOORS = [
     {"serve"},
     {"reload", "web"},
-    {"asynchronous", "sources"},
+    {"asynchronous", "handler_check", "sources"},
     {"environments"},
     {"config", "runtime_api"},
     {"addresses", "function", "function_name", "invocation", "samples"},

@@ -109,9 +109,9 @@ def test_functions_of_a_template_that_cannot_be_served(root: Path) -> None:
     """Each is left out with the reason; the rest is served."""
     left_out: dict[str, tuple[dict[str, Any], str]] = {
         "A": ({"Timeout": "abc"}, "its Timeout is not a number: 'abc'"),
-        "B": ({"MemorySize": {"Ref": "Size"}}, "its MemorySize is not a number: 'Size'"),
-        "C": ({"InlineCode": "def handler(e, c): pass"}, "its code is InlineCode, not in a local folder"),
-        "D": ({"ReservedConcurrentExecutions": 0}, "the concurrency must be at least 1, not 0"),
+        "B": ({"MemorySize": ["Size"]}, "its MemorySize is not a number: ['Size']"),
+        "C": ({"PackageType": "Image"}, "its code is an image, not in a local folder"),
+        "D": ({"ReservedConcurrentExecutions": -1}, "the concurrency must be at least 1, not -1"),
         "E": (
             {"EventInvokeConfig": {"MaximumRetryAttempts": "x"}},
             "its MaximumRetryAttempts is not a number: 'x'",

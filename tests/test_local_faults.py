@@ -54,9 +54,9 @@ def refused(root: Path, *arguments: str, **environment: str) -> str:
 
 def test_a_folder_that_the_queue_cannot_have_is_named(tmp_path: Path) -> None:
     """It is not told as a fault of the port."""
-    said = refused(tmp_path, XDG_STATE_HOME="/proc/nope")
+    said = refused(tmp_path, "--queue", "/proc/nope/queue.sqlite")
 
-    assert said.startswith("Error: cannot keep the queue in /proc/nope/dispatch/")
+    assert said.startswith("Error: cannot keep the queue in /proc/nope/queue.sqlite: ")
     assert said.endswith(": No such file or directory; pass --queue FILE to use another file")
 
 

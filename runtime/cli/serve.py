@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,10 @@ from runtime.cli import interrupt, options
 from runtime.cli.mistyped import note_settings
 from runtime.cli.pythons import Pythons
 from runtime.cli.run import print_line
-from runtime.local import addresses
+from runtime.cli.serve_banner import banner
+from runtime.cli.serve_files import functions_of, guarded, queue_file
 from runtime.local.config import dispatch_toml
+from runtime.local.config.description import Description
 from runtime.local.config.likely import unknown_key
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, FunctionConfig, FunctionSettingError
@@ -114,6 +113,14 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="The port; 0 picks a free one."
 )
+@click.option(
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=options.parse_pairs,
+    help="The value of a template's parameter; repeatable.",
+)
 @click.option("--name", default="function", show_default=True, help="The function's name.")
 @options.root
 @options.convention
@@ -178,6 +185,7 @@ def command(
     only_api: bool,
     time_scale: float,
     queue: Path | None,
+    parameters: dict[str, str],
     **settings: Any,
 ) -> None:
     """Serve HANDLER, or the functions of a file, as AWS Lambda does.
@@ -193,11 +201,12 @@ def command(
         raise click.UsageError("--debug needs debugpy; pip install 'handler-dispatch[debug]'")
     try:
         ctx = click.get_current_context()
-        described = reader(lambda: defaults(**read_again(ctx)), config, handler)
+        described = Description()
+        again = reader(lambda: defaults(**read_again(ctx)), config, handler, parameters, described)
         pythons = ctx.with_resource(Pythons(settings["python"], tell=True))
 
         def read() -> list[FunctionConfig]:
-            return described() if only_api else [pythons.chosen(function) for function in described()]
+            return again() if only_api else [pythons.chosen(function) for function in again()]
 
         functions = read()
     except FunctionSettingError as error:
@@ -213,13 +222,15 @@ def command(
         only_api=only_api,
         time_scale=time_scale,
         config=config,
-        read_again=lambda: _guarded(read, functions),
+        described=described,
+        volatile=queue is None,
+        read_again=lambda: guarded(read, functions),
         notify=lambda text: click.echo(f"dispatch: {text}", err=True),
         write_log=print_line if len(functions) == 1 else print_named_line,
     )
     try:
         interrupted = interrupt.run_on_loop(
-            serve(work, lambda address, asked: banner(address, asked, functions, given=bool(token)))
+            serve(work, lambda address, asked: banner(address, asked, functions, described, given=bool(token)))
         )
     except (CannotListen, QueueError) as error:
         raise click.ClickException(str(error)) from error
@@ -252,13 +263,21 @@ def defaults(handler: str | None, **settings: Any) -> FunctionConfig:
 
 
 def reader(
-    base: Callable[[], FunctionConfig], config: Path | None, handler: str | None
+    base: Callable[[], FunctionConfig],
+    config: Path | None,
+    handler: str | None,
+    parameters: Mapping[str, str],
+    described: Description,
 ) -> Callable[[], list[FunctionConfig]]:
-    """A reader of the functions: the one of the command line, or those of the file."""
+    """A reader of the functions: the one of the command line, or those of the file, which `described` then is."""
+    if parameters and (handler or config is None or config.suffix == ".toml"):
+        raise FunctionSettingError("--parameter is for a template; pass --config with a template.yaml, and no HANDLER")
 
     def read() -> list[FunctionConfig]:
         default = base()
-        found = [default] if handler or (default.command and config is None) else _of_file(config, default)
+        is_file = not handler and not (default.command and config is None)
+        new = functions_of(config, default, parameters) if is_file else Description([default])
+        found = new.functions
         names = {function.name for function in found}
         for function in found:
             note_settings(function.environment)
@@ -267,62 +286,7 @@ def reader(
                 raise FunctionSettingError(
                     f"on failure: unknown function {target!r}; known functions: {', '.join(names)}"
                 )
+        described.become(new)
         return found
 
     return read
-
-
-def _of_file(config: Path | None, default: FunctionConfig) -> list[FunctionConfig]:
-    if config is None:
-        raise FunctionSettingError(
-            "nothing to serve; pass a HANDLER, or --config with a dispatch.toml or template.yaml"
-        )
-    if config.suffix == ".toml":
-        found = dispatch_toml.functions(dispatch_toml.read(config), config.parent, default)
-    else:
-        from runtime.local.config import sam_template
-
-        described = sam_template.read(config, default)
-        found = described.functions
-        for note in described.notes:
-            click.echo(f"dispatch: {config.name}: {note}", err=True)
-    if not found:
-        raise FunctionSettingError(f"no function to serve in {config}")
-    if default.debug_port is not None:
-        found = [replace(one, debug_port=default.debug_port + number) for number, one in enumerate(found)]
-    return found
-
-
-def _guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfig]) -> list[FunctionConfig]:
-    """The functions of the file, or the previous ones while the file is broken."""
-    try:
-        before[:] = read()
-    except FunctionSettingError as error:
-        click.echo(f"dispatch: {error}", err=True)
-    return before
-
-
-def queue_file(of: Path) -> Path:
-    """The file that keeps the queue between two runs, one for each folder or config, among other programs' state."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
-
-
-def banner(address: str, token: str, functions: list[FunctionConfig], *, given: bool) -> None:
-    """Print all addresses; that of the server on standard output, for programs that pass port 0.
-
-    A token of the user's own is not printed: it is a secret, and others may read the log.
-    """
-    click.echo(f"Serving on {address}")
-    for function in functions:
-        click.echo(f"  {function.name}: {function.handler or ' '.join(function.command)}", err=True)
-        if function.url:
-            click.echo(f"    {address}{addresses.FUNCTION_URL}/{function.name}/", err=True)
-        if function.debug_port is not None:
-            click.echo(f"    waiting for a debugger on 127.0.0.1:{function.debug_port}", err=True)
-    if given:
-        click.echo("  callers need the token that you passed", err=True)
-    elif token:
-        click.echo(f"  page: {address}/?token={token}", err=True)
-        click.echo(f"  AWS clients: AWS_ACCESS_KEY_ID={token}", err=True)
-    click.echo(f"  export AWS_ENDPOINT_URL_LAMBDA={address}", err=True)

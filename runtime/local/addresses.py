@@ -8,6 +8,10 @@ HEALTH: Final = "/health"
 #: Function URLs are at `/lambda-url/NAME/…` and at `NAME.lambda-url.localhost`.
 FUNCTION_URL: Final = "/lambda-url"
 FUNCTION_URL_DOMAIN: Final = ".lambda-url.localhost"
+#: Routes of a template's API are at their own paths, at `/execute-api/API/STAGE/…` and at
+#: `API.execute-api.localhost/STAGE/…`; the stage `$default` is not in the path.
+API: Final = "/execute-api"
+API_DOMAIN: Final = ".execute-api.localhost"
 #: What the page asks for.
 PAGE: Final = "/_dispatch"
 

@@ -30,6 +30,9 @@ RESERVED: Final = frozenset(
     {"_HANDLER", "_X_AMZN_TRACE_ID", "_LAMBDA_TELEMETRY_LOG_FD", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"}
 )
 
+#: The keys of cross-origin rules (botocore's service model, shape Cors).
+CORS_KEYS: Final = ("AllowCredentials", "AllowHeaders", "AllowMethods", "AllowOrigins", "ExposeHeaders", "MaxAge")
+
 #: How an environment is initialized: as AWS_LAMBDA_INITIALIZATION_TYPE has it.
 ON_DEMAND: Final = "on-demand"
 SNAP_START: Final = "snap-start"
@@ -66,6 +69,9 @@ class UrlSettings:
     streaming: bool | None = None
     cors: Mapping[str, object] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_cors(self.cors)
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionConfig:
@@ -81,6 +87,9 @@ class FunctionConfig:
         python: the Python that runs this project's own runtime; empty for the one that runs this.
         initialization: `on-demand` or `snap-start`.
         url: the function URL's settings; None if it has no URL.
+        layers: the folders that are mounted at `/opt` on Lambda, the last one over the others.
+        throttled: whether every event is refused, as with a reserved concurrency of 0 on Lambda.
+        logical_id: another name by which it can be invoked: that of its resource in a template.
         debug_port: where the runtime waits for a debugger; None if it does not.
     """
 
@@ -99,6 +108,9 @@ class FunctionConfig:
     region: str = ""
     url: UrlSettings | None = field(default_factory=UrlSettings)
     asynchronous: AsyncSettings = field(default_factory=AsyncSettings)
+    layers: Sequence[Path] = ()
+    throttled: bool = False
+    logical_id: str = ""
     debug_port: int | None = None
 
     def __post_init__(self) -> None:
@@ -117,8 +129,11 @@ class FunctionConfig:
             raise FunctionSettingError(
                 f"the initialization must be {' or '.join(INITIALIZATIONS)}, not {self.initialization!r}"
             )
-        if not self.folder.is_dir():
+        if not _is_folder(self.folder):
             raise FunctionSettingError(f"the function's folder is not a folder: {self.root}")
+        for what, text in (("handler", self.handler), ("description", self.description)):
+            if "\0" in text or not _is_unicode(text):
+                raise FunctionSettingError(f"the {what} must be text without null characters, not {text!r:.80}")
         check_environment(self.environment)
         # Not resolve(): a function sees the path by which its folder was named, links and all.
         object.__setattr__(self, "root", Path(os.path.abspath(self.root)))
@@ -159,6 +174,46 @@ def is_reserved(name: str) -> bool:
     return name in RESERVED or (name.startswith("AWS_LAMBDA_") and name not in REPLACEABLE)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or has a null character
+        return False
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_passable(text: str) -> bool:
+    """Whether the system can pass a text to a process."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def check_cors(rules: Mapping[str, object]) -> None:
+    """Check cross-origin rules.
+
+    Raises:
+        FunctionSettingError: they are not a mapping with Lambda's keys and their values.
+    """
+    if not isinstance(rules, Mapping):
+        raise FunctionSettingError(f"cors must have keys and values, not {rules!r:.60}")
+    for key, value in rules.items():
+        if key not in CORS_KEYS:
+            raise FunctionSettingError(f"cors: unknown key {key!r}; known keys: {', '.join(CORS_KEYS)}")
+        is_list = isinstance(value, list | tuple) and all(isinstance(item, str) and item.isascii() for item in value)
+        kind, fits = {
+            "AllowCredentials": ("true or false", isinstance(value, bool)),
+            "MaxAge": ("a number of seconds", isinstance(value, int) and not isinstance(value, bool)),
+        }.get(key, ("a list of texts", is_list))
+        if not fits:
+            raise FunctionSettingError(f"cors: {key} must be {kind}, not {value!r:.60}")
+
+
 def check_environment(environment: Mapping[str, str]) -> None:
     """Check a function's variables.
 
@@ -166,7 +221,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
         FunctionSettingError: Lambda would refuse one of them.
     """
     for name, value in environment.items():
-        if not isinstance(name, str) or not isinstance(value, str) or "\0" in value:
+        if not isinstance(name, str) or not isinstance(value, str) or not _is_passable(value):
             raise FunctionSettingError(f"a variable is text without null characters, not {value!r} (of {name!r})")
         if is_reserved(name):
             raise FunctionSettingError(f"the variable {name} is reserved: Lambda sets it itself")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ from pathspec import GitIgnoreSpec
 from watchfiles import Change, DefaultFilter, awatch
 
 from runtime.local.environments.platform import Platform
+from runtime.local.function import FunctionConfig
+from runtime.local.handler_check import syntax_fault
 
 #: Milliseconds within which several changes count as one.
 DEBOUNCE: Final = 200
@@ -59,38 +62,77 @@ def _spec(folder: Path) -> GitIgnoreSpec | None:
 
 
 class Reloader:
-    """Watches the functions' folders, and the file that describes the functions."""
+    """Watches the functions' folders and layers, and the files that describe the functions."""
 
-    def __init__(self, platform: Platform, notify: Callable[[str], None], config: Path | None = None) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        notify: Callable[[str], None],
+        config: Path | None = None,
+        others: Callable[[], AbstractSet[Path]] = set,
+    ) -> None:
+        """Create it.
+
+        Args:
+            platform: has the functions.
+            notify: is called with what the developer should know.
+            config: the file that describes the functions; None if there is none.
+            others: returns the other files that were read for it.
+        """
         self._platform = platform
         self._notify = notify
         self._config = config
+        self._others = others
 
     async def run(self, read_again: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Reload without end; `read_again` is called when the file that describes the functions has changed."""
+        """Reload without end; `read_again` is called when a file that describes the functions has changed."""
+        stamps = self._stamps()
         while True:
             async for changed in self._changes():
                 began = time.perf_counter()
-                if self._config in changed and read_again is not None:
-                    await read_again()
-                    self._notify(f"read {self._config} again in {_since(began)}")
+                for path in changed:
+                    _forget_bytecode(path)
+                before, stamps = stamps, self._stamps()
+                # A change while the watcher was being set up is seen only by its stamp.
+                if read_again is not None and (stamps != before or changed & stamps.keys()):
+                    await self._read(read_again, began)
+                    stamps = {path: stamps.get(path, stamp) for path, stamp in self._stamps().items()}
                     # The functions may have other folders now.
                     break
                 await self._reload(changed, began)
 
+    async def _read(self, read_again: Callable[[], Awaitable[None]], began: float) -> None:
+        """Read the description again; whatever that raises is reported, and the next change is tried."""
+        try:
+            await read_again()
+        except Exception as error:  # noqa: BLE001
+            reason = " ".join(str(error).split())
+            self._notify(f"cannot read {self._config} again: {type(error).__name__}: {reason}")
+        else:
+            self._notify(f"read {self._config} again in {_since(began)}")
+
+    def _files(self) -> set[Path]:
+        return set() if self._config is None else {self._config, *self._others()}
+
+    def _stamps(self) -> dict[Path, tuple[int, int, int] | None]:
+        """Return what changes with each file that describes the functions."""
+        return {path: _stamp(path) for path in self._files()}
+
     async def _changes(self) -> AsyncIterator[set[Path]]:
-        roots = {pool.function.folder for pool in self._platform.pools.values()}
-        paths = roots | ({self._config.parent} if self._config else set())
-        async for changes in awatch(*paths, watch_filter=CodeFilter(roots), debounce=DEBOUNCE, step=50):
+        """The changes, and now and then an empty set."""
+        roots = {folder for pool in self._platform.pools.values() for folder in _folders(pool.function)}
+        paths = roots | {path.parent for path in self._files() if path.parent.is_dir()}
+        watch = awatch(*paths, watch_filter=CodeFilter(roots), debounce=DEBOUNCE, step=50, yield_on_timeout=True)
+        async for changes in watch:
             yield {Path(path) for _, path in changes}
 
     async def _reload(self, changed: set[Path], began: float) -> None:
         functions = [pool.function for pool in self._platform.pools.values()]
-        touched = [one for one in functions if any(path.is_relative_to(one.folder) for path in changed)]
+        touched = [
+            one for one in functions if any(path.is_relative_to(folder) for folder in _folders(one) for path in changed)
+        ]
         if not touched:
             return
-        for path in changed:
-            _forget_bytecode(path)
         for function in touched:
             await self._platform.replace(function)
         files = ", ".join(sorted(path.name for path in changed)[:3]) + (", …" if len(changed) > 3 else "")
@@ -99,6 +141,20 @@ class Reloader:
             fault = syntax_fault(path)
             if fault:
                 self._notify(fault)
+
+
+def _folders(function: FunctionConfig) -> set[Path]:
+    """Return the folders with a function's code."""
+    modules = {(layer / "python").resolve() for layer in function.layers if (layer / "python").is_symlink()}
+    return {function.folder, *function.layers, *modules}
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _forget_bytecode(path: Path) -> None:
@@ -110,18 +166,3 @@ def _forget_bytecode(path: Path) -> None:
 
 def _since(began: float) -> str:
     return f"{(time.perf_counter() - began) * 1000:.0f} ms"
-
-
-def syntax_fault(path: Path) -> str:
-    """Return why a Python file cannot be compiled, in the compiler's words; empty if it can, or is gone."""
-    if path.suffix != ".py":
-        return ""
-    try:
-        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    except OSError:
-        return ""
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        shown = (getattr(error, "text", "") or "").rstrip()
-        return f"{path}:{line}: {type(error).__name__}: {getattr(error, 'msg', error)}\n    {shown.strip()}"
-    return ""

@@ -9,8 +9,9 @@ import math
 import secrets
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +19,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from runtime.local.asynchronous.queue import Queue
+from runtime.local.asynchronous.queue_file import QueueError
+from runtime.local.config.description import Description
 from runtime.local.environments.environment import first_of
 from runtime.local.environments.log_lines import LogLine, WriteLog, discard_log
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.variables import reserved
 from runtime.local.function import FunctionConfig
+from runtime.local.handler_check import handler_fault
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.connection import LimitedConnection
@@ -43,6 +47,8 @@ class ServeSettings:
         only_api: whether the user starts the functions' runtimes.
         time_scale: multiplies the queue's waits and ages.
         config: the file that describes the functions; None if the command line does.
+        described: what else the file describes; `read_again` keeps it up to date.
+        volatile: whether the queue may be in memory if its file cannot be used.
         read_again: reads the functions again when `config` has changed.
         notify: is called with what the developer should know.
         token: what every request must carry; if it is empty, a server that other machines reach makes one.
@@ -57,6 +63,8 @@ class ServeSettings:
     only_api: bool = False
     time_scale: float = 1.0
     config: Path | None = None
+    described: Description = field(default_factory=Description)
+    volatile: bool = False
     read_again: Callable[[], list[FunctionConfig]] | None = None
     notify: Callable[[str], None] = print
     write_log: WriteLog = discard_log
@@ -162,13 +170,21 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
     async with Platform(settings.functions, write_log, history.add) as platform:
         with (
             listen(settings.host, settings.port) as sock,
-            contextlib.closing(Queue.open(settings.queue, platform, settings.time_scale, settings.notify)) as queue,
+            contextlib.closing(_open_queue(settings, platform)) as queue,
         ):
             port = sock.getsockname()[1]
             if settings.only_api:
                 await _attach(platform, settings, port)
             sources = EventSources(platform, settings.notify)
-            app = make_app(platform, history, queue, sources, notify=settings.notify, token=token)
+            app = make_app(
+                platform,
+                history,
+                queue,
+                sources,
+                notify=settings.notify,
+                token=token,
+                api_routes=lambda: settings.described.routes,
+            )
             server = WebServer(app, settings.grace)
             work = (server.serve(sockets=[sock]), queue.run(), _reload(platform, settings, history))
             web, handing_out, _ = tasks = [asyncio.ensure_future(one) for one in work]
@@ -176,6 +192,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
                 await first_of(None, server.ready, web)
                 if server.ready.done():
                     banner(_address(settings.host, port), token)
+                    _check_handlers(settings.functions, settings)
                 # Without one of these two it would accept events that are never handled.
                 await first_of(None, signals.end, web, handing_out)
             finally:
@@ -222,6 +239,27 @@ async def _finish(platform: Platform, web: asyncio.Future[None], settings: Serve
     finishing.cancel()
 
 
+def _open_queue(settings: ServeSettings, platform: Platform) -> Queue:
+    """Open the queue's file; where nobody chose the file and it cannot be used, a queue in memory."""
+    try:
+        return Queue.open(settings.queue, platform, settings.time_scale, settings.notify)
+    except QueueError as error:
+        if not settings.volatile or not isinstance(error.__cause__, OSError | sqlite3.OperationalError):
+            raise
+        settings.notify(
+            f"{error}; until then it is in memory, and asynchronous events that are left at the end are lost"
+        )
+        return Queue.open(Path(":memory:"), platform, settings.time_scale, settings.notify)
+
+
+def _check_handlers(functions: Sequence[FunctionConfig], settings: ServeSettings) -> None:
+    """Report the handlers that cannot be found."""
+    for function in () if settings.only_api else functions:
+        fault = handler_fault(function)
+        if fault:
+            settings.notify(f"{function.name}: the handler cannot be found: {fault}")
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
@@ -264,13 +302,15 @@ async def _reload(platform: Platform, settings: ServeSettings, history: History)
     async def read_again() -> None:
         if settings.read_again is None:
             return
+        before = {name: pool.function for name, pool in platform.pools.items()}
         functions = {one.name: one for one in settings.read_again()}
         for name in set(platform.pools) - set(functions):
             await platform.remove(name)
         for function in functions.values():
             await platform.replace(function)
+        _check_handlers([one for one in functions.values() if before.get(one.name) != one], settings)
 
     try:
-        await Reloader(platform, notify, settings.config).run(read_again)
+        await Reloader(platform, notify, settings.config, lambda: settings.described.files).run(read_again)
     except Exception as error:  # noqa: BLE001 - a limit of the system, a folder that is gone: serving goes on
         notify(f"reloading has stopped: {type(error).__name__}: {error}; restart to pick up further changes")

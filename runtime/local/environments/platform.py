@@ -78,6 +78,14 @@ class Platform:
         pool = self.pools.get(name)
         return pool.function.arn if pool else function_arn(name)
 
+    def real_name(self, name: str) -> str:
+        """Return the name of the function that has this logical id, unless it is a function's name already."""
+        if name not in self.pools:
+            for pool in self.pools.values():
+                if name == pool.function.logical_id:
+                    return pool.function.name
+        return name
+
     def _pool(self, name: str) -> EnvironmentPool:
         pool = self.pools.get(name)
         if pool is None:

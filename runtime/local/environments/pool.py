@@ -51,6 +51,8 @@ class EnvironmentPool:
             Throttled: all are busy, and there may be no more.
             Closed: the pool is closed, perhaps since the event waits.
         """
+        if self.function.throttled:
+            raise Throttled(f"{self.function.name} has a reserved concurrency of 0, so every event is refused")
         woken, patient_until = asyncio.Event(), time.monotonic() + MOMENT
         self._waiting.append(woken)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,13 @@ CREDENTIAL_SOURCES: Final = (
 RUNTIME_DIR: Final = Path(__file__).parent / "runtime_dir"
 
 
+#: Where the Python modules of a layer are, below the folder that is `/opt` on Lambda (AWS documentation, layer paths).
+LAYER_MODULES: Final = (
+    "python",
+    f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages",
+)
+
+
 def variables(
     function: FunctionConfig, api_address: str, log_stream: str, own: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -41,7 +49,7 @@ def variables(
     """
     own = os.environ if own is None else own
     inherited = {name: value for name, value in own.items() if not is_reserved(name) and name not in WITHHELD}
-    return {
+    found = {
         **DEFAULTS,
         **_invoke_mode(function),
         **inherited,
@@ -50,6 +58,17 @@ def variables(
         **({"HANDLER_CONVENTION": function.convention} if function.convention else {}),
         **function.environment,
     }
+    return {**found, **_layer_paths(function, found)}
+
+
+def _layer_paths(function: FunctionConfig, found: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the search paths with the function's layers before what they have; the last layer comes first."""
+    paths = {"PYTHONPATH": LAYER_MODULES, "PATH": ("bin",), "LD_LIBRARY_PATH": ("lib",)} if function.layers else {}
+    added = {}
+    for name, below in paths.items():
+        folders = [str(layer / part) for layer in reversed(function.layers) for part in below]
+        added[name] = os.pathsep.join([*folders, *filter(None, [found.get(name)])])
+    return added
 
 
 def reserved(function: FunctionConfig, api_address: str, log_stream: str) -> dict[str, str]:
@@ -80,5 +99,7 @@ def _invoke_mode(function: FunctionConfig) -> Mapping[str, str]:
 
 
 def _credentials(own: Mapping[str, str]) -> Mapping[str, str]:
-    has_own = any(own.get(name) for name in CREDENTIAL_SOURCES) or (Path.home() / ".aws" / "credentials").exists()
+    # Not Path.home(), which a user without a home has not.
+    file = os.path.expanduser("~/.aws/credentials")
+    has_own = any(own.get(name) for name in CREDENTIAL_SOURCES) or os.path.exists(file)
     return {} if has_own else PLACEHOLDERS

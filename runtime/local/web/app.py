@@ -1,8 +1,8 @@
-"""The web application: the Invoke API, function URLs and the page, behind one guard."""
+"""The web application: the Invoke API, function URLs, routes of APIs and the page, behind one guard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -13,9 +13,11 @@ from starlette.routing import Route
 from runtime.local import addresses
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.asynchronous.queue_file import QueueError
+from runtime.local.config.description import ApiRoute
 from runtime.local.environments.platform import Platform
 from runtime.local.sources.event_sources import EventSources
-from runtime.local.web.control_api import ControlApi
+from runtime.local.web.api_gateway import ApiGateway
+from runtime.local.web.control_api import REFUSALS, ControlApi
 from runtime.local.web.errors import ApiError, answer_error, answer_nobody, answer_queue_error
 from runtime.local.web.event_sources_api import EventSourcesApi
 from runtime.local.web.function_url import ByHostName, FunctionUrls
@@ -33,9 +35,24 @@ def make_app(
     *,
     notify: Callable[[str], None],
     token: str = "",
+    api_routes: Callable[[], Sequence[ApiRoute]] = tuple,
 ) -> Starlette:
-    """Make the application; `notify` is called with what the developer should know."""
-    urls = FunctionUrls(platform, notify)
+    """Make the application.
+
+    Args:
+        platform: has the functions.
+        history: has the invocations that the page shows.
+        queue: gets asynchronous events.
+        sources: the event sources.
+        notify: is called with what the developer should know.
+        token: what every request must carry; empty if none is needed.
+        api_routes: returns the routes of APIs at the moment.
+    """
+    urls, apis = FunctionUrls(platform, notify), ApiGateway(platform, api_routes, notify)
+
+    def allows(path: str, origin: str) -> bool:
+        return urls.allows(path, origin) or apis.allows(path, origin)
+
     return Starlette(
         routes=[
             Route(addresses.HEALTH, health, methods=["GET"]),
@@ -44,8 +61,10 @@ def make_app(
             *PageApi(platform, history, queue).routes(),
             *EventSourcesApi(platform, sources).routes(),
             *ControlApi(platform).routes(),
+            apis,
+            *REFUSALS,
         ],
-        middleware=[Middleware(ByHostName), Middleware(Guard, token=token, allows=urls.allows)],
+        middleware=[Middleware(ByHostName), Middleware(Guard, token=token, allows=allows)],
         exception_handlers={ApiError: answer_error, ClientDisconnect: answer_nobody, QueueError: answer_queue_error},
     )
 

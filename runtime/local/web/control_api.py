@@ -34,7 +34,7 @@ class ControlApi:
         self._started = datetime.now(UTC)
 
     def routes(self) -> list[Route]:
-        """Return the routes; the last two refuse every other operation."""
+        """Return the routes; `REFUSALS` has those for every other operation."""
         one = f"{protocol.FUNCTIONS}/{{name}}"
         url = "/2021-10-31/functions/{name}/url"
         return [
@@ -52,9 +52,6 @@ class ControlApi:
             Route("/2019-09-30/functions/{name}/concurrency", self._about(self._concurrency), methods=["GET"]),
             Route("/2016-08-19/account-settings/", self.account, methods=["GET"]),
             Route("/2016-08-19/account-settings", self.account, methods=["GET"]),
-            Route("/20{rest:path}", not_offered, methods=METHODS),
-            # Other services' clients, when AWS_ENDPOINT_URL sends them here too.
-            Route("/{rest:path}", not_offered, methods=METHODS[1:]),
         ]
 
     def _about(self, describe: Describe) -> Callable[[Request], Response]:
@@ -137,7 +134,7 @@ class ControlApi:
         }
 
     def _concurrency(self, _request: Request, function: FunctionConfig) -> dict[str, Any]:
-        return {"ReservedConcurrentExecutions": function.concurrency}
+        return {"ReservedConcurrentExecutions": 0 if function.throttled else function.concurrency}
 
 
 async def not_offered(request: Request) -> Response:
@@ -147,3 +144,11 @@ async def not_offered(request: Request) -> Response:
         f"the local platform does not offer {request.method} {request.scope['path']}: it invokes functions and reads "
         "their settings, which come from the command line or from the file that --config names",
     )
+
+
+#: The routes after all others.
+REFUSALS: Final = (
+    Route("/20{rest:path}", not_offered, methods=METHODS),
+    # Other services' clients, when AWS_ENDPOINT_URL sends them here too.
+    Route("/{rest:path}", not_offered, methods=METHODS[1:]),
+)

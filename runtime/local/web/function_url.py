@@ -26,6 +26,11 @@ from runtime.local.web.streaming import AnswerStream
 from runtime.local.web.url_event import BadAnswer, HttpAnswer, make_event, read_answer, read_head, relocate
 
 PREFIX: Final = f"{addresses.FUNCTION_URL}/"
+#: The beginnings of paths that the domains of host names stand for.
+PREFIXES: Final = {
+    addresses.FUNCTION_URL_DOMAIN: addresses.FUNCTION_URL,
+    addresses.API_DOMAIN: addresses.API,
+}
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 #: The body and the status with which Lambda answers for a function that failed, or whose answer is not valid.
 FAILED: Final = (b"Internal Server Error", 502)
@@ -38,7 +43,7 @@ class BrokenAnswer(Exception):
 
 
 class ByHostName:
-    """Turns requests for `NAME.lambda-url.localhost/…` into requests for `/lambda-url/NAME/…`."""
+    """Turns requests for `NAME.lambda-url.localhost/…` into requests for `/lambda-url/NAME/…`; those of APIs too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,8 +52,9 @@ class ByHostName:
         """Serve one request."""
         if scope["type"] == "http":
             host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()
-            if host.endswith(addresses.FUNCTION_URL_DOMAIN):
-                prefix = PREFIX + host.removesuffix(addresses.FUNCTION_URL_DOMAIN)
+            name, _, domain = host.partition(".")
+            if f".{domain}" in PREFIXES:
+                prefix = f"{PREFIXES[f'.{domain}']}/{name}"
                 raw = scope.get("raw_path") or scope["path"].encode()
                 scope = {**scope, "path": prefix + scope["path"], "raw_path": prefix.encode() + raw}
         await self._app(scope, receive, send)
@@ -71,7 +77,8 @@ class FunctionUrls:
     def find(self, name: str) -> tuple[FunctionConfig, UrlSettings] | None:
         """Return the function with this URL and its settings; host names are in lower case."""
         for pool in self._platform.pools.values():
-            if pool.function.url is not None and name in {pool.function.name, pool.function.name.lower()}:
+            names = {pool.function.name, pool.function.logical_id or pool.function.name}
+            if pool.function.url is not None and name in {*names, *map(str.lower, names)}:
                 return pool.function, pool.function.url
         return None
 
@@ -88,7 +95,7 @@ class FunctionUrls:
         function, url = found
         origin = request.headers.get("origin", "")
         if request.method == "OPTIONS" and origin and "access-control-request-method" in request.headers and url.cors:
-            return _response(HttpAnswer(204, cors.preflight(url.cors, origin)))
+            return as_response(HttpAnswer(204, cors.preflight(url.cors, origin)))
         try:
             invocation = await self._invoke(request, function)
         except Throttled:
@@ -104,7 +111,7 @@ class FunctionUrls:
             # The function may still be streaming, and the caller's next event would find it busy.
             invocation.answer.leave()
             await invocation.answer.over()
-            response = _response(HttpAnswer(FAILED[1], extra, FAILED[0]))
+            response = as_response(HttpAnswer(FAILED[1], extra, FAILED[0]))
         _fit(response, request)
         return response
 
@@ -131,7 +138,7 @@ class FunctionUrls:
             body = await answer.read()
             head = HttpAnswer(FAILED[1], [], FAILED[0]) if answer.error else read_answer(body)
             head.headers += extra
-            return _response(head)
+            return as_response(head)
         chunks = aiter(answer)
         splitter = PreludeSplitter(answer.content_type)
         first = await _read_prelude(splitter, chunks)
@@ -146,8 +153,8 @@ class FunctionUrls:
                 pass
         elif buffered:
             head.body = await _read_body(rest)
-            return _response(head)
-        return _response(head, AnswerStream(rest, answer, head.status))
+            return as_response(head)
+        return as_response(head, AnswerStream(rest, answer, head.status))
 
 
 async def _read_prelude(splitter: PreludeSplitter, chunks: AsyncIterator[bytes]) -> bytes:
@@ -200,7 +207,8 @@ def _fit(response: Response, request: Request) -> None:
         del headers[protocol.AMZN_REMAPPED_LENGTH]
 
 
-def _response(head: HttpAnswer, stream: AnswerStream | None = None) -> Response:
+def as_response(head: HttpAnswer, stream: AnswerStream | None = None) -> Response:
+    """Return the HTTP response for an answer, whose body is `stream` if it is streamed."""
     response = stream or Response(b"" if head.status in WITHOUT_BODY else head.body, head.status)
     for name, value in head.headers:
         if name.lower() == "content-type":

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import uuid
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from starlette.requests import Request
@@ -33,9 +34,10 @@ def find_function(platform: Platform, text: str, qualifier: str = "") -> Functio
         ApiError: the name is not valid, or there is no such function.
     """
     try:
-        name = FunctionName.parse(text, qualifier)
+        parsed = FunctionName.parse(text, qualifier)
     except BadFunctionName as error:
         raise ApiError("InvalidParameterValueException", str(error)) from error
+    name = replace(parsed, name=platform.real_name(parsed.name))
     if name.name not in platform.pools:
         raise ApiError.not_found(name.qualify(platform.arn(name.name)))
     return name

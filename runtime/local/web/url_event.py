@@ -50,7 +50,7 @@ def make_event(request: Request, name: str, request_id: str) -> dict[str, Any]:
             "domainName": domain,
             "domainPrefix": name,
             "requestId": request_id,
-            "time": _clf_time(now),
+            "time": clf_time(now),
             "timeEpoch": int(now * 1000),
         },
     )
@@ -59,7 +59,7 @@ def make_event(request: Request, name: str, request_id: str) -> dict[str, Any]:
     return made
 
 
-def _clf_time(now: float) -> str:
+def clf_time(now: float) -> str:
     """Return a time as web servers log it, whatever the locale: 12/Mar/2020:19:03:58 +0000."""
     parts = time.gmtime(now)
     return time.strftime(f"%d/{MONTHS[parts.tm_mon - 1]}/%Y:%H:%M:%S +0000", parts)

@@ -1,0 +1,72 @@
+"""The functions that a file describes, for `dispatch serve`; and the file of its queue."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from runtime.local.config import dispatch_toml
+from runtime.local.config.description import Description
+from runtime.local.function import FunctionConfig, FunctionSettingError
+
+
+def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[str, str]) -> Description:
+    """Read the file, and print its notes.
+
+    Args:
+        config: dispatch.toml or a template.
+        default: the settings that a function leaves out.
+        given: the values of the template's parameters.
+
+    Raises:
+        FunctionSettingError: there is no file, or it describes no function.
+    """
+    if config is None:
+        raise FunctionSettingError(
+            "nothing to serve; pass a HANDLER, or --config with a dispatch.toml or template.yaml"
+        )
+    if config.suffix == ".toml":
+        described = Description(dispatch_toml.functions(dispatch_toml.read(config), config.parent, default))
+    else:
+        from runtime.local.config import sam_template
+
+        described = sam_template.read(config, default, given)
+    for note in described.notes:
+        click.echo(f"dispatch: {config.name}: {note}", err=True)
+    if described.missing:
+        names = ", ".join(described.missing)
+        click.echo(
+            f"dispatch: {config.name}: parameters without a value: {names}; pass --parameter NAME=VALUE", err=True
+        )
+    if not described.functions:
+        raise FunctionSettingError(f"no function to serve in {config}")
+    if default.debug_port is not None:
+        ports = enumerate(described.functions, start=default.debug_port)
+        described.functions = [replace(one, debug_port=port) for port, one in ports]
+    return described
+
+
+def guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfig]) -> list[FunctionConfig]:
+    """Read the functions again; while the file is broken, whatever is wrong with it, return the previous ones."""
+    try:
+        before[:] = read()
+    except FunctionSettingError as error:
+        click.echo(f"dispatch: {error}", err=True)
+    except Exception as error:  # noqa: BLE001 - the next change may mend it
+        click.echo(f"dispatch: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
+    return before
+
+
+def queue_file(of: Path) -> Path:
+    """The file that keeps the queue between two runs, one for each folder or config, among other programs' state."""
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home
+        home = Path("/")
+    state = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
