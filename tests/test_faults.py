@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("elftools")
 
 from faults import __main__ as command
-from faults import killed, signalled
+from faults import archived, killed, signalled
 from faults.fuzz import parsers
 from faults.fuzz.mutations import mutated
 from faults.report import Fault, Plan, Report, Seen, put_into, table
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 INPUTS, EVENTS = 150, 60
 
 
-@pytest.mark.parametrize("fault", [*killed.FAULTS, *signalled.FAULTS], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*killed.FAULTS, *signalled.FAULTS, *archived.FAULTS], ids=lambda fault: fault.name)
 def test_the_promise_holds(fault: Fault, tmp_path: Path) -> None:
     """Each fault, tried a few times."""
     seen = fault.run(Plan(0.01, 14, tmp_path))
