@@ -120,6 +120,24 @@ def test_again_while_the_runtime_ends(tmp_path: Path) -> None:
         os.kill(int(one.text.split()[1]), 0)
 
 
+STUBBORN = """
+import os, signal
+def handler(event, context):
+    signal.signal(signal.SIGTERM, lambda *_: open("asked", "w").close())
+    print("pid", os.getpid())
+"""
+
+
+def test_after_the_answer(tmp_path: Path) -> None:
+    """What ends the runtime goes on: one that ignores SIGTERM is killed."""
+    write_handler(tmp_path, STUBBORN)
+    with terminal(tmp_path, *RUN, "-e", "{}") as one:
+        await_true((tmp_path / "asked").exists)
+        ends_quietly(one)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(one.text.split()[1]), 0)
+
+
 def test_while_an_event_is_typed(root: Path) -> None:
     """The command reads standard input."""
     with terminal(root, *RUN, "-") as one:
@@ -183,17 +201,6 @@ def interrupted(root: Path, moment: str, *arguments: str) -> Terminal:
     (root / "site" / "sitecustomize.py").write_text(INTERRUPTING)
     own = {"PYTHONPATH": str(root / "site"), "TMPDIR": str(root / "temporary")}
     return terminal(root, *arguments, environment={**own, "INTERRUPT_AT": moment, "TERM": "dumb"})
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux shows who is in a session")
-def test_after_the_answer(root: Path) -> None:
-    """While the runtime is being ended, which goes on; the answer has been shown, and what it took has not."""
-    with interrupted(root, CLEANING_UP, *RUN, "-e", "{}") as one:
-        assert 130 == one.wait()
-    first, answer, *rest = one.text.splitlines()
-    assert ('{"a": 1}', []) == (answer, rest)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(first.split()[1]), 0)
 
 
 @pytest.mark.parametrize(
