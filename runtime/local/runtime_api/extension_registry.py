@@ -14,6 +14,8 @@ from runtime.local.runtime_api.states import ERROR_TYPES, ExtensionState, StateM
 
 #: The one event that an internal extension may register for.
 INVOKE: Final = "INVOKE"
+#: How many events wait for an extension that does not ask for them; the oldest are dropped.
+WAITING: Final = 1000
 
 
 class Extension:
@@ -23,7 +25,7 @@ class Extension:
         self.id = str(uuid4())
         self.machine = StateMachine(f"extension {self.id}", ExtensionState.REGISTERED)
         self.wants_invoke = INVOKE in registered_for
-        self.events: asyncio.Queue[bytes] = asyncio.Queue()
+        self.events: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
 
 
 class ExtensionRegistry:
@@ -75,4 +77,6 @@ class ExtensionRegistry:
             body["tracing"] = {"type": protocol.AMZN_TRACE_ID, "value": event.trace_id}
         for extension in self._by_name.values():
             if extension.wants_invoke:
+                if extension.events.full():
+                    extension.events.get_nowait()
                 extension.events.put_nowait(json.dumps(body, separators=(",", ":")).encode())

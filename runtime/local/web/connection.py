@@ -131,7 +131,7 @@ class LimitedConnection(HttpToolsProtocol):
         if not self._too_large:
             super().send_400_response(msg)
             return
-        if self._is_idle or not self.cycle.response_started:
+        if self._is_idle or not (self._owes_answer or self.cycle.response_started):
             self.transport.write(TOO_LARGE)
         # Closing while the client is sending would lose the answer.
         self._patience = self.loop.call_later(LINGER, self.transport.close)

@@ -18,6 +18,7 @@ from runtime.local.environments.platform import Platform
 from runtime.local.environments.pool import Throttled
 from runtime.local.function import FunctionConfig, UrlSettings
 from runtime.local.invocation import Answer, Event, RunningInvocation
+from runtime.local.values import one_line
 from runtime.local.web import cors
 from runtime.local.web.errors import ApiError
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
@@ -107,7 +108,7 @@ class FunctionUrls:
         try:
             response = await self._answer(invocation.answer, extra, is_head=is_head, buffered=url.streaming is False)
         except (BadAnswer, BadPrelude, BrokenAnswer) as error:
-            self._notify(f"{function.name}: {error}")
+            self._notify(one_line(f"{function.name}: {error}"))
             # The function may still be streaming, and the caller's next event would find it busy.
             invocation.answer.leave()
             await invocation.answer.over()
