@@ -511,6 +511,7 @@ def test_settings_in_resources_of_their_own(read: Read) -> None:
 def test_layers(read: Read, tmp_path: Path) -> None:
     """Layers of the template become folders, the rest is named."""
     (tmp_path / "layer" / "python").mkdir(parents=True)
+    (tmp_path / "layer" / "bootstrap").touch()
     (tmp_path / "source").mkdir()
     for own in ("dispatch/hookspecs.py", "runtime/lifecycle.py"):
         (tmp_path / "own" / "python" / own).parent.mkdir(parents=True)
@@ -532,8 +533,11 @@ def test_layers(read: Read, tmp_path: Path) -> None:
             Fn=function(
                 Layers=[{"Ref": name} for name in ("Folder", "Archive", "Built", "Asset", "Gone", "Own")] + [arn, 5]
             ),
+            Program=function(Runtime="provided.al2023", Layers=[{"Ref": "Folder"}]),
         )
     )
+    assert (str(tmp_path / "layer" / "bootstrap"),) == found.functions[1].command
+    assert () == found.functions[0].command
     folder, archive, built, asset = found.functions[0].layers
     assert tmp_path / "layer" == folder == asset
     assert "x = 1" == (archive / "python" / "shared.py").read_text()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,13 @@ import pytest
 from support.local import Client, Got, ServerProcess, client, save
 
 from runtime.cli.serve_files import queue_file
+from runtime.local.config.description import ApiRoute
+from runtime.local.environments.platform import Platform
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
 from runtime.local.handler_check import handler_fault
+from runtime.local.reload import Reloader
+from runtime.local.web.api_paths import find
 
 CASES = Path(__file__).parent / "cases" / "templates"
 VARIABLES = (
@@ -75,14 +82,14 @@ CHILDREN
 LAYERED = (
     "import os, shared\ndef handler(event, context):\n    return [shared.WHERE, os.environ['PATH'].split(':')[0]]\n"
 )
-#: The cases whose functions are asked for their variables, and what they answer.
-ANSWERS = {
-    "booleans": "x-true",
-    "conditions": None,
-    "parameters-without-value": None,
-    "select-in-policies": None,
-    "foreach": None,
-    "null-parameter": None,
+#: The cases that are nested in it: the names of their functions, and what these answer, if it is remarkable.
+NESTED: dict[str, tuple[str, dict[str, str] | None]] = {
+    "booleans": ("Fn", None),
+    "conditions": ("Nconditions-Fn", {"T_MODE": "development"}),
+    "parameters-without-value": ("Nparameterswithoutvalue-Fn", {"T_TABLE": "TableName"}),
+    "select-in-policies": ("Nselectinpolicies-Fn", {"T_SUFFIX": "1234567db123"}),
+    "foreach": ("Nforeach-Fn", {}),
+    "null-parameter": ("Nnullparameter-Fn", {}),
 }
 
 
@@ -91,7 +98,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server of the template above, in which the cases that answer with variables are nested."""
     root = tmp_path_factory.mktemp("served")
     shutil.copytree(CASES, root, dirs_exist_ok=True)
-    for folder in ("src", "layer/python", *(f"{case}/src" for case in ANSWERS)):
+    for folder in ("src", "layer/python", *(f"{case}/src" for case in NESTED)):
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / "app.py").write_text(VARIABLES)
     (root / "null-parameter" / "app.py").write_text(VARIABLES)
@@ -104,7 +111,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     kind = "AWS::Serverless::Application"
     children = [
         f"  N{case.replace('-', '')}: {{Type: {kind}, Properties: {{Location: {case}/template.yaml}}}}"
-        for case in ANSWERS
+        for case in NESTED
     ]
     (root / "template.yaml").write_text(TEMPLATE.replace("CHILDREN", "\n".join(children)))
     with ServerProcess(root, "--config", "template.yaml", "--no-reload") as running:
@@ -125,12 +132,10 @@ def invoke(web: Client, name: str, event: str = "{}") -> Got:
 
 def test_variables_of_the_cases(web: Client) -> None:
     """What the function sees, in a process of its own."""
-    assert (
-        "x-true" == invoke(web, "Nbooleans-Fn" if invoke(web, "Fn").json.get("T_L") != "x-true" else "Fn").json["T_L"]
-    )
-    assert {"T_MODE": "development"} == invoke(web, "Nconditions-Fn").json
-    assert {"T_TABLE": "TableName"} == invoke(web, "Nparameterswithoutvalue-Fn").json
-    assert {"T_SUFFIX": "1234567db123"} == invoke(web, "Nselectinpolicies-Fn").json
+    found = {name: invoke(web, name).json for name, _ in NESTED.values()}
+    assert ("true", "false", "", "x-true") == tuple(found["Fn"][name] for name in ("T_A", "T_B", "T_K", "T_L"))
+    expected = {name: answer for name, answer in NESTED.values() if answer is not None}
+    assert expected == {name: found[name] for name in expected}
 
 
 def test_a_function_has_two_names(web: Client) -> None:
@@ -394,3 +399,71 @@ def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("pwd.getpwuid", unknown)
     assert Path("/.local/state/dispatch") == queue_file(tmp_path).parent
     assert "app.handler" == variables(FunctionConfig(handler="app.handler", root=tmp_path), "", "")["_HANDLER"]
+
+
+def test_whatever_reading_raises_is_reported(tmp_path: Path) -> None:
+    """In one line, and the next change is tried."""
+    config, told, raised = tmp_path / "template.yaml", [], [IndexError("list index\nout of range"), RecursionError()]
+    config.touch()
+
+    async def read_again() -> None:
+        if raised:
+            raise raised.pop(0)
+
+    async def reload() -> None:
+        async with Platform([FunctionConfig(root=tmp_path)]) as platform:
+            changed = asyncio.Event()
+
+            def notify(text: str) -> None:
+                told.append(text)
+                changed.set()
+
+            reloading = asyncio.ensure_future(Reloader(platform, notify, config).run(read_again))
+            for number in range(1, 4):
+                while len(told) < number:
+                    changed.clear()
+                    save(config, f"# {number} {time.monotonic()}")
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), 1)
+            reloading.cancel()
+
+    asyncio.run(asyncio.wait_for(reload(), 60))
+    assert f"cannot read {config} again: IndexError: list index out of range" == told[0]
+    assert f"cannot read {config} again: RecursionError: " == told[1]
+    assert told[2].startswith(f"read {config} again in ")
+
+
+ROUTES = [
+    ApiRoute("A", "any", "ANY", "/x/{id}"),
+    ApiRoute("A", "get", "GET", "/x/{id}"),
+    ApiRoute("A", "fixed", "ANY", "/x/y"),
+    ApiRoute("A", "greedy", "GET", "/x/{rest+}"),
+    ApiRoute("A", "deep", "GET", "/x/{id}/z"),
+    ApiRoute("A", "default"),
+    ApiRoute("B", "staged", "GET", "/", "dev", rest=True, payload="1.0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function", "values"),
+    [
+        ("GET", "/x/1", "get", {"id": "1"}),
+        ("PUT", "/x/1", "any", {"id": "1"}),
+        ("GET", "/x/y", "fixed", {}),
+        ("GET", "/x/%79", "fixed", {}),
+        ("GET", "/x/1/z", "deep", {"id": "1"}),
+        ("GET", "/x/1/2/3", "greedy", {"rest": "1/2/3"}),
+        ("GET", "/x/1/", "greedy", {"rest": "1/"}),
+        ("PUT", "/x/1/2", "default", {}),
+        ("GET", "/x/", "default", {}),
+        ("GET", "/execute-api/a/x/y", "fixed", {}),
+        ("GET", "/execute-api/B/dev", "staged", {}),
+        ("GET", "/execute-api/B/dev/", "staged", {}),
+        ("GET", "/execute-api/B/", None, {}),
+        ("GET", "/execute-api/B/dev/x", None, {}),
+    ],
+)
+def test_the_most_specific_route_is_taken(method: str, path: str, function: str | None, values: dict[str, str]) -> None:
+    """Fixed parts before variables before the rest of the path; then the method's own route."""
+    place = find(ROUTES, method, path)
+    assert (function, values) == (place.route and place.route.function, place.values)

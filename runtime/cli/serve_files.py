@@ -52,13 +52,11 @@ def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[st
 
 
 def guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfig]) -> list[FunctionConfig]:
-    """Read the functions again; while the file is broken, whatever is wrong with it, return the previous ones."""
+    """Read the functions again; while the file is broken, return the previous ones."""
     try:
         before[:] = read()
     except FunctionSettingError as error:
         click.echo(f"dispatch: {error}", err=True)
-    except Exception as error:  # noqa: BLE001 - the next change may mend it
-        click.echo(f"dispatch: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
     return before
 
 

@@ -52,22 +52,17 @@ class Layers:
             content = self.contents.get(layer, _elsewhere) if isinstance(layer, str) else _elsewhere
             name = str(layer).rsplit(":", 2)[-2] if content is not _elsewhere else shown(layer)
             try:
-                folder = content()
+                found.append(content())
             except TemplateError as error:
                 notes.append(f"the layer {name} is not mounted: {error}")
-                continue
-            if all(shadowing.offered(str(folder / "python"), mark) for mark in OWN):
-                notes.append(
-                    f"the layer {name} is not mounted: it has the Dispatch runtime, and the installed one is used"
-                )
-            else:
-                found.append(folder)
         return tuple(found)
 
     def _content(self, resource: Mapping[str, Any]) -> Path:
         name = LAYERS[resource["Type"]]
         properties = Properties(self._resolver, section(resource, "Properties"))
         content = code_folder(asset(resource, name) or properties.get(name), self._folder, self._files)
+        if all(shadowing.offered(str(content / "python"), mark) for mark in OWN):
+            raise TemplateError("it has the Dispatch runtime, and the installed one is used")
         built = scalar_text(section(resource, "Metadata").get("BuildMethod")).startswith("python")
         return _as_built(content) if built and not (content / "python").is_dir() else content
 

@@ -217,6 +217,9 @@ class _Stack:
         folders = self.layers.folders(properties.items("Layers"), notes)
         for note in notes:
             self._note(f"{logical}: {note}")
+        programs = [layer / "bootstrap" for layer in reversed(folders) if (layer / "bootstrap").is_file()]
+        if programs and not function.command and properties.text("Runtime").startswith("provided"):
+            function = replace(function, command=(str(programs[0]),))
         return replace(function, layers=folders, logical_id=logical)
 
     def _settings(self) -> dict[str, dict[str, Any]]:
