@@ -64,6 +64,14 @@ def test_dependencies_come_along(index: Path, tmp_path: Path) -> None:
     assert got == ["base==1.5", "listed==1.0", "top==1.0"]
 
 
+def test_a_wheel_that_was_replaced(index: Path, tmp_path: Path) -> None:
+    """A wheel that was built again under the same version is not taken from a cache."""
+    for content in ("first", "second"):
+        make_wheel(index, "own", files={"own.py": content})
+        installed(wanted("own"), tmp_path / content)
+        assert content == (tmp_path / content / "out/own.py").read_text()
+
+
 def test_nothing_of_the_machine_is_laid_out(index: Path, tmp_path: Path) -> None:
     """Metadata that installers write for themselves stays out; programs and headers too."""
     files = {

@@ -103,21 +103,21 @@ def misplaced_modules(inspected: Inspected) -> Iterator[Finding]:
         yield Finding("error", "layout", at_top[0], message)
     yield from _misplaced_in_layer(inspected, names) if inspected.kind == "layer" else ()
     tops = {name.partition("/")[0] for name in names}
-    if (
-        inspected.kind == "function"
-        and inspected.is_guessed
-        and not inspected.is_named
-        and not _can_serve(inspected, names)
-    ):
+    is_unknown = inspected.kind == "function" and inspected.is_guessed and not inspected.is_named
+    if is_unknown and _are_packages(inspected, tops) and not _can_serve(inspected, names):
         message = "no module here can be a handler; the modules of a layer belong in its folder python/"
         yield Finding("error", "layout", min(tops), message)
         return
     if inspected.kind == "function" and len(tops) == 1 and not at_top and "bootstrap" not in tops:
         top = tops.pop()
         has_modules = any(name.startswith(f"{top}/") and name.endswith(".py") for name in names)
-        if has_modules and inspected.kind == "function" and not _is_meant(inspected, top):
+        if has_modules and not _is_meant(inspected, top):
             message = f"all files are in the folder {top}; zip its contents, or name the handler {top}/module.function"
             yield Finding("warning", "layout", top, message)
+
+
+def _are_packages(inspected: Inspected, tops: set[str]) -> bool:
+    return all((inspected.root / top / "__init__.py").is_file() for top in tops if not top.endswith(".dist-info"))
 
 
 def _can_serve(inspected: Inspected, names: list[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from runtime.package import source
 from runtime.package.inspected import Finding, Inspected
 from runtime.package.start_scripts import HOME
 
+#: Seconds after which no other module is compiled.
+_LONGEST = 60
 #: Bytes of all modules that are compiled, which takes about a second for each megabyte, and of a list of files.
 _MAX_SOURCES, _MAX_RECORD = 16 * 1024 * 1024, 16 * 1024 * 1024
 
@@ -25,7 +28,7 @@ def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
     """Modules that do not compile; of libraries, only the handler's."""
     here, wanted = sys.version_info.minor, int(inspected.python.rpartition(".")[2] or sys.version_info.minor)
     libraries, handler = installed_files(inspected.root), _handler_files(inspected)
-    left = _MAX_SOURCES
+    left, end = _MAX_SOURCES, time.monotonic() + _LONGEST
     for path in sorted(inspected.modules.rglob("*.py")):
         name = path.relative_to(inspected.root).as_posix()
         # `dispatch build` has compiled what is in HOME.
@@ -34,11 +37,12 @@ def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
             continue
         size = path.stat().st_size
         left -= size
-        if size > source.MAX_SOURCE or left < 0:
+        is_over = left < 0 or time.monotonic() > end
+        if size > source.MAX_SOURCE or is_over:
             yield Finding(
                 "warning", "syntax", name, "not compiled, because it is, or all modules are, too large for that"
             )
-            if left < 0:
+            if is_over:
                 return
             continue
         reason = _reason(path, min(here, wanted))

@@ -77,8 +77,9 @@ def _places(infos: tuple[zipfile.ZipInfo, ...]) -> frozenset[str]:
 
 
 def _folders(name: str) -> Iterator[str]:
-    while name := posixpath.dirname(name):
-        yield name
+    while (above := posixpath.dirname(name)) not in ("", name):
+        yield above
+        name = above
 
 
 def read(file: Path) -> Members:

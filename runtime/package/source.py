@@ -7,8 +7,9 @@ import codecs
 import warnings
 from pathlib import Path
 
-#: Bytes of source that are compiled: the syntax tree of a module needs some 250 times as much memory.
-MAX_SOURCE = 1024 * 1024
+#: Bytes of source that are compiled: the syntax tree of a module needs some 250 times as much memory, and the time
+#: grows with the square for some (`a < a < a …`).
+MAX_SOURCE = 512 * 1024
 #: Bytes of a text file that are looked at.
 MAX_TEXT = 1024 * 1024
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
