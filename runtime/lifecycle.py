@@ -219,15 +219,16 @@ class Signals:
     def _watch(self, main: int, status: int) -> None:
         """Knock at the main thread until the process ends; a thread, because user code uses the timer of signals."""
         began = monotonic()
+        sleep(GRACE / 2)
+        self._late = True
         while (passed := monotonic() - began) < LAST:
+            self._overdue = passed >= GRACE
+            if not self._leaving:
+                # The flag, in case user code blocks the signal; the signal, to interrupt a system call. One that comes
+                # between Python's last look for signals and the call interrupts nothing, so this goes on.
+                interrupt_main(_KNOCK)
+                signal.pthread_kill(main, _KNOCK)
             sleep(_TICK)
-            self._late, self._overdue = passed >= GRACE / 2, passed >= GRACE
-            if not self._late or self._leaving:
-                continue
-            # The flag, in case user code blocks the signal; the signal, to interrupt a system call. One that comes
-            # between Python's last look for signals and the call interrupts nothing, so this goes on.
-            interrupt_main(_KNOCK)
-            signal.pthread_kill(main, _KNOCK)
         os._exit(status)
 
     def _insist(self, *_: object) -> None:
