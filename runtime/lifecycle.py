@@ -129,8 +129,8 @@ class Signals:
         self._mask: set[int] = set()
         self._late = self._overdue = False  # whether half of GRACE has passed, and all of it
         self._arrived = self._leaving = False
-        # How often it was raised again, and how many of Python's looks for signals have passed since: one more each
-        # time, because in a loop the same look may always be in the code that catches it.
+        # How often it was raised again, and how many of Python's looks for signals have passed since: none, or one more
+        # each second time, because in a loop the same look may always be in the code that catches it.
         self._raised = self._skipped = 0
 
     def install(self) -> None:
@@ -206,7 +206,7 @@ class Signals:
             self._insist()
         if self.pending is None or self._arrived or _leads_to(sys.exception(), self.pending):
             return
-        if self._skipped < self._raised:
+        if self._skipped < self._raised % 2 * (self._raised // 2):
             self._skipped += 1
             _FLAG + _KNOCK  # no call after it, as above
             return
