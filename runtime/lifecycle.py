@@ -129,8 +129,8 @@ class Signals:
         self._mask: set[int] = set()
         self._late = self._overdue = False  # whether half of GRACE has passed, and all of it
         self._arrived = self._leaving = False
-        # How often it was raised again, and how many of Python's looks for signals have passed since: one more each
-        # time, because in a loop the same look may always be in the code that catches it.
+        # How often it was raised again, and how many of Python's looks for signals have passed since: none, or one more
+        # each second time, because in a loop the same look may always be in the code that catches it.
         self._raised = self._skipped = 0
 
     def install(self) -> None:
@@ -206,7 +206,7 @@ class Signals:
             self._insist()
         if self.pending is None or self._arrived or _leads_to(sys.exception(), self.pending):
             return
-        if self._skipped < self._raised:
+        if self._skipped < self._raised % 2 * (self._raised // 2):
             self._skipped += 1
             _FLAG + _KNOCK  # no call after it, as above
             return
@@ -219,15 +219,16 @@ class Signals:
     def _watch(self, main: int, status: int) -> None:
         """Knock at the main thread until the process ends; a thread, because user code uses the timer of signals."""
         began = monotonic()
+        sleep(GRACE / 2)
+        self._late = True
         while (passed := monotonic() - began) < LAST:
+            self._overdue = passed >= GRACE
+            if not self._leaving:
+                # The flag, in case user code blocks the signal; the signal, to interrupt a system call. One that comes
+                # between Python's last look for signals and the call interrupts nothing, so this goes on.
+                interrupt_main(_KNOCK)
+                signal.pthread_kill(main, _KNOCK)
             sleep(_TICK)
-            self._late, self._overdue = passed >= GRACE / 2, passed >= GRACE
-            if not self._late or self._leaving:
-                continue
-            # The flag, in case user code blocks the signal; the signal, to interrupt a system call. One that comes
-            # between Python's last look for signals and the call interrupts nothing, so this goes on.
-            interrupt_main(_KNOCK)
-            signal.pthread_kill(main, _KNOCK)
         os._exit(status)
 
     def _insist(self, *_: object) -> None:

@@ -157,9 +157,10 @@ def test_a_server_that_restarts(looping: Callable[..., Loop], transport: str) ->
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "sleep", restart)
-        request_id = loop.handle("error", close=True)
+        api.wait_for("GET", "next", 2)  # on the connection that there is
         api.listener.shutdown(socket.SHUT_RDWR)
         api.listener.close()
+        request_id = loop.handle("error", close=True)
         api.wait(api.answers_to(request_id), "the answer")
     loop.works()
     assert 1 == len(loop.answers(request_id))
