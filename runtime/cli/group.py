@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,6 +27,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "publish": "Publish layers and functions to AWS Lambda.",
     "new": "Create a plugin or a function, with tests.",
 }
+#: Errors of a standard output that takes no more.
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
 class Lazy(click.Group):
@@ -64,6 +68,12 @@ class Lazy(click.Group):
             raise
         except KeyboardInterrupt:
             interrupt.end()
+        except OSError as error:
+            if error.errno not in UNWRITABLE or error.filename:
+                raise
+            # Without this, the interpreter would try to write what is left at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise click.ClickException(f"cannot write the output: {error.strerror}") from error
         finally:
             interrupt.ends_at_once()
 

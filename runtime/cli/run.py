@@ -103,11 +103,14 @@ def read_event(source: str | None, event: str | None, file: Path | None) -> byte
         raise click.UsageError("more than one event; pass one of -e, -f and -")
     if event is not None:
         return os.fsencode(event)
-    if file is not None:
-        return file.read_bytes()
-    if source is not None:
-        return sys.stdin.buffer.read()
-    return b"{}" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read() or b"{}"
+    try:
+        if file is not None:
+            return file.read_bytes()
+        if source is not None:
+            return sys.stdin.buffer.read()
+        return b"{}" if sys.stdin.isatty() else sys.stdin.buffer.read() or b"{}"
+    except OSError as error:
+        raise click.UsageError(f"cannot read the event from {file or 'standard input'}: {error.strerror}") from error
 
 
 async def run(function: FunctionConfig, body: bytes, repeat: int, *, verbose: bool, as_json: bool) -> bool:
