@@ -167,6 +167,8 @@ def hang_up(server: socket.socket) -> None:
     ("address", "words"),
     [
         ("localhost:9000", "the endpoint must begin with http:// or https://, not be 'localhost:9000'"),
+        ("http://[::1", "not an address: 'http://[::1'; it must have a host, and may have a port, like http://127"),
+        ("http://127.0.0.1:99999", "not an address: 'http://127.0.0.1:99999'"),
         ("http://no-such-host.invalid", "the host 'no-such-host.invalid' is not known; check the endpoint"),
         ("http://127.0.0.1:{closing}", "no complete answer from http://127.0.0.1:{closing}/2015-03-31/functions/x/"),
         ("https://127.0.0.1:{closing}", "no complete answer from https://127.0.0.1:{closing}/2015-03-31/functions/x/"),

@@ -135,17 +135,32 @@ def make_call(
     if name.startswith(("http://", "https://")):
         if queued or tail:
             raise click.UsageError("a function URL takes neither --event nor --tail")
+        check_address(name)
         return InvokeCall(name, body, {**headers, "Content-Type": protocol.JSON}, stream, is_url=True)
     base = (
         endpoint or os.environ.get("AWS_ENDPOINT_URL_LAMBDA") or os.environ.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
     )
     if not base.startswith(("http://", "https://")):
         raise click.UsageError(f"the endpoint must begin with http:// or https://, not be {base!r}")
+    check_address(base)
     path = (protocol.INVOKE_STREAMING if stream else protocol.INVOKE).format(name=quote(name, safe=""))
     headers[protocol.INVOCATION_TYPE] = "Event" if queued else "RequestResponse"
     if tail:
         headers[protocol.LOG_TYPE] = "Tail"
     return InvokeCall(base.rstrip("/") + path, body, headers, stream, is_url=False)
+
+
+def check_address(url: str) -> None:
+    """Raise UsageError for an address without a host, or with a port that cannot be one."""
+    try:
+        parts = urlsplit(url)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise click.UsageError(
+            f"not an address: {url!r}; it must have a host, and may have a port, like {DEFAULT_ENDPOINT}"
+        )
 
 
 def write_answer(chunk: bytes) -> None:
