@@ -17,6 +17,15 @@ import pytest
 from support.files import write
 from support.process import Child, await_true
 
+#: Python 2 as far as it is asked: it has neither the option -I nor `find_spec`.
+TWO = f"""#!/bin/sh
+[ "$1" = -I ] && exit 2
+exec {sys.executable} -S -c "
+import sys, importlib
+sys.version_info = (2, 7, 18)
+sys.modules['importlib.util'] = None
+exec(sys.argv[-1])" "$@"
+"""
 ROOT = Path(__file__).parents[1]
 LIBRARY = "ownlib.py"
 HANDLER = """
@@ -136,12 +145,14 @@ def test_a_command_of_the_project_is_not_a_tool(place: Path) -> None:
         ("nosuch", "--python: no Python 'nosuch'; pass a file, a virtual environment, or a name on your PATH"),
         ("src/app.py", "src/app.py: Permission denied"),
         ("true", "true is not a Python; pass another with --python"),
+        ("false", "false is not a Python; pass another with --python ("),
+        ("two", "two is Python 2.7; the runtime needs 3.11 or newer"),
         ("old", "old is Python 3.9; the runtime needs 3.11 or newer"),
     ],
 )
 def test_a_python_that_cannot_be_used(place: Path, which: str, words: str) -> None:
     """It is a usage error in one sentence."""
-    write(place / "project", {"old": "#!/bin/sh\necho '[[3, 9], []]'\n"})
+    write(place / "project", {"old": "#!/bin/sh\necho '[[3, 9], []]'\n", "two": TWO})
     done = tool(place, *RUN, "--python", which)
 
     assert ("", 2) == (done.stdout, done.returncode)

@@ -31,11 +31,19 @@ OLDEST: Final = (3, 11)
 #: version of Python.
 LIBRARIES: Final = ("pluggy", "simplejson", "httptools")
 COMPILED: Final = LIBRARIES[-1]
-#: Prints what has to be known of a Python, even of one that is too old.
+#: Prints what has to be known of a Python, even of one that is too old: Python 2 lacks `find_spec`, and the option -I.
 QUESTION: Final = f"""
-import importlib.util, json, sys
-print(json.dumps([sys.version_info[:2], [name for name in {LIBRARIES} if importlib.util.find_spec(name) is None]]))
+import sys
+del sys.path[0]
+import json
+try:
+    from importlib.util import find_spec
+except ImportError:
+    find_spec = bool
+print(json.dumps([sys.version_info[:2], [name for name in {LIBRARIES} if find_spec(name) is None]]))
 """
+#: Seconds in which a Python answers.
+PATIENCE: Final = 60
 
 
 class Python(NamedTuple):
@@ -101,6 +109,8 @@ class Pythons:
             found = _inside(Path(folder)) if folder else None
             if found and not _is_own(found):
                 return Python(found, f"{variable} names its environment")
+            if folder and not found:
+                self._say(f"{variable} names {folder}, but there is no Python in it")
         folders = (folder / ".venv" for folder in (function.folder, *function.folder.parents))
         return next((Python(found, "the project's .venv") for folder in folders if (found := _inside(folder))), None)
 
@@ -170,11 +180,11 @@ def _is_own(python: Path) -> bool:
 
 def _lacking(python: Path, folder: Path) -> Iterator[str]:
     """Our packages, and those of our libraries that a Python lacks, without one that uv has installed in the folder."""
-    answer = _output(str(python), "-I", "-c", QUESTION)
     try:
-        version, missing = json.loads(answer)
-    except ValueError as error:
-        raise FunctionSettingError(f"{python} is not a Python; pass another with --python") from error
+        version, missing = json.loads(_output(str(python), "-E", "-s", "-c", QUESTION, patience=PATIENCE))
+    except (TypeError, ValueError) as error:
+        reason = f" ({str(error).splitlines()[0]})" if isinstance(error, FunctionSettingError) else ""
+        raise FunctionSettingError(f"{python} is not a Python; pass another with --python{reason}") from error
     of_this = list(sys.version_info[:2])
     if tuple(version) < OLDEST:
         raise FunctionSettingError(f"{python} is Python {version[0]}.{version[1]}; the runtime needs 3.11 or newer")
@@ -200,12 +210,22 @@ def _home(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _output(program: str, *arguments: str) -> str:
+def _output(program: str, *arguments: str, patience: float | None = None) -> str:
     """What a program prints, without the line end."""
     try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=patience,
+            check=False,
+        )
     except OSError as error:
         raise FunctionSettingError(f"cannot run {program}: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise FunctionSettingError(f"{program} did not answer within {patience:g} seconds") from error
     if done.returncode:
         reason = done.stderr.strip() or f"status {done.returncode}"
         raise FunctionSettingError(f"{program} {arguments[0]} failed: {reason}")

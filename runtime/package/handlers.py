@@ -150,10 +150,12 @@ def script_requirements(path: Path, python: str = "") -> list[str]:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    block = _METADATA.search(path.read_text(encoding="utf-8", errors="replace"))
-    if block is None:
+    blocks = [*_METADATA.finditer(path.read_text(encoding="utf-8", errors="replace"))]
+    if not blocks:
         return {}
-    text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in block["lines"].strip("\n").split("\n"))
+    if len(blocks) > 1:
+        raise PackageError(f"wrong script metadata in {path}: there is more than one block")
+    text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in blocks[0]["lines"].strip("\n").split("\n"))
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
