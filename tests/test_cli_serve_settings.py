@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from support.local import ServerProcess, client, save
+
+from runtime.cli.serve import command
+from runtime.local.config import dispatch_toml
+from runtime.local.function import FunctionConfig, FunctionSettingError
 
 SOURCE = """
 import os
@@ -82,6 +88,56 @@ def test_keys_that_cannot_be_used(root: Path, keys: str, told: str) -> None:
     """A wrong value in dispatch.toml is told at the start, with what there could be."""
     (root / "dispatch.toml").write_text(TABLE + keys + "\n")
     assert told in refused(root)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("root = 5", "root: must be text, not 5"),
+        ('root = "a\\u0000b"', "root: must be text, not 'a\\x00b'"),
+        ("bootstrap = true", "bootstrap: must be text, not true"),
+        ("environment = {A = [1]}", "environment: A must be text, not [1]"),
+        ("url = {streaming = 'yes'}", "url: streaming must be true or false, not 'yes'"),
+        ("asynchronous = {maximum_age = 'x'}", "asynchronous: maximum_age must be a number, not 'x'"),
+        ("asynchronous = {on_failure = 5}", "asynchronous: on_failure must be text, not 5"),
+        ("asynchronous = {retries = true}", "asynchronous: retries must be a whole number, not true"),
+    ],
+)
+def test_values_of_another_kind(root: Path, keys: str, told: str) -> None:
+    """Each is refused with its key, in words of the file."""
+    with pytest.raises(FunctionSettingError) as refusal:
+        dispatch_toml.functions(tomllib.loads(TABLE + keys), root, FunctionConfig())
+    assert f"[functions.one] {told}" == str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("no_reload = 5", "no_reload must be true or false, not 5"),
+        ("memory = 1e400", "memory must be a whole number, not inf"),
+        ('timeout = "x"', "timeout must be a number, not 'x'"),
+        ("port = true", "port must be a whole number, not true"),
+        ("queue = 5", "queue must be text, not 5"),
+        ('root = "a\\u0000b"', "root must be text, not 'a\\x00b'"),
+        ("env = 5", "env must be a list or a table, not 5"),
+        ("name = {}", "name must be text, not {}"),
+        ("plugins = 5", "plugins must be text, not 5"),
+    ],
+)
+def test_settings_of_another_kind(root: Path, keys: str, told: str) -> None:
+    """The same for what the file says of the server and of all functions."""
+    file = root / "dispatch.toml"
+    file.write_text(keys)
+    with pytest.raises(click.BadParameter) as refusal:
+        command.make_context("serve", ["--config", str(file)])
+    assert f"{file}: {told}" == refusal.value.message
+
+
+def test_variables_of_other_kinds(root: Path) -> None:
+    """Booleans and numbers are written as in a template."""
+    table = tomllib.loads(TABLE + "environment = {A = true, B = 1.5, C = 2024-01-02}")
+    [one] = dispatch_toml.functions(table, root, FunctionConfig())
+    assert {"A": "true", "B": "1.5", "C": "2024-01-02"} == one.environment
 
 
 def test_a_table_without_a_handler(root: Path) -> None:

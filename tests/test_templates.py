@@ -107,8 +107,11 @@ VALUES = {
 #: The same for what CloudFormation would refuse: what is said, and the variable is empty.
 REFUSED = {
     "!Ref [a]": "Ref: needs a name, not ['a']",
-    "!GetAtt [a]": "Fn::GetAtt: needs a list of 2, not ['a']",
-    "!GetAtt Table": "Fn::GetAtt: needs a list of 2, not ['Table']",
+    "!Ref ''": "Ref: needs a name, not ''",
+    "!ImportValue ''": "Fn::ImportValue: needs a name, not ''",
+    "{'Fn::GetAtt': [~, ~]}": "Fn::GetAtt: needs a name, not '.'",
+    "!GetAtt [a]": "Fn::GetAtt: needs a resource and an attribute, like Function.Arn, not ['a']",
+    "!GetAtt Table": "Fn::GetAtt: needs a resource and an attribute, like Function.Arn, not ['Table']",
     "!Sub [a]": "Fn::Sub: needs a list of 2, not ['a']",
     "!Sub {a: b}": "Fn::Sub: needs text, not {'a': 'b'}",
     "!Sub [a, b]": "Fn::Sub: the variables must be a mapping, not 'b'",
@@ -118,8 +121,8 @@ REFUSED = {
     "!Select [3, [a]]": "Fn::Select: the index 3 is beyond a list of length 1",
     "!Select [-1, [a]]": "Fn::Select: the index must be a whole number from 0, not -1",
     "!Select [x, [a]]": "Fn::Select: the index must be a whole number from 0, not 'x'",
-    "!Select [true, [a]]": "Fn::Select: the index must be a whole number from 0, not True",
-    "!Select [0, ~]": "Fn::Select: needs a list, not None",
+    "!Select [true, [a]]": "Fn::Select: the index must be a whole number from 0, not true",
+    "!Select [0, ~]": "Fn::Select: needs a list, not null",
     "!Select ~": "Fn::Select: needs a list of 2, not '~'",
     "!Split ['', a]": "Fn::Split: the delimiter is empty",
     "!Split [a, [b]]": "Fn::Split: needs text, not ['b']",
@@ -434,6 +437,7 @@ def zipped(path: Path, **files: str) -> None:
 def test_code_in_every_place(read: Read, tmp_path: Path) -> None:
     """A folder, a file, an archive, the template itself; what is elsewhere is named."""
     zipped(tmp_path / "code.zip", app_py="handler = 1", bootstrap="#!/bin/sh")
+    (tmp_path / "text.zip").write_text("not an archive")
     (tmp_path / "broken.zip").write_bytes((tmp_path / "code.zip").read_bytes().replace(b"handler = 1", b"handler = 2"))
     found = read(
         resources(
@@ -448,6 +452,7 @@ def test_code_in_every_place(read: Read, tmp_path: Path) -> None:
             },
             Broken=function(CodeUri="broken.zip"),
             Missing=function(CodeUri="nowhere"),
+            Text=function(CodeUri="text.zip"),
             Bucket=function(CodeUri="s3://bucket/key"),
             Object=function(CodeUri={"Bucket": "b", "Key": "k"}),
             Image=function(PackageType="Image", ImageUri="x"),
@@ -463,8 +468,9 @@ def test_code_in_every_place(read: Read, tmp_path: Path) -> None:
     assert "x = 1" == (functions["Cfn"].folder / "index.py").read_text()
     assert {tmp_path / "code.zip"} <= found.files
     told = {note.partition(" is left out: ")[0]: note.partition(" is left out: ")[2] for note in found.notes}
-    assert {"Broken", "Missing", "Bucket", "Object", "Image", "Long", "Null"} == told.keys()
+    assert {"Broken", "Missing", "Text", "Bucket", "Object", "Image", "Long", "Null"} == told.keys()
     assert f"its code: no such file or folder: {tmp_path / 'nowhere'}" == told["Missing"]
+    assert f"its code: not a zip archive: {tmp_path / 'text.zip'}" == told["Text"]
     assert "its code: it is not on this machine: s3://bucket/key" == told["Bucket"]
     assert "cannot be unpacked: Bad CRC-32" in told["Broken"]
 
@@ -480,6 +486,30 @@ def test_names_of_functions(read: Read) -> None:
         )
     )
     assert {"A": "local-a", "B": "B", "C": "C", "D": "D"} == {one.logical_id: one.name for one in found.functions}
+    kept = "has its logical id as its name: its FunctionName"
+    assert [
+        f"C {kept} is not 1 to 64 letters, digits, '-' and '_': 'not a name'",
+        f"D {kept}: Fn::Select: the index 7 is beyond a list of length 0",
+    ] == found.notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"Type": None}, "A is left out: it has no Type"),
+        ({"Type": ["x"]}, "A is left out: it has no Type"),
+        ({"Condition": ["C"]}, "A is left out: its Condition is not the name of a condition: ['C']"),
+        ({"Condition": True}, "A is left out: its Condition is not the name of a condition: true"),
+        ({"Properties": [1]}, "A is left out: its Properties is not a mapping: [1]"),
+        ({"Properties": {"Ref": "P"}}, "A is left out: its Properties is not a mapping: {'Ref': 'P'}"),
+    ],
+)
+def test_resources_that_cannot_be_used(read: Read, changes: dict[str, Any], told: str) -> None:
+    """Nothing is left out in silence: neither a resource nor a section."""
+    template = resources(A={**function(), **changes}, B=function())
+    found = read({**template, "Globals": ["x"], "Parameters": None})
+    assert ["B"] == [one.name for one in found.functions]
+    assert {told, "its Globals is left out: not a mapping: ['x']"} == set(found.notes)
 
 
 def test_settings_in_resources_of_their_own(read: Read) -> None:
@@ -724,8 +754,8 @@ def test_routes_of_events(read: Read) -> None:
         "Http": {"AllowOrigins": ["http://b"], "AllowCredentials": True},
     } == {one.api: one.cors for one in found.routes}
     assert {
-        "Fn.E is left out: it is not a route: GET 'e'",
-        "Fn.F is left out: it is not a route:  '/f'",
+        "Fn.E is left out: its Path must begin with '/', not be 'e'",
+        "Fn.F is left out: its Method must be one of ANY, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, not ''",
         "Fn.I is left out: its Path is not text: ['/i']",
         "Fn.H is left out: its H is not a mapping: 5",
         "authorizers are not called here, so anyone may call ServerlessRestApi",
@@ -859,5 +889,5 @@ def test_routes_of_the_resources_of_api_gateway(read: Read) -> None:
     } == routes(found)
     assert {
         "Lost is left out: the resource nowhere has no path",
-        "Http is left out: it is not a route: ANY '$connect'",
+        "Http is left out: its Path must begin with '/', not be '$connect'",
     } == set(found.notes)

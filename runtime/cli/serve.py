@@ -21,6 +21,7 @@ from runtime.cli.serve_files import functions_of, guarded, queue_file
 from runtime.local.config import dispatch_toml
 from runtime.local.config.description import Description
 from runtime.local.config.likely import unknown_key
+from runtime.local.config.values import scalar_text, shown
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, FunctionConfig, FunctionSettingError
 
@@ -46,11 +47,30 @@ def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None)
         if unknown:
             raise click.BadParameter(f"{path}: {unknown_key(unknown[0], sorted(known))}")
         if isinstance(keys.get("env"), dict):
-            keys["env"] = [f"{name}={value}" for name, value in keys["env"].items()]
+            keys["env"] = [f"{name}={scalar_text(value)}" for name, value in keys["env"].items()]
         if isinstance(keys.get("plugins"), list):
             keys["plugins"] = " ".join(map(str, keys["plugins"]))
+        for param in ctx.command.params:
+            if param.name in keys:
+                check_kind(path, param, keys[param.name])
         ctx.default_map = keys
     return path
+
+
+def check_kind(path: Path, param: click.Parameter, value: Any) -> None:
+    """Raise BadParameter for a key that has not the kind of value that its option takes."""
+    if param.multiple:
+        fits, kind = isinstance(value, list), "a list or a table"
+    elif isinstance(param, click.Option) and param.is_bool_flag:
+        fits, kind = isinstance(value, bool), "true or false"
+    elif isinstance(param.type, click.types.IntParamType):
+        fits, kind = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    elif isinstance(param.type, click.types.FloatParamType):
+        fits, kind = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    else:
+        fits, kind = isinstance(value, str) and "\0" not in value, "text"
+    if not fits:
+        raise click.BadParameter(f"{path}: {param.name} must be {kind}, not {shown(value)}")
 
 
 class Rereadable(click.Command):

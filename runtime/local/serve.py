@@ -190,7 +190,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
             web, handing_out, _ = tasks = [asyncio.ensure_future(one) for one in work]
             try:
                 await first_of(None, server.ready, web)
-                if server.ready.done():
+                if server.ready.done() and not signals.end.done():
                     banner(_address(settings.host, port), token)
                     _check_handlers(settings.functions, settings)
                 # Without one of these two it would accept events that are never handled.

@@ -11,10 +11,10 @@ from typing import Any, Final
 from runtime.local.config import gateway_resources
 from runtime.local.config.artifacts import local_path
 from runtime.local.config.description import ANY, DEFAULT, ApiRoute
-from runtime.local.config.intrinsics import shown
 from runtime.local.config.properties import Properties, with_globals
 from runtime.local.config.resolver import Resolver
-from runtime.local.config.template_file import TemplateError, load, scalar_text, section
+from runtime.local.config.template_file import TemplateError, load, section
+from runtime.local.config.values import scalar_text, shown
 from runtime.local.function import FunctionSettingError, check_cors
 
 REST, HTTP = "AWS::Serverless::Api", "AWS::Serverless::HttpApi"
@@ -26,6 +26,7 @@ REST_STAGE: Final = "Prod"
 INTEGRATION: Final = "x-amazon-apigateway-integration"
 ANY_METHOD: Final = "X-AMAZON-APIGATEWAY-ANY-METHOD"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", ANY})
+PAYLOADS: Final = ("1.0", "2.0")
 STAGE: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}|\$default")
 
 
@@ -94,10 +95,9 @@ class _Reader:
         return self._routes
 
     def _add(self, source: str, route: ApiRoute) -> None:
-        if route.method not in METHODS or not (
-            route.path.startswith("/") or (route.path == DEFAULT and not route.rest)
-        ):
-            self._routes.notes.append(f"{source} is left out: it is not a route: {route.method} {shown(route.path)}")
+        fault = _fault(route)
+        if fault:
+            self._routes.notes.append(f"{source} is left out: {fault}")
         elif route not in self._routes.found:
             self._routes.found.append(route)
 
@@ -190,6 +190,17 @@ class _Reader:
         file = local_path(uri, self._folder)
         self._routes.files.add(file)
         return self._resolver.value(load(file))
+
+
+def _fault(route: ApiRoute) -> str:
+    """Why API Gateway would refuse a route; empty if it would not."""
+    if route.method not in METHODS:
+        return f"its Method must be one of {', '.join(sorted(METHODS))}, not {shown(route.method)}"
+    if not (route.path.startswith("/") or (route.path == DEFAULT and not route.rest)):
+        return f"its Path must begin with '/', not be {shown(route.path)}"
+    if route.payload not in PAYLOADS:
+        return f"its PayloadFormatVersion must be {' or '.join(PAYLOADS)}, not {shown(route.payload)}"
+    return ""
 
 
 def _rule(key: str, value: Any) -> Any:

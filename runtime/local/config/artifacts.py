@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from runtime.local.config.intrinsics import shown
 from runtime.local.config.parameters import Unknown
 from runtime.local.config.template_file import TemplateError, section
+from runtime.local.config.values import shown
 
 #: Bytes of an archive's files, Lambda's limit for a function with its layers (AWS documentation, Lambda quotas).
 UNPACKED_LIMIT: Final = 262_144_000
@@ -72,6 +72,8 @@ def code_folder(code: Any, folder: Path, files: set[Path]) -> Path:
     if not path.is_file():
         raise TemplateError(f"neither a file nor a folder: {path}")
     if not zipfile.is_zipfile(path):
+        if path.suffix == ".zip":
+            raise TemplateError(f"not a zip archive: {path}")
         return path.parent
     files.add(path)
     found = path.stat()
@@ -94,7 +96,8 @@ def _unpack(path: Path, _time: int, _size: int) -> Path:
     except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, TemplateError):
             raise
-        raise TemplateError(f"{path} cannot be unpacked: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TemplateError(f"{path} cannot be unpacked: {reason}") from error
     return target
 
 

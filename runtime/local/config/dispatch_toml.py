@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from runtime.local.config.likely import unknown_key
+from runtime.local.config.values import scalar_text, shown
 from runtime.local.function import AsyncSettings, FunctionConfig, FunctionSettingError, UrlSettings
 
 T = TypeVar("T")
@@ -81,22 +82,28 @@ def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: Funct
 def _is(kind: type) -> Callable[[Any, Path], Any]:
     def check(value: Any, _folder: Path) -> Any:
         allowed = (int, float) if kind is float else (kind,)
-        if not isinstance(value, allowed) or isinstance(value, bool):
-            raise TypeError(f"must be {KINDS[kind]}, not {value!r}")
+        if not isinstance(value, allowed) or isinstance(value, bool) is not (kind is bool):
+            raise TypeError(f"must be {KINDS[kind]}, not {shown(value)}")
         return value
 
     return check
 
 
-KINDS: Final = {str: "text", int: "a whole number", float: "a number"}
+KINDS: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def _folder(value: str, folder: Path) -> Path:
-    return (folder / value).resolve()
+def _folder(value: Any, folder: Path) -> Path:
+    return (folder / _text(value)).resolve()
 
 
-def _command(value: str, folder: Path) -> tuple[str, ...]:
-    path = (folder / value).resolve()
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"must be text, not {shown(value)}")
+    return value
+
+
+def _command(value: Any, folder: Path) -> tuple[str, ...]:
+    path = _folder(value, folder)
     if not path.is_file():
         raise ValueError(f"no such file: {path}")
     return (str(path),)
@@ -104,35 +111,43 @@ def _command(value: str, folder: Path) -> tuple[str, ...]:
 
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"must be a table, not {value!r}")
+        raise TypeError(f"must be a table, not {shown(value)}")
     return value
 
 
-def _object(kind: type[T], value: Any) -> T:
-    """Make an object from the keys of a table."""
+def _object(kind: type[T], value: Any, kinds: Mapping[str, type]) -> T:
+    """Make an object from the keys of a table, which have values of these kinds, if it names one."""
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     unknown = [key for key in _table(value) if key not in known]
     if unknown:
         raise TypeError(unknown_key(unknown[0], known))
+    for key in value.keys() & kinds.keys():
+        try:
+            _is(kinds[key])(value[key], Path())
+        except TypeError as error:
+            raise TypeError(f"{key} {error}") from error
     return kind(**value)
 
 
-def _environment(value: Mapping[str, Any], _folder: Path) -> dict[str, str]:
-    return {key: str(item) for key, item in _table(value).items()}
+def _environment(value: Any, _folder: Path) -> dict[str, str]:
+    for key, item in _table(value).items():
+        if isinstance(item, dict | list):
+            raise TypeError(f"{key} must be text, not {shown(item)}")
+    return {key: scalar_text(item) for key, item in value.items()}
 
 
 def _url(value: Any, _folder: Path) -> UrlSettings | None:
     if isinstance(value, bool):
         return UrlSettings() if value else None
-    found = _object(UrlSettings, value)
+    found = _object(UrlSettings, value, {"streaming": bool})
     unknown = [key for key in _table(found.cors) if key not in CORS]
     if unknown:
         raise TypeError(f"cors: {unknown_key(unknown[0], CORS)}")
     return found
 
 
-def _asynchronous(value: Mapping[str, Any], _folder: Path) -> AsyncSettings:
-    return _object(AsyncSettings, value)
+def _asynchronous(value: Any, _folder: Path) -> AsyncSettings:
+    return _object(AsyncSettings, value, {"retries": int, "maximum_age": float, "on_failure": str})
 
 
 #: The setting of each key, and the function that reads its value.

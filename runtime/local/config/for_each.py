@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from runtime.local.config.template_file import TemplateError, scalar_text
+from runtime.local.config.template_file import TemplateError
+from runtime.local.config.values import scalar_text, shown
 
 PREFIX: Final = "Fn::ForEach::"
 #: Characters of an item; a logical id has 255 at most.
@@ -33,7 +34,7 @@ def expand(key: str, loop: Any, evaluate: Callable[[Any], Any], spend: Callable[
     name, collection, body = loop
     items = evaluate(collection)
     if not isinstance(items, list) or any(isinstance(item, dict | list) for item in items):
-        raise TemplateError(f"{key} needs a list of texts to go through, not {collection!r:.60}")
+        raise TemplateError(f"{key} needs a list of texts to go through, not {shown(collection)}")
     spend(len(items) * _size(body))
     found: list[dict[str, Any]] = []
     for item in items:

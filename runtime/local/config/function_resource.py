@@ -10,7 +10,8 @@ from typing import Any, Final
 from runtime.local.config.artifacts import asset, code_folder
 from runtime.local.config.parameters import Unknown
 from runtime.local.config.properties import Properties
-from runtime.local.config.template_file import TemplateError, scalar_text
+from runtime.local.config.template_file import TemplateError
+from runtime.local.config.values import scalar_text
 from runtime.local.function import ON_DEMAND, SNAP_START, AsyncSettings, FunctionConfig, UrlSettings
 
 #: The beginnings of the runtimes that are served.

@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from runtime.local.config.parameters import Unknown
-from runtime.local.config.template_file import TemplateError, scalar_text
+from runtime.local.config.template_file import TemplateError
+from runtime.local.config.values import scalar_text, shown
 from runtime.local.function import default_region
 
 #: Characters of one text.
@@ -60,12 +61,6 @@ def listed(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TemplateError(f"needs a list, not {shown(value)}")
     return value
-
-
-def shown(value: Any) -> str:
-    """Return a value for a message, cut if it is long."""
-    written = repr(value)
-    return written if len(written) <= 80 else f"{written[:77]}..."
 
 
 def joined(separator: str, pieces: Iterable[str]) -> str:

@@ -9,11 +9,11 @@ from typing import Any, Final, TypeAlias
 
 from dispatch import shadowing
 from runtime.local.config.artifacts import asset, code_folder, new_folder
-from runtime.local.config.intrinsics import shown
 from runtime.local.config.parameters import Unknown
 from runtime.local.config.properties import Properties
 from runtime.local.config.resolver import Resolver
-from runtime.local.config.template_file import TemplateError, scalar_text, section
+from runtime.local.config.template_file import TemplateError, section
+from runtime.local.config.values import scalar_text, shown
 from runtime.local.function import ACCOUNT, default_region
 
 #: Resources that are layers, with the property that has the content's path.

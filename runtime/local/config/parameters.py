@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from runtime.local.config.template_file import TemplateError, scalar_text
+from runtime.local.config.template_file import TemplateError
+from runtime.local.config.values import scalar_text
 
 #: Parameters of these types have the name of an entry in the Parameter Store as their value.
 STORED: Final = "AWS::SSM::Parameter::Value<"

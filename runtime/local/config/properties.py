@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from runtime.local.config.intrinsics import NO_VALUE, shown
+from runtime.local.config.intrinsics import NO_VALUE
 from runtime.local.config.parameters import Unknown
 from runtime.local.config.resolver import FUNCTIONS, Resolver
-from runtime.local.config.template_file import TemplateError, scalar_text, section
+from runtime.local.config.template_file import TemplateError, section
+from runtime.local.config.values import scalar_text, shown
 
 N = TypeVar("N", int, float)
 
@@ -45,9 +46,13 @@ class Properties:
         if value is None or isinstance(value, Unknown):
             return default
         try:
-            return type(default)("" if isinstance(value, bool) else value)
+            number = float("" if isinstance(value, bool) else value)
+            found = type(default)(number)
         except (TypeError, ValueError, OverflowError):
             raise TemplateError(f"its {name} is not a number: {shown(value)}") from None
+        if found != number and isinstance(default, int):
+            raise TemplateError(f"its {name} is not a whole number: {shown(value)}")
+        return found
 
     def mapping(self, name: str) -> dict[str, Any]:
         """Return a mapping; empty if it is missing or not known here."""

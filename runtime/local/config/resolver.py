@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from runtime.local.config import for_each, intrinsics, parameters
-from runtime.local.config.intrinsics import NO_VALUE, arguments, joined, listed, shown, text
+from runtime.local.config.intrinsics import NO_VALUE, arguments, joined, listed, text
 from runtime.local.config.parameters import Unknown
-from runtime.local.config.template_file import VALUES_LIMIT, TemplateError, load, scalar_text, section
+from runtime.local.config.template_file import VALUES_LIMIT, TemplateError, load, section
+from runtime.local.config.values import scalar_text, shown
 from runtime.local.function import ACCOUNT, default_region
 
 #: The beginning of a dynamic reference, to a secret or to a parameter of another service.
@@ -139,7 +140,9 @@ class Resolver:
     def get_att(self, argument: Any) -> Any:
         """`Fn::GetAtt`: an attribute of a resource, else a name."""
         parts = argument if isinstance(argument, list) else self._name(argument).split(".", 1)
-        resource, attribute = (text(self, part) for part in arguments(parts, 2))
+        if len(parts) != 2:
+            raise TemplateError(f"needs a resource and an attribute, like Function.Arn, not {shown(argument)}")
+        resource, attribute = (text(self, part) for part in parts)
         if resource in self._definitions:
             found = self._definitions[resource][1](attribute)
             if found is not None:
@@ -211,6 +214,8 @@ class Resolver:
 
     def unknown(self, name: str) -> Unknown:
         """Return the value for what is not known here, and note its name."""
+        if not name.strip("."):
+            raise TemplateError(f"needs a name, not {shown(str(name))}")
         if name not in self.unknown_names:
             self.unknown_names.append(str(name))
         return Unknown(name)

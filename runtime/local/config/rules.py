@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime.local.config.intrinsics import shown
 from runtime.local.config.resolver import Resolver
 from runtime.local.config.template_file import TemplateError, section
+from runtime.local.config.values import shown
 
 
 def broken(template: Mapping[str, Any], resolver: Resolver) -> Iterator[str]:

@@ -14,14 +14,17 @@ from runtime.local.config.artifacts import asset, local_path
 from runtime.local.config.description import Description
 from runtime.local.config.function_resource import read_asynchronous, read_function, read_url
 from runtime.local.config.parameters import Unknown
-from runtime.local.config.properties import Properties, with_globals
+from runtime.local.config.properties import Properties, is_plain, with_globals
 from runtime.local.config.resolver import Resolver
 from runtime.local.config.template_file import TemplateError, load, section
+from runtime.local.config.values import shown
 from runtime.local.function import NAME, FunctionConfig, FunctionSettingError, function_arn
 from runtime.local.function_name import BadFunctionName, FunctionName
 
 SERVERLESS: Final = "AWS::Serverless::Function"
 FUNCTIONS: Final = (SERVERLESS, "AWS::Lambda::Function")
+#: Sections that are mappings.
+SECTIONS: Final = ("Conditions", "Globals", "Mappings", "Outputs", "Parameters", "Rules")
 #: Resources that are templates themselves, with the property that has the template's path.
 NESTED: Final = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
 #: Resources that are functions with a qualifier.
@@ -84,6 +87,9 @@ class _Stack:
         self._outer = outer
         self._prefix = prefix
         self._children: dict[str, _Stack | None] = {}
+        for name in SECTIONS:
+            if template.get(name) is not None and not isinstance(template[name], dict):
+                self._note(f"its {name} is left out: not a mapping: {shown(template[name])}")
         known = section(template, "Parameters")
         if outer is None:
             parameters.check_names(known, given)
@@ -140,10 +146,17 @@ class _Stack:
 
     def _exists(self, name: str, resource: Any) -> bool:
         if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+            self._leave_out(name, "it has no Type")
             return False
-        condition = resource.get("Condition")
+        own, condition = resource.get("Properties"), resource.get("Condition")
+        if own is not None and not (is_plain(own) or (isinstance(own, dict) and "Fn::Transform" in own)):
+            self._leave_out(name, f"its Properties is not a mapping: {shown(own)}")
+            return False
+        if condition is not None and not isinstance(condition, str):
+            self._leave_out(name, f"its Condition is not the name of a condition: {shown(condition)}")
+            return False
         try:
-            if not isinstance(condition, str) or self._resolver.condition(condition):
+            if condition is None or self._resolver.condition(condition):
                 return True
         except TemplateError as error:
             self._leave_out(name, error)
@@ -163,8 +176,14 @@ class _Stack:
         """Return a function's name: its own, else its logical id; with the nested stack's where both are taken."""
         try:
             own = self._properties(logical).text("FunctionName")
-        except TemplateError:
-            own = ""  # reported when the function is read
+        except TemplateError as error:
+            own = ""
+            self._note(f"{logical} has its logical id as its name: {error}")
+        if own and not NAME.fullmatch(own):
+            self._note(
+                f"{logical} has its logical id as its name: its FunctionName is not 1 to 64 letters, digits, '-' and "
+                f"'_': {shown(own)}"
+            )
         for name in (own, logical, self._prefix + logical):
             if NAME.fullmatch(name) and name not in self._found.names:
                 self._found.names.add(name)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from runtime.local.config.values import scalar_text
 from runtime.local.function import FunctionSettingError
 
 #: Bytes of a template; CloudFormation's own limit is 1 MB.
@@ -74,7 +75,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise TemplateError("there is no such file")
+        raise TemplateError("it is not a file" if path.exists() else "there is no such file")
     with path.open("rb") as file:
         content = file.read(SIZE_LIMIT + 1)
     if len(content) > SIZE_LIMIT:
@@ -126,13 +127,6 @@ def section(template: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a section of a template, or any other mapping in a mapping; empty if it is anything else."""
     found = template.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def scalar_text(value: Any) -> str:
-    """Return a scalar as AWS SAM writes it into a variable: `true`, `1.5`, and an empty text for null."""
-    if value is None:
-        return ""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _in_one_line(error: Exception) -> str:
