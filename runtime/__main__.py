@@ -84,7 +84,8 @@ def work(settings: Settings, address: Address, log: Log) -> int:
         try:
             close()
         except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
-            log.warning(f"the {what} did not end cleanly: {error_reports.titled(error)}")
+            words = error_reports.message(error) or error_reports.error_type(error)
+            log.warning(f"the {what} did not end cleanly: {words}")
     signals.leave_in_peace()
     signals.last_resort(reason)
     client.close()

@@ -83,7 +83,7 @@ class HistoryEntry:
         """Note how the invocation went, and let go of what is not shown."""
         self.outcome = self._outcome()
         self.answer = None
-        error = report.error and FunctionError(report.error.type, b"")
+        error = report.error and FunctionError.of(report.error.type, report.error.message[:KEPT])
         self.report = replace(report, log="", error=error)
 
     def add_line(self, text: str) -> None:
