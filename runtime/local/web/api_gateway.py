@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from starlette.datastructures import URLPath
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
@@ -31,6 +31,7 @@ from runtime.local.web.api_event import make_event, read_reply
 from runtime.local.web.api_paths import Place, find
 from runtime.local.web.errors import ApiError
 from runtime.local.web.function_url import as_response
+from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.prelude import BadPrelude
 from runtime.local.web.request import read_body
 from runtime.local.web.url_event import BadAnswer, HttpAnswer
