@@ -340,6 +340,17 @@ def test_a_client_that_has_sent_all_gets_its_answer(server: ServerProcess) -> No
         sock.sendall(part)
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_a_request_for_another_protocol_is_served_as_http(server: ServerProcess, protocol: bytes) -> None:
+    """Some HTTP clients offer HTTP/2 so; the connection goes on, and the log has no word of it."""
+    body = b"Content-Length: 2\r\n\r\n{}"
+    with connect(server.host) as sock:
+        for offer in (b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol, b""):
+            sock.sendall(HEAD % b"told" + offer + body)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+    assert [] == [line for line in server.lines if "upgrade" in line.lower()]
+
+
 def test_a_client_that_never_goes_on_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a request, in its head or in its body; one whose request came whole is answered, however long it takes."""
     monkeypatch.setattr(connection, "PATIENCE", 0.2)

@@ -64,4 +64,4 @@ def queue_file(of: Path) -> Path:
     except RuntimeError:  # a user without a home
         home = Path("/")
     state = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
-    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
+    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(os.fsencode(of)).hexdigest()[:12]}.sqlite"

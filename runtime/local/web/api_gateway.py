@@ -128,8 +128,9 @@ class ApiGateway(BaseRoute):
         made = make_event(message, route, values, request_id, has_stage=place.has_stage)
         invocation = await self._platform.invoke(route.function, Event(json.dumps(made).encode(), request_id), "api")
         body = await invocation.answer.read()
-        if invocation.answer.error:
-            raise BadAnswer(f"{route.method} {route.path} failed: {invocation.answer.error.type}")
+        error = invocation.answer.error or invocation.answer.too_large
+        if error:
+            raise BadAnswer(f"{route.method} {route.path} failed: {error.type}")
         return read_reply(body, invocation.answer.content_type, route)
 
 
