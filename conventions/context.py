@@ -134,7 +134,7 @@ def _parsed(header: str, name: str) -> Any:
 
     try:
         return json.loads(header)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContextUnmarshalError(f"Unable to parse {name} JSON: {error}") from None
 
 

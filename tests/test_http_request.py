@@ -398,6 +398,8 @@ def test_health_check_of_a_load_balancer() -> None:
         (URL, {"host": "[2001:db8::1]:9000"}, ("https", "2001:db8::1", 9000)),
         (URL, {"host": "[2001:db8::1]"}, ("https", "2001:db8::1", 443)),
         (URL, {"x-forwarded-proto": "nonsense", "x-forwarded-port": "x"}, ("https", "abc.lambda-url.us-east-1.on.aws", 443)),
+        (URL, {"host": "a.example", "x-forwarded-port": "9" * 5000}, ("https", "a.example", 443)),
+        (URL, {"host": "a.example:" + "9" * 5000}, ("https", "a.example", 443)),
         (ALB, {"host": "a.example"}, ("http", "a.example", 80)),
         (ALB, {"host": "a.example", "x-forwarded-proto": "https", "x-forwarded-port": "443"}, ("https", "a.example", 443)),
     ],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,6 +147,27 @@ def test_an_event_that_is_done_when_the_disk_is_full_is_not_lost(tmp_path: Path)
     assert [] == [line for line in server.lines if "Traceback" in line or "never retrieved" in line]
     with ServerProcess(tmp_path, *arguments):
         await_true(lambda: calls.read_text() == "event\nevent\n")
+
+
+@pytest.mark.parametrize("stream", ["full", "left"])
+def test_a_log_that_cannot_be_written_holds_nothing_up(tmp_path: Path, stream: str) -> None:
+    """Its disk is full, or its reader has left: events are handled all the same."""
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    print('x' * 10_000)\n    return event\n")
+    command = [sys.executable, "-m", "runtime.cli", "serve", *SERVED, "--port", "0", "--concurrency", "1"]
+    reader, writer = os.pipe() if stream == "left" else (None, os.open("/dev/full", os.O_WRONLY))
+    if reader is not None:
+        os.close(reader)
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=writer, text=True) as server:
+        os.close(writer)
+        try:
+            assert server.stdout
+            with client(server.stdout.readline().strip().partition("://")[2]) as one:
+                for _ in range(3):
+                    got = one.call("POST", INVOKE.format("function"), '"x"')
+                    assert (200, '"x"') == (got.status, got.body.decode())
+        finally:
+            server.terminate()
+    assert 0 == server.returncode
 
 
 def fill_disk(server: ServerProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,10 +65,11 @@ DEEP = "[" * 200_000 + "]" * 200_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for all; in the end, no traceback of ours was written."""
-    root = tmp_path_factory.mktemp("hostile")
+    root = tmp_path_factory.mktemp("hostile") / os.fsdecode(b"\xff")
+    root.mkdir()
     (root / "functions.py").write_text(FUNCTIONS)
     (root / "dispatch.toml").write_text(CONFIG)
-    with ServerProcess(root, "--no-reload") as one:
+    with ServerProcess(root, "--no-reload", "--env", os.fsdecode(b"BYTES=\xff")) as one:
         yield one
     assert [] == [line for line in one.lines if "ASGI" in line or "never retrieved" in line or "site-packages" in line]
 
@@ -140,6 +142,16 @@ def test_an_answer_that_http_can_express_is_sent(caller: Client, answer: object,
 
     assert (status, body) == (got.status, got.body)
     assert 200 == caller.call("GET", "/health").status
+
+
+def test_a_length_that_is_none_is_not_sent_to_a_head_request(caller: Client) -> None:
+    """One of more digits than any file needs stays under the name that Lambda gives it."""
+    answer = {"statusCode": 200, "headers": {"Content-Length": "9" * 5000}}
+    got = caller.call(
+        "HEAD", "/lambda-url/raw/", base64.b64encode(json.dumps(answer).encode()), {"Content-Type": "text/plain"}
+    )
+
+    assert (200, "9" * 5000) == (got.status, got.headers["x-amzn-remapped-content-length"])
 
 
 @pytest.mark.parametrize("head", [{"status": 204}, {"status": 200, "method": "HEAD"}])
@@ -224,6 +236,53 @@ def test_an_event_source_of_wrong_types_is_a_bad_request(caller: Client, fields:
 
 
 @pytest.mark.parametrize(
+    "arn", [r"arn:aws:sqs:us-east-1:012345678912:\ud800", r"arn:aws:sqs:us-east-1:1:\u001b[31m", "arn:aws:sqs:a b:1:q"]
+)
+def test_an_event_source_has_an_arn_of_visible_characters(caller: Client, arn: str) -> None:
+    """What is written into the log, and into answers, can be."""
+    fields = f'{{"FunctionName": "told", "Enabled": false, "EventSourceArn": "{arn}"}}'
+    got = caller.call("POST", "/2015-03-31/event-source-mappings/", fields)
+
+    assert (400, "InvalidParameterValueException") == (got.status, got.headers["x-amzn-errortype"])
+    assert "not the ARN of an event source" in got.json["message"]
+
+
+@pytest.mark.parametrize("qualifier", ["%D9%A3", "%ff", "%0d%0aX:%20y", "a%20b", "x" * 129])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/2015-03-31/functions/told/invocations"),
+        ("POST", "/2021-11-15/functions/told/response-streaming-invocations"),
+        ("GET", "/2015-03-31/functions/told"),
+    ],
+)
+def test_a_malformed_qualifier_is_a_bad_request(caller: Client, method: str, path: str, qualifier: str) -> None:
+    """A digit of another script is no version."""
+    got = caller.call(method, f"{path}?Qualifier={qualifier}", "{}" if method == "POST" else None)
+
+    assert (400, "InvalidParameterValueException") == (got.status, got.headers["x-amzn-errortype"])
+
+
+@pytest.mark.parametrize("path", ["/2015-03-31/functions/", "/2015-03-31/functions/told", "/_dispatch/state"])
+def test_text_of_the_system_that_is_not_utf_8_can_be_shown(caller: Client, path: str) -> None:
+    """The folder of the functions and a variable have such bytes."""
+    got = caller.call("GET", path)
+
+    assert 200 == got.status
+    assert got.json
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:" + "9" * 5000, "raw.lambda-url.localhost:" + "9" * 5000, "localhost:\xb2"]
+)
+def test_a_port_that_is_none_is_passed_over(caller: Client, host: str) -> None:
+    """The event of a function URL has the header as it came."""
+    got = caller.call("POST", "/lambda-url/raw/", base64.b64encode(b"1"), {"Host": host, "Content-Type": "text/plain"})
+
+    assert (200, b"1") == (got.status, got.body)
+
+
+@pytest.mark.parametrize(
     ("header", "value"),
     [("Host", "["), ("Host", "[x]"), ("Host", ""), ("Origin", "http://["), ("Origin", "//[::1"), ("Origin", "null")],
 )
@@ -279,6 +338,17 @@ def test_a_client_that_has_sent_all_gets_its_answer(server: ServerProcess) -> No
             assert answers == rest(sock).count(b"HTTP/1.1 200 OK"), sent
     with connect(server.host) as sock:
         sock.sendall(part)
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_a_request_for_another_protocol_is_served_as_http(server: ServerProcess, protocol: bytes) -> None:
+    """Some HTTP clients offer HTTP/2 so; the connection goes on, and the log has no word of it."""
+    body = b"Content-Length: 2\r\n\r\n{}"
+    with connect(server.host) as sock:
+        for offer in (b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol, b""):
+            sock.sendall(HEAD % b"told" + offer + body)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+    assert [] == [line for line in server.lines if "upgrade" in line.lower()]
 
 
 def test_a_client_that_never_goes_on_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

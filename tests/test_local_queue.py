@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.wire import PATIENCE
 
+from runtime.local.asynchronous.destinations import record
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform
 from runtime.local.function import AsyncSettings, FunctionConfig
@@ -161,6 +162,23 @@ def test_a_function_is_a_destination(tmp_path: Path, destination: str) -> None:
             assert record["requestContext"]["functionArn"].endswith(":function:one:$LATEST")
 
     asyncio.run(work())
+
+
+def test_a_record_of_an_event_as_deep_as_can_be_read_can_be_written(tmp_path: Path) -> None:
+    """It is deeper than the event by itself; the event is text in it then."""
+    low, high = 0, 400_000
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            json.loads("[" * middle + "]" * middle)
+            low = middle
+        except RecursionError:
+            high = middle
+    function = FunctionConfig(root=tmp_path)
+    for depth in range(low - 8, low + 2):
+        text = "[" * depth + "]" * depth
+        made = record(Event(text.encode(), "1"), function, "RetriesExhausted", 1, text.encode())
+        assert "RetriesExhausted" in json.dumps(made)
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):

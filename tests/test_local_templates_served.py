@@ -35,6 +35,8 @@ def handler(event, context):
     asked = event.get("queryStringParameters") or {}
     if "raise" in asked:
         raise ValueError("as asked")
+    if "stream" in asked:
+        return (b"x" * 1024 * 1024 for _ in range(7))
     if "answer" in asked:
         return json.loads(asked["answer"])
     return {"statusCode": 200, "body": json.dumps(event), "headers": {"content-type": "application/json"}}
@@ -249,6 +251,12 @@ def test_answers_of_routes(web: Client, path: str, answer: Any, status: int, bod
     """As API Gateway takes them in each format."""
     got = web.call("GET", f"{path}?answer={json.dumps(answer).replace(' ', '%20')}")
     assert (status, body) == (got.status, got.body)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/items", 500), ("/orders/1", 502)])
+def test_an_answer_that_is_too_large_for_a_route(web: Client, path: str, status: int) -> None:
+    """It is refused whole, never sent in part."""
+    assert status == web.call("GET", f"{path}?stream=1").status
 
 
 def test_a_function_that_fails_for_a_route(web: Client) -> None:

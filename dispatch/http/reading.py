@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NAMES = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
 _REQUIRED = object()
+_PORT_DIGITS = 5
 
 
 def read(event: Event, kind: str) -> dict[str, Any]:
@@ -32,11 +33,15 @@ def read(event: Event, kind: str) -> dict[str, Any]:
     # Only a load balancer serves plain HTTP.
     default = "http" if kind in {ALB, ALB_MULTI_VALUE} else "https"
     found["scheme"] = scheme if scheme in {"http", "https"} else default
-    port = headers.get("x-forwarded-port", "")
-    found["port"] = int(port) if port.isdecimal() else None
+    found["port"] = port(headers.get("x-forwarded-port", ""))
     if "host" not in headers:
         found["host"] = _text(event, "requestContext.domainName", "") or None
     return found
+
+
+def port(text: str) -> int | None:
+    """The number of a port, in digits; None for anything else."""
+    return int(text) if text.isdecimal() and len(text) <= _PORT_DIGITS else None
 
 
 def _rest_api(event: Event) -> dict[str, Any]:

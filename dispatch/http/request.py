@@ -8,6 +8,7 @@ import sys
 from dispatch.errors import UnmarshalError
 from dispatch.http import percent
 from dispatch.http.kinds import kind
+from dispatch.http.reading import port as read_port
 from dispatch.http.reading import read
 from dispatch.invocation import Headers
 
@@ -201,7 +202,7 @@ def host_and_port(host: str) -> tuple[str, int | None]:
         port = port.removeprefix(":")
     else:
         name, _, port = host.partition(":")
-    return name, int(port) if port.isdecimal() else None
+    return name, read_port(port)
 
 
 def _protocol() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from runtime.cli import terminal
 from runtime.local.config.likely import likely
 
 #: The runtime's own settings, and those of the conventions (docs/settings.md), without the prefix.
@@ -71,4 +72,4 @@ def _say(name: str, meant: str) -> None:
     exact = name.startswith((f"{RUNTIME}_", f"{COMMAND}_"))
     # A first word that is only like a prefix may be anybody's, so what follows it must be right.
     if meant and meant != name and (exact or meant.endswith(name[name.index("_") :])):
-        click.echo(f"dispatch: {name} is not a setting; did you mean {meant}?", err=True)
+        terminal.tell(f"dispatch: {name} is not a setting; did you mean {meant}?")

@@ -19,9 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, Self
 
-import click
-
 from dispatch.shadowing import OUR_PACKAGES
+from runtime.cli import terminal
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.package.errors import PackageError
 
@@ -142,7 +141,7 @@ class Pythons:
     def _say(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            click.echo(f"dispatch: {text}", err=True)
+            terminal.tell(f"dispatch: {text}")
 
 
 def is_tool() -> bool:

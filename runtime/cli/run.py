@@ -195,9 +195,7 @@ async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
 def print_line(line: LogLine) -> None:
     """Print one line of the log; AWS's own client separates the lines of a trace by carriage returns."""
     text = line.text.replace("\r", "\n")
-    text = terminal.dim(text) if line.platform else text
-    # Not click.echo, which examines the terminal for every line, too slow for a busy server.
-    sys.stderr.write(f"{text}\n")
+    terminal.tell(terminal.dim(text) if line.platform else text)
 
 
 def print_error(error: FunctionError, log: str, function: FunctionConfig) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from runtime.cli import interrupt, options
+from runtime.cli import interrupt, options, terminal
 from runtime.cli.mistyped import note_settings
 from runtime.cli.pythons import Pythons
 from runtime.cli.run import print_line
@@ -245,7 +245,7 @@ def command(
         described=described,
         volatile=queue is None,
         read_again=lambda: guarded(read, functions),
-        notify=lambda text: click.echo(f"dispatch: {text}", err=True),
+        notify=lambda text: terminal.tell(f"dispatch: {text}"),
         write_log=print_line if len(functions) == 1 else print_named_line,
     )
     try:
@@ -260,7 +260,7 @@ def command(
 
 def print_named_line(line: LogLine) -> None:
     """Print one line of the log, after the name of its function."""
-    click.echo(click.style(f"{line.function} | ", fg="blue"), nl=False, err=True)
+    terminal.tell(terminal.styled(f"{line.function} | ", fg="blue"), end="")
     print_line(line)
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from runtime.cli import terminal
 from runtime.local import addresses
 from runtime.local.config.description import ANY, DEFAULT, ApiRoute, Description
 from runtime.local.function import FunctionConfig
@@ -25,20 +26,20 @@ def banner(
     """
     click.echo(f"Serving on {address}")
     for function in functions:
-        click.echo(f"  {function.name}: {function.handler or ' '.join(function.command)}", err=True)
+        terminal.tell(f"  {function.name}: {function.handler or ' '.join(function.command)}")
         if function.url:
             urls = [f"{address}{addresses.FUNCTION_URL}/{function.name}/"]
             urls += by_host_name(address, function.name, addresses.FUNCTION_URL_DOMAIN)
-            click.echo(f"    {'  '.join(urls)}", err=True)
+            terminal.tell(f"    {'  '.join(urls)}")
         if function.debug_port is not None:
-            click.echo(f"    waiting for a debugger on 127.0.0.1:{function.debug_port}", err=True)
+            terminal.tell(f"    waiting for a debugger on 127.0.0.1:{function.debug_port}")
     _routes(address, described.routes)
     if given:
-        click.echo("  callers need the token that you passed", err=True)
+        terminal.tell("  callers need the token that you passed")
     elif token:
-        click.echo(f"  page: {address}/?token={token}", err=True)
-        click.echo(f"  AWS clients: AWS_ACCESS_KEY_ID={token}", err=True)
-    click.echo(f"  export AWS_ENDPOINT_URL_LAMBDA={address}", err=True)
+        terminal.tell(f"  page: {address}/?token={token}")
+        terminal.tell(f"  AWS clients: AWS_ACCESS_KEY_ID={token}")
+    terminal.tell(f"  export AWS_ENDPOINT_URL_LAMBDA={address}")
 
 
 def _routes(address: str, routes: Sequence[ApiRoute]) -> None:
@@ -46,12 +47,12 @@ def _routes(address: str, routes: Sequence[ApiRoute]) -> None:
         own = [route for route in routes if route.api == api]
         stage = "" if own[0].stage == DEFAULT else f"{own[0].stage}/"
         [base] = by_host_name(address, api, addresses.API_DOMAIN) or [f"{address}{addresses.API}/{api}/"]
-        click.echo(f"  {api}: {base}{stage}", err=True)
+        terminal.tell(f"  {api}: {base}{stage}")
         for route in own:
             url = f"{address}{route.path}" if route.path != DEFAULT else "every other path"
             is_hidden = route.path in {"/", addresses.HEALTH} and route.method in {"GET", ANY}
             hidden = "; GET is the server's own there" if is_hidden else ""
-            click.echo(f"    {route.method} {url} -> {route.function}{hidden}", err=True)
+            terminal.tell(f"    {route.method} {url} -> {route.function}{hidden}")
 
 
 def by_host_name(address: str, name: str, domain: str) -> list[str]:

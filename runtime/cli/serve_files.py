@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
+from runtime.cli import terminal
 from runtime.local.config import dispatch_toml
 from runtime.local.config.description import Description
 from runtime.local.function import FunctionConfig, FunctionSettingError
@@ -37,12 +36,10 @@ def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[st
 
         described = sam_template.read(config, default, given)
     for note in described.notes:
-        click.echo(f"dispatch: {config.name}: {note}", err=True)
+        terminal.tell(f"dispatch: {config.name}: {note}")
     if described.missing:
         names = ", ".join(described.missing)
-        click.echo(
-            f"dispatch: {config.name}: parameters without a value: {names}; pass --parameter NAME=VALUE", err=True
-        )
+        terminal.tell(f"dispatch: {config.name}: parameters without a value: {names}; pass --parameter NAME=VALUE")
     if not described.functions:
         raise FunctionSettingError(f"no function to serve in {config}")
     if default.debug_port is not None:
@@ -56,7 +53,7 @@ def guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfi
     try:
         before[:] = read()
     except FunctionSettingError as error:
-        click.echo(f"dispatch: {error}", err=True)
+        terminal.tell(f"dispatch: {error}")
     return before
 
 
@@ -67,4 +64,4 @@ def queue_file(of: Path) -> Path:
     except RuntimeError:  # a user without a home
         home = Path("/")
     state = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
-    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(str(of).encode()).hexdigest()[:12]}.sqlite"
+    return state / "dispatch" / f"{of.stem}-{hashlib.sha256(os.fsencode(of)).hexdigest()[:12]}.sqlite"

@@ -1,9 +1,10 @@
-"""What the command may send to a terminal: colours and dim text, unless the user wants plain text."""
+"""What the command sends to a terminal: colours and dim text, unless the user wants plain text."""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -21,4 +22,17 @@ def for_rich() -> dict[str, Any]:
 
 def dim(text: str) -> str:
     """Text for standard error, dim on a terminal."""
-    return click.style(text, dim=True) if sys.stderr.isatty() and not wants_plain() else text
+    return styled(text, dim=True)
+
+
+def styled(text: str, **style: Any) -> str:
+    """Text for standard error, in a style of click's on a terminal."""
+    return click.style(text, **style) if sys.stderr and sys.stderr.isatty() and not wants_plain() else text
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """Write to standard error; where that cannot be written (a full disk, a reader that left), work goes on."""
+    # Not click.echo, which examines the terminal for every line, too slow for a busy server.
+    with suppress(OSError):
+        if sys.stderr:
+            sys.stderr.write(text + end)

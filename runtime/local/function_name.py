@@ -8,6 +8,8 @@ from typing import Final
 
 from dispatch.protocol import LATEST
 
+#: The pattern of Qualifier in botocore's service model for Lambda.
+QUALIFIER: Final = re.compile(r"[a-zA-Z0-9$_-]{0,128}")
 #: The pattern of FunctionName in botocore's service model for Lambda, its parts named.
 PATTERN: Final = re.compile(
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?"
@@ -15,7 +17,8 @@ PATTERN: Final = re.compile(
     r"((?P<account>\d{12}):)?"
     r"(function:)?"
     r"(?P<name>[a-zA-Z0-9-_]+)"
-    r"(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
+    r"(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+    re.ASCII,
 )
 
 
@@ -35,14 +38,13 @@ class FunctionName:
         """Take a name or an ARN apart; `qualifier` is the one that was passed beside it.
 
         Raises:
-            BadFunctionName: the text is neither, or names another qualifier.
+            BadFunctionName: the text is neither, or names another qualifier, or the qualifier cannot be one.
         """
         match = PATTERN.fullmatch(text)
         if match is None:
-            raise BadFunctionName(
-                f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: "
-                f"Member must satisfy regular expression pattern: {PATTERN.pattern}"
-            )
+            raise _mismatch(text, "functionName", PATTERN)
+        if not QUALIFIER.fullmatch(qualifier):
+            raise _mismatch(qualifier, "qualifier", QUALIFIER)
         derived = match["qualifier"] or ""
         if derived and qualifier and derived != qualifier:
             raise BadFunctionName(
@@ -58,3 +60,10 @@ class FunctionName:
     def qualify(self, arn: str) -> str:
         """Return the ARN by which the function was invoked."""
         return f"{arn}:{self.qualifier}" if self.qualifier else arn
+
+
+def _mismatch(text: str, member: str, pattern: re.Pattern[str]) -> BadFunctionName:
+    return BadFunctionName(
+        f"1 validation error detected: Value '{text}' at '{member}' failed to satisfy constraint: "
+        f"Member must satisfy regular expression pattern: {pattern.pattern}"
+    )

@@ -88,12 +88,14 @@ class WebServer(uvicorn.Server):
                 http=LimitedConnection,
                 log_config=None,
                 lifespan="off",
+                ws="none",
                 proxy_headers=False,
                 timeout_graceful_shutdown=limit,
             )
         )
         logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        # Not its warnings: that a stranger sends what is not HTTP is of no use to the developer.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -55,10 +55,13 @@ def record(event: Event, function: FunctionConfig, condition: str, tries: int, a
 
 
 def _value(body: bytes) -> Any:
+    """Return a body as a value; as text if it is not JSON, or too deep to be written again inside of a record."""
     try:
-        return parse_json(body)
-    except ValueError:
+        value = parse_json(body)
+        json.dumps([[value]])
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")
+    return value
 
 
 async def send(destination: str, message: dict[str, Any], folder: Path, put: Put) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import Final
+
+#: Six parts of visible characters.
+ARN: Final = re.compile(r"arn(:[!-9;-~]*){5}")
 
 
 class BadMapping(ValueError):
@@ -34,7 +39,7 @@ class EventSourceMapping:
     modified: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        if self.arn.count(":") != 5:
+        if not ARN.fullmatch(self.arn):
             raise BadMapping(
                 f"not the ARN of an event source: {self.arn!r}; expected one like arn:aws:sqs:REGION:ACCOUNT:NAME"
             )

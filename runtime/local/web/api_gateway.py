@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from starlette.datastructures import URLPath
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
@@ -31,6 +31,7 @@ from runtime.local.web.api_event import make_event, read_reply
 from runtime.local.web.api_paths import Place, find
 from runtime.local.web.errors import ApiError
 from runtime.local.web.function_url import as_response
+from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.prelude import BadPrelude
 from runtime.local.web.request import read_body
 from runtime.local.web.url_event import BadAnswer, HttpAnswer
@@ -127,8 +128,9 @@ class ApiGateway(BaseRoute):
         made = make_event(message, route, values, request_id, has_stage=place.has_stage)
         invocation = await self._platform.invoke(route.function, Event(json.dumps(made).encode(), request_id), "api")
         body = await invocation.answer.read()
-        if invocation.answer.error:
-            raise BadAnswer(f"{route.method} {route.path} failed: {invocation.answer.error.type}")
+        error = invocation.answer.error or invocation.answer.too_large
+        if error:
+            raise BadAnswer(f"{route.method} {route.path} failed: {error.type}")
         return read_reply(body, invocation.answer.content_type, route)
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dispatch import protocol
@@ -20,6 +21,7 @@ from runtime.local import addresses
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig
 from runtime.local.web.errors import ApiError
+from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.request import read_function_name
 
 METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH"]
@@ -83,7 +85,7 @@ class ControlApi:
             "Role": f"arn:aws:iam::{function.arn.split(':')[4]}:role/local",
             "Handler": function.handler,
             "CodeSize": 0,
-            "CodeSha256": base64.b64encode(hashlib.sha256(str(function.folder).encode()).digest()).decode(),
+            "CodeSha256": base64.b64encode(hashlib.sha256(os.fsencode(function.folder)).digest()).decode(),
             "Description": function.description,
             "Timeout": max(1, round(function.timeout)),
             "MemorySize": function.memory,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatch import protocol
+from runtime.local.web.json_response import JSONResponse
 
 #: The status of each shape, and whose fault it is (botocore's service model). NotImplementedException is our own.
 SHAPES: Final[Mapping[str, tuple[int, str]]] = {
@@ -52,9 +52,7 @@ class ApiError(Exception):
     def response(self) -> Response:
         """Return the error as an HTTP response."""
         body = {"Type": SHAPES[self.shape][1], "Message": str(self), "message": str(self), **self.more}
-        # Escaped: what a caller gave may be in the message, and not every text can be expressed in UTF-8.
-        headers = {protocol.AMZN_ERROR_TYPE: self.shape, **self.headers}
-        return Response(json.dumps(body), self.status, headers, protocol.JSON)
+        return JSONResponse(body, self.status, {protocol.AMZN_ERROR_TYPE: self.shape, **self.headers})
 
 
 async def answer_error(_request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dispatch import protocol
@@ -16,6 +16,7 @@ from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 from runtime.local.values import parse_json
 from runtime.local.web.errors import ApiError
+from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.request import find_function, read_payload
 
 PATH: Final = "/2015-03-31/event-source-mappings"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -35,6 +36,8 @@ PREFIXES: Final = {
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 #: The body and the status with which Lambda answers for a function that failed, or whose answer is not valid.
 FAILED: Final = (b"Internal Server Error", 502)
+#: The lengths that the response to a HEAD request may name: those of the largest files there are.
+LENGTH: Final = re.compile("[0-9]{1,19}")
 #: The statuses of responses that have no body (RFC 9110).
 WITHOUT_BODY: Final = frozenset({204, 304})
 
@@ -203,7 +206,7 @@ def _fit(response: Response, request: Request) -> None:
     if "location" in headers and not host.partition(":")[0].lower().endswith(addresses.FUNCTION_URL_DOMAIN):
         headers["location"] = relocate(headers["location"], host, PREFIX + request.path_params["name"])
     length = headers.get(protocol.AMZN_REMAPPED_LENGTH, "")
-    if request.method == "HEAD" and length.isascii() and length.isdecimal():
+    if request.method == "HEAD" and LENGTH.fullmatch(length):
         headers["content-length"] = length
         del headers[protocol.AMZN_REMAPPED_LENGTH]
 

@@ -16,11 +16,12 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatch import protocol
 from runtime.local import addresses
+from runtime.local.web.json_response import JSONResponse
 
 COOKIE: Final = "dispatch-token"
 LOCAL_NAMES: Final = ("localhost", ".localhost")

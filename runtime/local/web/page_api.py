@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -24,6 +24,7 @@ from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event, RunningInvocation
 from runtime.local.web.errors import ApiError
 from runtime.local.web.history import History
+from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.request import read_payload
 from runtime.local.web.streaming import AnswerStream
 from runtime.settings import handler_string
