@@ -186,8 +186,8 @@ def test_a_header_goes_back_as_it_came(serving: Callable[..., Any], value: str, 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br, gzip"])
 def test_an_event_is_not_decoded(serving: Callable[..., Any], coding: str, module: Any) -> None:
     """An event is the bytes that came, whatever its Content-Encoding says: decoding could leave nothing of them."""
-    address = serving(reply(b"x", f"Content-Encoding: {coding}"))
-    assert b"x" == module.TRANSPORT(Address.parse(address), "test").get("/next").body
+    transport, _ = serving([reply(b"x", f"Content-Encoding: {coding}")], module=module)
+    assert b"x" == transport.get(NEXT).body
 
 
 @pytest.mark.parametrize("module", [kept_alive, by_requests])
