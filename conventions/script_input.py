@@ -31,7 +31,13 @@ _STARTS = frozenset(
 _NAMES = frozenset({0, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", b"/dev/stdin", b"/dev/fd/0", b"/proc/self/fd/0"})
 
 #: Functions of `os` and modules that use a descriptor without an audit event.
-_UNANNOUNCED = frozenset({"read", "readv", "pread", "preadv", "readinto", "dup", "dup2", "fstat", "sendfile", "splice"})
+_UNANNOUNCED = frozenset(
+    {
+        *("read", "readv", "pread", "preadv", "readinto", "dup", "dup2", "fstat", "sendfile", "splice"),
+        "close",
+        "closerange",
+    }
+)
 _MODULES = frozenset({"fcntl", "mmap", "select", "selectors"})
 
 

@@ -118,6 +118,26 @@ async def _await(value: Awaitable[Any]) -> Any:
     return await value
 
 
+async def _outcome(coroutine: Any) -> Any:
+    """What a coroutine returns, or a _Failure.
+
+    asyncio asks an exception whether it is a SystemExit, and never stops the loop if its `__class__` says so.
+    """
+    try:
+        return await coroutine
+    except Exception as error:  # noqa: BLE001 - raised again outside the loop
+        return _Failure(error)
+
+
+class _Failure:
+    """The exception that a coroutine has raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 class _Loop:
     """The process's only event loop, created when it is first needed."""
 
@@ -132,7 +152,13 @@ class _Loop:
         if self._shared is not None:
             return _awaited_elsewhere(coroutine, self._shared)
         # Without context= a Runner keeps the context variables of its first call.
-        return self._own().run(coroutine, context=copy_context())
+        outcome = self._own().run(_outcome(coroutine), context=copy_context())
+        if type(outcome) is not _Failure:
+            return outcome
+        try:
+            raise outcome.error
+        finally:
+            del outcome  # the traceback has this frame: a cycle
 
     def get(self) -> tuple[asyncio.AbstractEventLoop, bool]:
         """The loop, and whether it is shared, that is, running in another thread."""

@@ -138,13 +138,13 @@ def error_type(error: BaseException) -> str:
     kind = type(error)
     if issubclass(kind, SystemExit):
         return ExitError.error_type
-    return text(kind.error_type) if issubclass(kind, DispatchError) else type_name(kind)
+    return type_name(kind, "error_type" if issubclass(kind, DispatchError) else "__name__")
 
 
-def type_name(kind: type) -> str:
-    """A class's name, whatever its metaclass says."""
+def type_name(kind: type, attribute: str = "__name__") -> str:
+    """A class's name, or what it has in another attribute, whatever its metaclass says."""
     try:
-        called = kind.__name__
+        called = getattr(kind, attribute)
         if type(called) is str:
             return called[:_LONGEST_NAME]
     except Terminated:
@@ -287,9 +287,14 @@ def _own(error: BaseException, attribute: str, kind: type = BaseException) -> An
 
 
 def _notes(error: BaseException) -> list[str]:
-    """The notes of `add_note`, a list in the exception's dictionary that may hold anything (PEP 678)."""
-    notes = _own(error, "__dict__").get("__notes__") or ()
-    return [f"{text(note)}\n" for note in notes] if isinstance(notes, list | tuple) else [f"{text(notes)}\n"]
+    """The notes of `add_note`, found as by traceback; they may be anything (PEP 678)."""
+    try:
+        notes = getattr(error, "__notes__", ())
+        return [f"{text(note)}\n" for note in (notes if isinstance(notes, list | tuple) else (notes,))]
+    except Terminated:
+        raise
+    except BaseException:  # noqa: BLE001 - a class of the user's may do anything with that name
+        return []
 
 
 def _shortened(entries: list[str]) -> list[str]:

@@ -135,6 +135,7 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
+        signals.check()  # unless it is what user code has made of our end
         client.init_error(init_report(error, choice, log))
         return 1
     signals.stop = function.stop

@@ -83,6 +83,7 @@ class Environment:
         except Terminated:
             raise
         except BaseException as failure:  # noqa: BLE001 - an exception of user code is an answer, not our end
+            self._signals.check()  # unless it is what a library has made of our end, like sqlite3 of any exception
             error, report = failure, self.report(failure, invocation.request_id)
         else:
             error = self._send(invocation, response)
@@ -150,7 +151,7 @@ class Environment:
                 invocation,
                 response.content_type,
                 chunks,
-                lambda: self.report(chunks.failure, invocation.request_id) if chunks.failure else None,
+                lambda: self.report(chunks.failure, invocation.request_id) if chunks.failure is not None else None,
             )
         finally:
             self._close(chunks, invocation)

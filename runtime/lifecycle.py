@@ -129,8 +129,9 @@ class Signals:
         self._mask: set[int] = set()
         self._late = self._overdue = False  # whether half of GRACE has passed, and all of it
         self._arrived = self._leaving = False
-        # How often it was raised again, and how many of Python's looks for signals have passed since: none, or one more
-        # each second time, because in a loop the same look may always be in the code that catches it.
+        # How often it was raised again, and how many of Python's looks for signals have passed since: none or ever
+        # more, because in a loop the same look may always be in the code that catches it. The Thue-Morse sequence
+        # says which of the two: a loop could keep step with every second one, but not with it.
         self._raised = self._skipped = 0
 
     def install(self) -> None:
@@ -174,10 +175,14 @@ class Signals:
         self._leaving = True
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
+        is_term = number == signal.SIGTERM
+        self.end("SIGTERM" if is_term else "SIGINT", 0 if is_term else 128 + number)
+
+    def end(self, reason: str, status: int) -> None:
+        """Raise Terminated, because of a signal that has just come."""
         if self.pending is not None:  # a second signal must not disturb what the first one started
             return
-        terminated = number == signal.SIGTERM
-        self.pending = Terminated("SIGTERM" if terminated else "SIGINT", 0 if terminated else 128 + number)
+        self.pending = Terminated(reason, status)
         signal.signal(_KNOCK, self._knocked)
         try:
             start_new_thread(self._watch, (get_ident(), self.pending.status))
@@ -199,14 +204,17 @@ class Signals:
         if self.pending is not None and _leads_to(unraisable.exc_value, self.pending):
             _FLAG + _KNOCK  # no call after it: the code that Python returns to has to be interrupted
 
-    def _knocked(self, _number: int, _frame: FrameType | None) -> None:
+    def _knocked(self, _number: int, frame: FrameType | None) -> None:
         if self._leaving:
             return
         if self._overdue:
             self._insist()
+        # In the hook for what is dropped, Python would print it; the hook sets the flag itself.
+        if frame is not None and frame.f_code in (Signals._dropped.__code__, _leads_to.__code__):
+            return
         if self.pending is None or self._arrived or _leads_to(sys.exception(), self.pending):
             return
-        if self._skipped < self._raised % 2 * (self._raised // 2):
+        if self._skipped < self._raised.bit_count() % 2 * (self._raised // 2):
             self._skipped += 1
             _FLAG + _KNOCK  # no call after it, as above
             return
@@ -270,7 +278,10 @@ class _Contained:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         try:
             self.original(number, frame)
-        except (SystemExit, KeyboardInterrupt):  # the user's own way to end the process
+        except (SystemExit, KeyboardInterrupt) as end:  # the user's own way to end the process
+            if number == signal.SIGTERM and type(end) is SystemExit and not _is_ours(frame):
+                # In a handler it would be taken for a failure of this event, and the process would go on.
+                self._signals.end("exit", end.code if isinstance(end.code, int) else int(end.code is not None))
             raise
         except BaseException as error:
             if not _is_ours(frame):

@@ -12,7 +12,7 @@ from support.files import write
 from support.runtime import COMMAND, Runtime
 
 SOURCE = r"""
-import sys
+import dispatch, sys
 class Meta(type):
     @property
     def __name__(cls): raise RuntimeError
@@ -31,6 +31,10 @@ class Attributes(Exception):
 class Text(str):
     def __getattribute__(self, name): raise RuntimeError(name)
     splitlines = encode = __format__ = __len__ = fails
+class Lies(Exception): __class__ = property(lambda self: SystemExit)
+class Falsy(Exception): __bool__ = __len__ = fails
+class Meta(type(dispatch.UnmarshalError)): error_type = property(fails)
+class Typed(dispatch.UnmarshalError, metaclass=Meta): pass
 class StrOfItsOwn(Exception):
     def __str__(self): return Text("m")
 class StrNumber(Exception):
@@ -62,11 +66,20 @@ def handler(event, more):
         error.add_note("row 17\nof orders.csv")
         error.__notes__ += [5]
         raise error
+    if event == "hostile notes":
+        class Notes(list): __bool__ = __len__ = __iter__ = fails
+        error = ValueError("bad")
+        error.__notes__ = Notes(["x"])
+        raise error
     if event == "odd notes":
         error = ValueError("bad")
         error.__notes__ = 5
         raise error
     raise globals()[event]("m")
+async def awaited(event, more): handler(event, more)
+def streamed(event, more):
+    yield "x"
+    handler(event, more)
 """
 #: The error type and the message.
 REPORTS = {
@@ -76,6 +89,9 @@ REPORTS = {
     "Chain": ("Chain", "m"),
     "Class": ("Class", "m"),
     "Attributes": ("Attributes", "m"),
+    "Lies": ("Lies", "m"),
+    "Falsy": ("Falsy", "m"),
+    "Typed": ("Typed", "m"),
     "StrOfItsOwn": ("StrOfItsOwn", "m"),
     "StrNumber": ("StrNumber", "<StrNumber without text: str() raised TypeError>"),
     "StrExits": ("StrExits", "<StrExits without text: str() raised SystemExit>"),
@@ -105,7 +121,7 @@ def test_classes(runtime: Runtime) -> None:
         found[name] = (report["errorType"], report["errorMessage"])
         assert len(kind) <= 1024
         assert kind.isprintable()
-        assert "app.py" in report["stackTrace"][0]
+        assert name == "Typed" or "app.py" in report["stackTrace"][0]  # `lambda` shows no frames of our own errors
     assert REPORTS == found
 
 
@@ -141,13 +157,27 @@ def test_large_messages(runtime: Runtime) -> None:
     assert answer.report["errorMessage"].startswith("xxxxx")
 
 
-@pytest.mark.parametrize(("what", "words"), [("notes", ["row 17\nof orders.csv\n", "5\n"]), ("odd notes", ["5\n"])])
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [("notes", ["row 17\nof orders.csv\n", "5\n"]), ("odd notes", ["5\n"]), ("hostile notes", [])],
+)
 def test_notes(runtime: Runtime, what: str, words: list[str]) -> None:
     """Notes are in the report and in the log behind the frames; in `lambda`, as under AWS's runtime, they are not."""
     expected = words if runtime.convention == "standard" else []  # type: ignore[attr-defined]
     assert expected == invoke(runtime, what)[1][1:]
     if what == "notes":
         assert bool(expected) == ("row 17\rof orders.csv\r5\n" in runtime.child.output["stderr"].decode())
+
+
+@pytest.mark.parametrize("handler", ["awaited", "streamed"])
+def test_ways_to_raise(tmp_path: Path, handler: str) -> None:
+    """An `async def` and a stream end with such an exception, too: the event loop stops, the trailers have the report."""
+    with Runtime(COMMAND, write(tmp_path, {"app.py": SOURCE}), {"HANDLER": f"app.{handler}"}) as one:
+        for name in ("Lies", "Class", "Falsy"):
+            answer = one.invoke(name.encode())
+            trailers = answer.request.trailers
+            kind = trailers.get("lambda-runtime-function-error-type") if trailers else answer.report["errorType"]
+            assert name == kind
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the paths are Linux's")

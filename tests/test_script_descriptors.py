@@ -34,6 +34,8 @@ UNANNOUNCED = {
     "    print('abc' if os.waitpid(child, 0)[1] >> 8 == 4 else 'no')",
     "sys.stdin.fileno()": "print(os.read(sys.stdin.fileno(), 100).decode(), end='')",
     "after sys.stdin": "print(sys.stdin.read() + subprocess.getoutput('cat'), end='')",
+    "os.close": "os.close(0); print('abc')",
+    "os.close again": "os.close(0); print('abc')",
     "nothing": "print('abc')",
 }
 HEAD = """

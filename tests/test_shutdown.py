@@ -197,6 +197,23 @@ def test_handler_of_the_users_own(serve: Serve) -> None:
     assert ["HOOK exit", "AT EXIT"] == ended(runtime)
 
 
+def test_handler_of_the_users_own_while_busy(serve: Serve) -> None:
+    """While an event is handled, its sys.exit() is not a failure of that event alone: it ends the process."""
+    source = """
+    import signal, sys, threading
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+    def handler(event, headers):
+        print("BUSY", flush=True)
+        threading.Event().wait(60)
+    """
+    runtime = serve(source)
+    runtime.api.hand_out(event(b"", "one"))
+    runtime.child.wait_log("BUSY\n")
+    runtime.child.wait_blocked()
+    runtime.child.signal()
+    assert (3, "BUSY\n", []) == (runtime.child.wait(), runtime.child.log, runtime.api.answers("one"))
+
+
 # The internal extension
 
 

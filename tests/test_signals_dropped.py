@@ -26,6 +26,8 @@ DROPPED = {
     "an except without a class": "try: busy()\n        except: pass",
     "a str() that is tried": "traceback._safe_string(Named(), 'x')",
     "a database": "try: database.execute('select busy()').fetchone()\n        except sqlite3.Error: pass",
+    "an error of a database": "database.execute('with r(x) as (select 1 union all select x + 1 from r) select busy() from r').fetchall()",
+    "a sort of C": "libc.qsort(numbers, 20, 4, compared)",
     "a timer of its own": "signal.alarm(9)\n        try: busy()\n        except: pass\n        finally: signal.alarm(0)",
 }
 SOURCE = """
@@ -44,6 +46,8 @@ def generator():
     try: yield
     finally: busy()
 in_c = ctypes.CFUNCTYPE(ctypes.c_int)(busy)
+libc, numbers = ctypes.CDLL(None), (ctypes.c_int * 20)()
+compared = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: busy() - 1)
 database = sqlite3.connect(":memory:")
 database.create_function("busy", 0, busy)
 def handler(event, headers):

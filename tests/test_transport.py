@@ -183,6 +183,14 @@ def test_a_header_goes_back_as_it_came(serving: Callable[..., Any], value: str, 
 
 
 @pytest.mark.parametrize("module", [kept_alive, by_requests])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br, gzip"])
+def test_an_event_is_not_decoded(serving: Callable[..., Any], coding: str, module: Any) -> None:
+    """An event is the bytes that came, whatever its Content-Encoding says: decoding could leave nothing of them."""
+    transport, _ = serving([reply(b"x", f"Content-Encoding: {coding}")], module=module)
+    assert b"x" == transport.get(NEXT).body
+
+
+@pytest.mark.parametrize("module", [kept_alive, by_requests])
 def test_an_answer_is_not_redirected(serving: Callable[..., Any], module: Any) -> None:
     """A redirection sends no answer a second time."""
     moved = reply(b"", "Location: /elsewhere", status="307 Temporary Redirect")

@@ -168,6 +168,10 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options, blocksize=_BLOCK)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool}
 
+    def build_response(self, request: Any, response: Any) -> Any:
+        response.CONTENT_DECODERS = []  # an event is the bytes that came, whatever its Content-Encoding says
+        return super().build_response(request, response)
+
 
 def _headers(fields: Iterable[tuple[str, str]]) -> Headers:
     """The headers, decoded again, because http.client reads them as Latin-1."""
