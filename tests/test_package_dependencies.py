@@ -91,6 +91,21 @@ def test_markers_have_the_values_of_the_target(build: Callable[..., Built], pyth
     )
 
 
+def test_markers_have_the_patch_release_of_the_runtime(build: Callable[..., Built], index: Path) -> None:
+    """AWS's runtimes are not 3.12.0; `redis` and others ask for a patch release."""
+    make_wheel(index, "asks", requires=["old; python_full_version < '3.12.3'", "new; python_full_version >= '3.12.4'"])
+    assert ["asks==1.0", "new==1.0"] == build({"requirements.txt": "asks"}, "3.12").libraries
+
+
+@pytest.mark.parametrize("tag", ["musllinux_1_2_aarch64", "manylinux_2_39_aarch64", "manylinux_2_17_x86_64", "t"])
+def test_a_wheel_for_another_system(build: Callable[..., Built], tmp_path: Path, tag: str) -> None:
+    """It is refused also where a path names it: uv does not look at its tags then."""
+    kind = "cp312t-manylinux_2_17_aarch64" if tag == "t" else f"cp312-{tag}"
+    wheel = make_wheel(tmp_path, "native", tag=f"cp312-{kind}")
+    with pytest.raises(PackageError, match=r"the wheel of native is for|compatible"):
+        build({"requirements.txt": str(wheel)}, "3.12")
+
+
 def test_encodings(build: Callable[..., Built]) -> None:
     """PowerShell writes UTF-16, Notepad a mark before UTF-8; pip reads both."""
     files = {

@@ -170,8 +170,14 @@ def _texts(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[str]:
         return
     text = source.decoded(file.read_bytes())
     yield text
+    for each in included(text):
+        yield from _texts(file.parent / each, (*seen, file))
+
+
+def included(text: str) -> Iterator[str]:
+    """The paths of the files that a requirements file includes."""
     for found in _INCLUDED.finditer(_without_comments(text)):
-        yield from _texts(file.parent / found["file"], (*seen, file))
+        yield found["file"]
 
 
 def _without_comments(text: str) -> str:
