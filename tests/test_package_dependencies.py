@@ -135,6 +135,14 @@ def test_hashes(build: Callable[..., Built], index: Path, place: str) -> None:
     assert ["one==1.0"] == build(files).libraries
 
 
+@pytest.mark.parametrize("requirement", ["one", "one==1.0"])
+def test_hashes_in_constraints(build: Callable[..., Built], index: Path, requirement: str) -> None:
+    """A constraint's hash counts as a requirement's does; a wheel without it is not packed."""
+    constraint = f"one==1.0 {digest(index, 'one-2.0')}\n"
+    with pytest.raises(PackageError, match=r"(?s)cannot install the requirements .*hash"):
+        build({"requirements.txt": f"{requirement}\n-c c.txt\n", "c.txt": constraint})
+
+
 @pytest.mark.parametrize(
     ("requirement", "reason"),
     [
@@ -258,6 +266,7 @@ def test_pyproject(build: Callable[..., Built], files: Files, expected: list[str
     ("files", "reason"),
     [
         ({"pyproject.toml": PROJECT.replace(">=3.11", ">=3.99")}, "requires Python >=3.99, but the archive is for"),
+        ({"pyproject.toml": POETRY}, r"has no \[project\]; run `poetry lock`"),
         ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
         ({"pyproject.toml": PROJECT, "poetry.lock": "[[package]]\n"}, "poetry.lock cannot be read"),
         ({"pyproject.toml": PROJECT, "uv.lock": "no"}, "uv.lock"),
