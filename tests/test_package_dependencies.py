@@ -91,6 +91,21 @@ def test_markers_have_the_values_of_the_target(build: Callable[..., Built], pyth
     )
 
 
+def test_markers_have_the_patch_release_of_the_runtime(build: Callable[..., Built], index: Path) -> None:
+    """AWS's runtimes are not 3.12.0; `redis` and others ask for a patch release."""
+    make_wheel(index, "asks", requires=["old; python_full_version < '3.12.3'", "new; python_full_version >= '3.12.4'"])
+    assert ["asks==1.0", "new==1.0"] == build({"requirements.txt": "asks"}, "3.12").libraries
+
+
+@pytest.mark.parametrize("tag", ["musllinux_1_2_aarch64", "manylinux_2_39_aarch64", "manylinux_2_17_x86_64", "t"])
+def test_a_wheel_for_another_system(build: Callable[..., Built], tmp_path: Path, tag: str) -> None:
+    """It is refused also where a path names it: uv does not look at its tags then."""
+    kind = "cp312t-manylinux_2_17_aarch64" if tag == "t" else f"cp312-{tag}"
+    wheel = make_wheel(tmp_path, "native", tag=f"cp312-{kind}")
+    with pytest.raises(PackageError, match=r"the wheel of native is for|compatible"):
+        build({"requirements.txt": str(wheel)}, "3.12")
+
+
 def test_encodings(build: Callable[..., Built]) -> None:
     """PowerShell writes UTF-16, Notepad a mark before UTF-8; pip reads both."""
     files = {
@@ -118,6 +133,14 @@ def test_hashes(build: Callable[..., Built], index: Path, place: str) -> None:
     """The version that is listed, if its hash is."""
     files = {"requirements.txt": "-r nested.txt\n", place: f"one==1.0 \\\n    {digest(index, 'one-1.0')}\n"}
     assert ["one==1.0"] == build(files).libraries
+
+
+@pytest.mark.parametrize("requirement", ["one", "one==1.0"])
+def test_hashes_in_constraints(build: Callable[..., Built], index: Path, requirement: str) -> None:
+    """A constraint's hash counts as a requirement's does; a wheel without it is not packed."""
+    constraint = f"one==1.0 {digest(index, 'one-2.0')}\n"
+    with pytest.raises(PackageError, match=r"(?s)cannot install the requirements .*hash"):
+        build({"requirements.txt": f"{requirement}\n-c c.txt\n", "c.txt": constraint})
 
 
 @pytest.mark.parametrize(
@@ -243,6 +266,7 @@ def test_pyproject(build: Callable[..., Built], files: Files, expected: list[str
     ("files", "reason"),
     [
         ({"pyproject.toml": PROJECT.replace(">=3.11", ">=3.99")}, "requires Python >=3.99, but the archive is for"),
+        ({"pyproject.toml": POETRY}, r"has no \[project\]; run `poetry lock`"),
         ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
         ({"pyproject.toml": PROJECT, "poetry.lock": "[[package]]\n"}, "poetry.lock cannot be read"),
         ({"pyproject.toml": PROJECT, "uv.lock": "no"}, "uv.lock"),

@@ -91,6 +91,8 @@ def test_what_is_not_for_others(tmp_path: Path) -> None:
         "app.py": "token = 'AKIAIOSFODNN7EXAMPLE'\n",
         "lib/server.pem": key,
         "cacert.pem": "-----BEGIN CERTIFICATE-----\n",
+        "pip.conf": "[global]\nindex-url = https://me:word@example.com/simple\n",
+        "b.py": "url = f'https://{user}:{word}@example.com', 'http://example.com:80/@a'\n",
         "prod.env": "PASSWORD=1",
         ".aws/credentials": key,
         ".ssh/id_rsa": key,
@@ -101,10 +103,17 @@ def test_what_is_not_for_others(tmp_path: Path) -> None:
         "direct_url.json": "{}",
     }
     built = build(write(tmp_path / "src", files), tmp_path / "app.zip")
-    assert ["app.py", "cacert.pem", "direct_url.json", "lib/server.pem", "prod.env"] == names(built.file)
+    assert ["app.py", "b.py", "cacert.pem", "direct_url.json", "lib/server.pem", "pip.conf", "prod.env"] == names(
+        built.file
+    )
     with zipfile.ZipFile(built.file) as made:
         assert ["one-1.0.dist-info/METADATA"] == [name for name in made.namelist() if "dist-info" in name]
-    expected = {"an AWS access key: app.py", "a private key: lib/server.pem", "settings that are secret: prod.env"}
+    expected = {
+        "an AWS access key: app.py",
+        "a private key: lib/server.pem",
+        "a password in an address: pip.conf",
+        "settings that are secret: prod.env",
+    }
     assert expected == {note.partition("looks like ")[2].partition(";")[0] for note in built.notes}
 
 

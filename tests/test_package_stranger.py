@@ -110,6 +110,26 @@ def test_a_list_of_members_that_is_too_long(tmp_path: Path) -> None:
         checks.check_archive(file)
 
 
+def test_folders_and_links_that_are_too_many(tmp_path: Path) -> None:
+    """A list of members of 8 MB may name millions of folders, and links lead on to others, 40 times each."""
+    folders = {f"{number}/" + "d/" * 97 + "f": "" for number in range(600)}
+    with pytest.raises(PackageError, match="more than 50000 folders"):
+        checks.check_archive(make_zip(tmp_path / "a.zip", {**APP, **folders}))
+    links = {f"l{number}": "x/../" * 600 + f"l{number + 1}" for number in range(400)}
+    with pytest.raises(PackageError, match="destinations of its links"):
+        checks.check_archive(make_zip(tmp_path / "a.zip", {**APP, **links}, dict.fromkeys(links, LINK)))
+
+
+def test_shared_objects_share_what_may_be_read(tmp_path: Path) -> None:
+    """Many damaged ones take no longer than one archive may take."""
+    (tmp_path / "x.so").write_bytes(real_object())
+    budget = elf.Budget()
+    before = budget.left
+    assert elf.Binary.read(tmp_path / "x.so", budget)
+    assert budget.left < before
+    assert elf.Binary.read(tmp_path / "x.so", elf.Budget(1000)) is None
+
+
 @pytest.mark.parametrize("name", ["n" * 256, "d/" * 101 + "f", "é" * 130, "a/" + "n" * 4000])
 def test_a_name_that_is_too_long(tmp_path: Path, name: str) -> None:
     """No system would unpack it."""
@@ -207,6 +227,11 @@ def test_large_source_is_not_compiled(tmp_path: Path) -> None:
             {"runtime": "python3.13"},
             [],
         ),
+        (
+            {"python/x.py": "", "python/x-1.dist-info/WHEEL": "Tag: cp313-cp313t-manylinux_2_17_x86_64"},
+            {"runtime": "python3.13"},
+            ["error wheels python/x-1.dist-info"],
+        ),
         ({"bin/tool": "", "lib/data.txt": ""}, {"kind": "layer"}, []),
     ],
 )
@@ -243,6 +268,12 @@ NEEDS = "Name: one\nRequires-Dist: "
         ("Three_3 >= 1", {}, ""),
         ("three.3[more]", {}, "error requirements three_3-1.5.dist-info"),
         ("three-3 >= 2", {}, "warning requirements one-1.dist-info"),
+        ("two; python_full_version < '3.11.3'", {"python": "3.11"}, ""),
+        ("two; python_full_version >= '3.11.4'", {"python": "3.11"}, "error requirements one-1.dist-info"),
+        ("two; 'dev' in extras", {}, ""),
+        ("three.3[More]", {}, "error requirements three_3-1.5.dist-info"),
+        ("three-3\nRequires-Python: >=3.13", {"python": "3.12"}, "error requirements one-1.dist-info"),
+        ("three-3\nRequires-Python: >=3.12.3", {"python": "3.12"}, ""),
         ("boto3", {"runtime": "python3.13"}, "warning requirements one-1.dist-info"),
         ("boto3", {"runtime": "provided.al2023"}, "error requirements one-1.dist-info"),
     ],
@@ -263,6 +294,39 @@ def test_requirements_with_markers_and_in_utf16(tmp_path: Path) -> None:
     assert ["lists two, which is not in the archive; Lambda installs nothing"] == [
         each.message for each in report.findings
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"requirements.txt": "boto3"}, ["warning requirements requirements.txt"]),
+        ({"requirements.txt": "-r more/a.txt", "more/a.txt": "two"}, ["error requirements more/a.txt"]),
+        ({"requirements.txt": "-r ../../../etc/passwd\n-r requirements.txt"}, []),
+        ({"requirements.txt": "two", "two/__init__.py": ""}, []),
+        ({"requirements.txt": "two", "two-1.0-py3.12.egg-info/PKG-INFO": ""}, []),
+        (
+            {
+                "requirements.txt": "two>=2\nthree",
+                "two-2.0.dist-info/METADATA": "",
+                "x/__init__.py": "",
+                "x/_vendor/two-1.0.dist-info/METADATA": "Requires-Dist: four",
+                "x/_vendor/three-1.0.dist-info/METADATA": "",
+            },
+            ["error requirements requirements.txt"],
+        ),
+    ],
+)
+def test_what_is_listed(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
+    """Files that are included count; what a package has for itself does not, and metadata may have been removed."""
+    assert expected == found(make_zip(tmp_path / "a.zip", {**APP, **files}), runtime="python3.12")
+
+
+def test_many_requirements_of_many_extras(tmp_path: Path) -> None:
+    """Each marker is asked only about the extras that it names."""
+    needs = "".join(f"Requires-Dist: p{number}; extra == 'z{number}'\n" for number in range(1000))
+    extras = ",".join(f"z{number}" for number in range(0, 1000, 100)) + "," + ",".join(f"q{n}" for n in range(300))
+    files = {**APP, "x-1.dist-info/METADATA": needs, "requirements.txt": f"x[{extras}]"}
+    assert ["error requirements x-1.dist-info"] * 10 == found(make_zip(tmp_path / "a.zip", files), python="3.12")
 
 
 @pytest.mark.parametrize("path", [".", "/dev/null", "/dev/zero", "nowhere.zip", "a.txt", "empty", "a.tar.gz"])

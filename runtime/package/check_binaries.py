@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from runtime.package.inspected import Finding, Inspected
 
-_EXTENSION = re.compile(r"\.cpython-3(\d+)[a-z]*-(?P<machine>[a-z0-9_]+)-linux-(?P<libc>gnu|musl)\.so$")
+_EXTENSION = re.compile(r"\.cpython-3(\d+[a-z]*)-(?P<machine>[a-z0-9_]+)-linux-(?P<libc>gnu|musl)\.so$")
 
 #: The libraries in the minimal image of Amazon Linux 2023: those of glibc, of gcc, and zlib.
 _IN_SYSTEM = re.compile(

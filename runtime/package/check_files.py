@@ -19,7 +19,8 @@ _STARTED = ("bootstrap", "dispatch")
 #: The folders of a layer that something is found in, and ours
 #: (docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html).
 _OF_LAYERS = ("python/", "bin/", "lib/", "extensions/", "dispatch-runtime/")
-_MANY = 500
+#: Bytes of the modules in which a handler is looked for.
+_MAX_SOURCES = 4 * 1024 * 1024
 _LAYER_FOLDER = re.compile(r"python/lib/python(3\.\d+)/site-packages/")
 
 
@@ -126,9 +127,14 @@ def _can_serve(inspected: Inspected, names: list[str]) -> bool:
         return True
     libraries = check_syntax.installed_files(inspected.root)
     modules = [name for name in names if name.endswith(".py") and name not in libraries and "\\" not in name]
-    return any(
-        handlers.serving(inspected.root / name) or recognition.offers(inspected.root / name) for name in modules[:_MANY]
-    )
+    left = _MAX_SOURCES
+    for path in (inspected.root / name for name in modules):
+        left -= path.stat().st_size if path.is_file() else 0
+        if left < 0:
+            return False
+        if handlers.serving(path) or recognition.offers(path):
+            return True
+    return False
 
 
 def _misplaced_in_layer(inspected: Inspected, names: list[str]) -> Iterator[Finding]:

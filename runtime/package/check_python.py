@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from email import message_from_string
+from itertools import islice
 from pathlib import Path
 
 from packaging.tags import Tag, parse_tag
@@ -22,6 +22,7 @@ from runtime.package.inspected import Finding, Inspected
 
 #: More tags than any wheel has.
 _MANY = 20
+_TAG = re.compile(r"^tag[ \t]*:[ \t]*(?P<tags>\S+)", re.MULTILINE | re.IGNORECASE)
 _PACKED = (".whl", ".tar.gz", ".egg")
 #: The number in a bytecode file's first two bytes, of each version's releases (CPython's pycore_magic_number.h).
 _MAGIC = {3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
@@ -43,17 +44,17 @@ def unusable_wheels(inspected: Inspected) -> Iterator[Finding]:
 def _tags(wheel: str) -> list[Tag]:
     """The tags in a wheel's metadata file WHEEL."""
     found: list[Tag] = []
-    for tags in message_from_string(wheel).get_all("Tag", [])[:_MANY]:
+    for field in islice(_TAG.finditer(wheel), _MANY):
         # `parse_tag` makes each combination of what is between dots.
-        if str(tags).count(".") <= _MANY:
+        if field["tags"].count(".") <= _MANY:
             with suppress(ValueError):
-                found += parse_tag(str(tags))
+                found += parse_tag(field["tags"])
     return found
 
 
 def _foreign_version(name: str, tags: list[Tag], python: str) -> Iterator[Finding]:
     """A wheel with compiled parts for another Python."""
-    exact = {f"3.{found[1]}" for tag in tags if (found := re.fullmatch(r"cp3(\d+)t?", tag.abi))}
+    exact = {f"3.{found[1]}" for tag in tags if (found := re.fullmatch(r"cp3(\d+t?)", tag.abi))}
     if python and exact and len(exact) == len({tag.abi for tag in tags}) and python not in exact:
         message = f"from a wheel for Python {', '.join(sorted(exact))}, but the archive is for {python}"
         yield Finding("error", "wheels", name, message)

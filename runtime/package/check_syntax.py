@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
 import time
 import warnings
@@ -20,8 +21,10 @@ from runtime.package.start_scripts import HOME
 
 #: Seconds after which no other module is compiled.
 _LONGEST = 60
-#: Bytes of all modules that are compiled, which takes about a second for each megabyte, and of a list of files.
-_MAX_SOURCES, _MAX_RECORD = 16 * 1024 * 1024, 16 * 1024 * 1024
+#: Bytes of all modules that are compiled, which takes about a second for each megabyte, and of all lists of files.
+_MAX_SOURCES, _MAX_RECORDS = 16 * 1024 * 1024, 16 * 1024 * 1024
+#: A module in a list of files.
+_RECORDED = re.compile(r"^(?P<path>[^,\n]*\.py),", re.MULTILINE)
 
 
 def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
@@ -62,12 +65,15 @@ def _is_importable(path: Path, root: Path) -> bool:
 def installed_files(root: Path) -> set[str]:
     """The files below the root that distributions list as theirs."""
     found = set()
+    left = _MAX_RECORDS
     for record in root.rglob("*.dist-info/RECORD"):
-        base = record.parent.parent.relative_to(root)
-        if record.is_file():
-            # A path with a comma or a quote in it does not matter here.
-            paths = (line.partition(",")[0] for line in source.text(record, _MAX_RECORD).splitlines())
-            found |= {os.path.normpath(base / path) for path in paths}
+        base = record.parent.parent.relative_to(root).as_posix()
+        if record.is_file() and left > 0:
+            text = source.text(record, left)
+            left -= len(text)
+            # A path with a comma or a quote in it does not matter here; only modules do.
+            paths = (each["path"] for each in _RECORDED.finditer(text))
+            found |= {os.path.normpath(f"{base}/{path}") for path in paths}
     return found
 
 

@@ -23,6 +23,7 @@ OWN = ("requirements.txt", "pylock.toml", "uv.lock", "poetry.lock", "pyproject.t
 _PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 #: A line of a requirements file that includes another file, or that makes hashes necessary.
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
+_CONSTRAINTS = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
 _HASHED = re.compile(r"(?:^|\s)--(?:hash[=\s]|require-hashes\b)")
 #: More patch releases than any version of Python has had.
 _MANY = 100
@@ -100,6 +101,9 @@ def listed(file: Path, target: BuildTarget, python: Path, scratch: Path, *, is_o
     if file.name in ("pyproject.toml", "uv.lock", "poetry.lock"):
         if not project.is_file():
             raise PackageError(f"{file} belongs to a pyproject.toml, which is not beside it")
+        if file == project and not {"project", "build-system"} & read_toml(file).keys():
+            # uv would ask setuptools, which knows nothing of it.
+            raise PackageError(f"{file} has no [project]; run `poetry lock`, or list the dependencies in [project]")
         _check_python(project, target)
     if file.name == "uv.lock":
         return _uv_lock(file, python, scratch)
@@ -165,13 +169,20 @@ def _uv_lock(file: Path, python: Path, scratch: Path) -> Listed:
 
 
 def _texts(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[str]:
-    """The text of a requirements file, and of those that it includes."""
+    """The text of a requirements file, and of those that it includes or is constrained by."""
     if file in seen or not file.is_file():
         return
     text = source.decoded(file.read_bytes())
     yield text
+    constraints = [found["file"] for found in _CONSTRAINTS.finditer(_without_comments(text))]
+    for each in (*included(text), *constraints):
+        yield from _texts(file.parent / each, (*seen, file))
+
+
+def included(text: str) -> Iterator[str]:
+    """The paths of the files that a requirements file includes."""
     for found in _INCLUDED.finditer(_without_comments(text)):
-        yield from _texts(file.parent / found["file"], (*seen, file))
+        yield found["file"]
 
 
 def _without_comments(text: str) -> str:

@@ -21,6 +21,8 @@ _MACHINES = {
 }
 #: Bytes that are read of one file, where each reading counts as so many at least; a large library needs 1 MB.
 _BUDGET, _LEAST = 16 * 1024 * 1024, 512
+#: The same for all files of an archive.
+_BUDGET_OF_ALL = 512 * 1024 * 1024
 #: Real files have some 40.
 _MAX_SECTIONS = 1000
 _GLIBC = re.compile(r"GLIBC_2\.(\d+)")
@@ -45,13 +47,13 @@ class Binary:
     paths: tuple[str, ...]
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """Read a file; None if it is not an ELF file, or not a readable one."""
+    def read(cls, path: Path, budget: Budget | None = None) -> Self | None:
+        """Read a file; None if it is not an ELF file, or not a readable one, or the budget of its archive is spent."""
         if not is_elf(path):
             return None
         with path.open("rb") as file:
             try:
-                elf = ELFFile(cast("IO[bytes]", _Metered(file)))
+                elf = ELFFile(cast("IO[bytes]", _Metered(file, budget or Budget())))
                 if elf.num_sections() > _MAX_SECTIONS:
                     return None
                 needs, paths = _dynamic(elf)
@@ -60,6 +62,13 @@ class Binary:
             except Exception:  # noqa: BLE001 - pyelftools raises whatever the damage leads to
                 return None
         return cls(machine, needs, glibc, _libc(needs, glibc), paths)
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many bytes may still be read of all files of an archive."""
+
+    left: int = _BUDGET_OF_ALL
 
 
 def is_elf(path: Path) -> bool:
@@ -71,13 +80,15 @@ def is_elf(path: Path) -> bool:
 class _Metered:
     """A file that ends the reading of damaged files, whose sizes and offsets may lead in circles, after a while."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._left = _BUDGET
+    def __init__(self, file: BinaryIO, of_all: Budget) -> None:
+        self._file, self._of_all = file, of_all
+        self._left = min(_BUDGET, of_all.left)
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
 
     def read(self, size: int = -1) -> bytes:
-        self._left -= max(size, _LEAST) if size >= 0 else _BUDGET
+        cost = max(size, _LEAST) if size >= 0 else _BUDGET
+        self._left -= cost
+        self._of_all.left -= cost
         if self._left < 0:
             raise ELFError("too much to read")
         return self._file.read(size)

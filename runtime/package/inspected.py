@@ -105,7 +105,8 @@ class Inspected:
         names = [
             member.filename for member in found.infos if not member.is_dir() and member.filename not in found.links
         ]
-        read = {name: elf.Binary.read(root / name) for name in names if elf.is_elf(root / name)}
+        budget = elf.Budget()
+        read = {name: elf.Binary.read(root / name, budget) for name in names if elf.is_elf(root / name)}
         binaries = {name: binary for name, binary in read.items() if binary is not None}
         return cls(
             file,

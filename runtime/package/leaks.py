@@ -17,6 +17,7 @@ _NAMES = ("*.env", "env.*.json", "credentials", "credentials.json", "secrets.*",
 _CONTENTS = {
     "a private key": re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----|PuTTY-User-Key-File-\d"),
     "an AWS access key": re.compile(rb"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b|aws_secret_access_key\s*=\s*\S"),
+    "a password in an address": re.compile(rb"\b[a-z]+://[^\s/:@'\"{}$]*:[^\s/:@'\"{}$]+@[\w.-]"),
     "a token": re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bxox[abpr]-[A-Za-z0-9-]{20}|\bsk_live_[A-Za-z0-9]{20}"),
 }
 #: Bytes of each file that are looked at, and how many files a note names.

@@ -12,6 +12,7 @@ import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,8 @@ DAMAGED = (
 MAX_DIRECTORY = 8 * 1024 * 1024
 #: Linux's limits for a path and for one name in it, in bytes (limits.h), and a depth that no archive for Lambda has.
 _MAX_PATH, _MAX_NAME, _MAX_DEPTH = 4095 - 1024, 255, 100
+#: More folders, and more bytes of all destinations of links, than any archive for Lambda has.
+_MAX_FOLDERS, _MAX_DESTINATIONS = 50_000, 1024 * 1024
 #: As many links as Linux follows for one path (path_resolution(7)).
 _MAX_LINKS = 40
 #: The records at the end of an archive: APPNOTE.TXT, 4.3.14 to 4.3.16.
@@ -70,10 +73,15 @@ class Members:
         return None
 
 
-def _places(infos: tuple[zipfile.ZipInfo, ...]) -> frozenset[str]:
+def _places(infos: tuple[zipfile.ZipInfo, ...], file: Path) -> frozenset[str]:
     names = {info.filename.rstrip("/") for info in infos}
-    folders = {posixpath.dirname(name) for name in names}
-    return frozenset(names | {above for folder in folders for above in (folder, *_folders(folder))} | {"."})
+    folders = {"."}
+    for name in names:
+        for folder in takewhile(lambda each: each not in folders, _folders(name)):
+            folders.add(folder)
+        if len(folders) > _MAX_FOLDERS:
+            raise not_unpackable(file, f"it has more than {_MAX_FOLDERS} folders")
+    return frozenset(names | folders)
 
 
 def _folders(name: str) -> Iterator[str]:
@@ -96,14 +104,15 @@ def read(file: Path) -> Members:
             for info in infos:
                 _check_name(info, file)
             _check_overlaps(infos, file)
-            links = {info.filename: _destination(archive, info) for info in infos if _is_link(info)}
+            places = _places(infos, file)
+            links = _links(archive, infos, file)
     except DAMAGED as error:
         raise not_unpackable(file, error) from None
     # Of two members with one name, the second counts.
     kinds = {info.filename: _is_link(info) for info in infos}
     links = {name: destination for name, destination in links.items() if kinds[name]}
     outside = [info.filename for info in infos if _leaves(info.filename, links)]
-    return Members(infos, links, tuple(outside), _places(infos))
+    return Members(infos, links, tuple(outside), places)
 
 
 def not_unpackable(file: Path, reason: object) -> PackageError:
@@ -154,6 +163,17 @@ def _is_link(info: zipfile.ZipInfo) -> bool:
     return stat.S_ISLNK(info.external_attr >> 16) and not info.is_dir()
 
 
+def _links(archive: zipfile.ZipFile, infos: tuple[zipfile.ZipInfo, ...], file: Path) -> dict[str, str]:
+    links: dict[str, str] = {}
+    size = 0
+    for info in filter(_is_link, infos):
+        links[info.filename] = _destination(archive, info)
+        size += len(links[info.filename])
+        if size > _MAX_DESTINATIONS:
+            raise not_unpackable(file, f"the destinations of its links have more than {_MAX_DESTINATIONS} bytes")
+    return links
+
+
 def _destination(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     with archive.open(info) as content:
         return content.read(_MAX_PATH).decode("utf-8", "backslashreplace")
@@ -162,4 +182,5 @@ def _destination(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
 def _leaves(name: str, links: Mapping[str, str]) -> bool:
     """Whether a member is named absolutely, by a `..`, or as something below a link."""
     parts = name.split("/")
-    return name.startswith("/") or ".." in parts or any(folder in links for folder in _folders(name.rstrip("/")))
+    below_link = bool(links) and any(folder in links for folder in _folders(name.rstrip("/")))
+    return name.startswith("/") or ".." in parts or below_link

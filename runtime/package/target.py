@@ -12,6 +12,8 @@ from runtime.package.errors import PackageError
 #: Lambda's architectures, and their names in ELF headers, wheels and `uname`.
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+#: A patch release of each that AWS's runtimes have reached; markers and `Requires-Python` may depend on it.
+PATCHES = {"3.11": 14, "3.12": 12, "3.13": 11, "3.14": 2}
 RUNTIMES = (*(f"python{version}" for version in PYTHONS), "provided.al2", "provided.al2023")
 
 #: The N of glibc 2.N on the operating system of a runtime: Amazon Linux 2 has 2.26, Amazon Linux 2023 has 2.34.
@@ -53,6 +55,11 @@ class BuildTarget:
         return MACHINES[self.arch]
 
     @property
+    def release(self) -> str:
+        """The full version, such as "3.13.11"."""
+        return f"{self.python}.{PATCHES[self.python]}"
+
+    @property
     def soabi(self) -> str:
         """The tag in the names of extension modules that this Python loads."""
         return f"cpython-{self.python.replace('.', '')}-{self.machine}-linux-gnu"
@@ -77,14 +84,14 @@ class BuildTarget:
         """The values of environment markers (packaging.python.org/en/latest/specifications/dependency-specifiers)."""
         return {
             "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
+            "implementation_version": self.release,
             "os_name": "posix",
             "platform_machine": self.machine,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": "Linux",
             "platform_version": "",
-            "python_full_version": f"{self.python}.0",
+            "python_full_version": self.release,
             "python_version": self.python,
             "sys_platform": "linux",
         }

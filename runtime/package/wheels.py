@@ -124,7 +124,7 @@ def _move(site: Path, into: Path) -> None:
 def _install(listed: dependencies.Listed, wanted: Wanted, into: Path) -> None:
     target = wanted.target
     command = ["pip", "install", "--target", str(into), "--python", str(wanted.interpreter)]
-    command += ["--python-version", target.python, "--python-platform", target.uv_platform, "--no-editable"]
+    command += ["--python-version", target.release, "--python-platform", target.uv_platform, "--no-editable"]
     try:
         uv_tool.run([*command, *listed.arguments], listed.folder, constrained=not listed.is_locked)
     except uv_tool.UvError as error:
@@ -211,8 +211,15 @@ def _fits(tag: Tag, target: BuildTarget) -> bool:
     python = re.fullmatch(r"(?:py|cp)3(\d*)", tag.interpreter)
     oldest = int((python and python[1]) or 0)
     is_exact = bool(python) and tag.interpreter.startswith("cp") and tag.abi not in ("abi3", "none")
-    fits = python is not None and (oldest == version if is_exact else oldest <= version)
-    return fits and (tag.platform == "any" or ("linux" in tag.platform and tag.platform.endswith(target.machine)))
+    # A build without the lock of the interpreter has "cp313t".
+    fits = tag.abi == f"cp3{version}" and oldest == version if is_exact else python is not None and oldest <= version
+    return fits and (tag.platform == "any" or _runs_on(tag.platform, target))
+
+
+def _runs_on(platform: str, target: BuildTarget) -> bool:
+    """Whether the platform of a wheel's tag has the target's processor, glibc, and no newer one than the target's."""
+    found = re.fullmatch(r"(?:linux|manylinux(?:1|2010|2014|_2_(?P<glibc>\d+)))_(?P<machine>\w+)", platform)
+    return found is not None and found["machine"] == target.machine and int(found["glibc"] or 0) <= target.glibc
 
 
 def _given(info: Path) -> bool:
