@@ -138,18 +138,23 @@ def error_type(error: BaseException) -> str:
     kind = type(error)
     if issubclass(kind, SystemExit):
         return ExitError.error_type
-    return type_name(kind, "error_type" if issubclass(kind, DispatchError) else "__name__")
+    return _name(error, "error_type", kind) if issubclass(kind, DispatchError) else type_name(kind)
 
 
-def type_name(kind: type, attribute: str = "__name__") -> str:
-    """A class's name, or what it has in another attribute, whatever its metaclass says."""
+def type_name(kind: type) -> str:
+    """A class's name, whatever its metaclass says."""
+    return _name(kind, "__name__", kind)
+
+
+def _name(holder: object, attribute: str, kind: type) -> str:
+    """An attribute that is a name; the class's own name if user code has made something else of it."""
     try:
-        called = getattr(kind, attribute)
+        called = getattr(holder, attribute)
         if type(called) is str:
             return called[:_LONGEST_NAME]
     except Terminated:
         raise
-    except BaseException:  # noqa: BLE001, S110 - any exception may come out of a user's metaclass
+    except BaseException:  # noqa: BLE001, S110 - any exception may come out of a user's class
         pass
     real: str = type.__dict__["__name__"].__get__(kind)
     return real[:_LONGEST_NAME]
