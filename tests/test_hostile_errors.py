@@ -91,7 +91,7 @@ REPORTS = {
     "Attributes": ("Attributes", "m"),
     "Lies": ("Lies", "m"),
     "Falsy": ("Falsy", "m"),
-    "Typed": ("Typed", "m"),
+    "Typed": ("Runtime.UnmarshalError", "m"),
     "StrOfItsOwn": ("StrOfItsOwn", "m"),
     "StrNumber": ("StrNumber", "<StrNumber without text: str() raised TypeError>"),
     "StrExits": ("StrExits", "<StrExits without text: str() raised SystemExit>"),
