@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from runtime.cli.group import command as group
 from runtime.cli.mistyped import RUNTIME_SETTINGS
 from runtime.local.config.likely import unknown_key
 
@@ -51,6 +55,31 @@ def test_variables_of_the_environment() -> None:
 
     found = hints("run", "'x'", **dict.fromkeys((*mistyped, *others), "1"), **settings)
     assert {name: meant for name, meant in mistyped.items() if meant} == found
+
+
+def variables(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    """The variable of each option, and the one that it should have."""
+    for option in command.params:
+        if isinstance(option, click.Option) and len(max(option.opts, key=len)) > 2:
+            yield str(option.envvar), f"{name}_{max(option.opts, key=len)[2:]}".upper().replace("-", "_")
+    for child, subcommand in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from variables(subcommand, f"{name}_{child}")
+
+
+def test_each_option_has_a_variable_of_its_name() -> None:
+    """As docs/commands.md says, whatever the parameter of the function is called; the token is also that of `serve`."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        assert {("DISPATCH_TOKEN", "DISPATCH_INVOKE_TOKEN")} >= {
+            pair for pair in variables(command, f"dispatch_{name}") if pair[0] != pair[1]
+        }
+    done = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", "run", "event[::-1]", "-e", "abc"],
+        env={**os.environ, "DISPATCH_RUN_JSON": "1"}, capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "cba" == json.loads(done.stdout)["answer"]
 
 
 def test_options_of_subcommands() -> None:

@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "publish": "Publish layers and functions to AWS Lambda.",
     "new": "Create a plugin or a function, with tests.",
 }
+#: What the variable of each option begins with.
+PREFIX: Final = "DISPATCH"
 #: Errors of a standard output that takes no more.
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
@@ -51,6 +53,7 @@ class Lazy(click.Group):
                 raise
             raise MissingExtra(f"{ctx.command_path} {cmd_name}", {library: "local"}) from error
         command: click.Command = module.command
+        _name_variables(command, f"{PREFIX}_{cmd_name}")
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -84,9 +87,19 @@ class Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _name_variables(command: click.Command, name: str) -> None:
+    """Name the variable of each option after the option, not, as click does, after the parameter of the function."""
+    for option in command.params:
+        long = max(option.opts, key=len).removeprefix("--")
+        if isinstance(option, click.Option) and not option.envvar and f"--{long}" in option.opts:
+            option.envvar = f"{name}_{long}".upper().replace("-", "_")
+    for child, subcommand in command.commands.items() if isinstance(command, click.Group) else ():
+        _name_variables(subcommand, f"{name}_{child}")
+
+
 @click.group(
     cls=Lazy,
-    context_settings={"auto_envvar_prefix": "DISPATCH", "help_option_names": ["-h", "--help"]},
+    context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["-h", "--help"]},
     epilog='Example: dispatch run app.handler -e \'{"name": "Ada"}\'',
 )
 @click.version_option(__version__, prog_name="dispatch")

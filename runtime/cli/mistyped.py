@@ -17,8 +17,6 @@ RUNTIME_SETTINGS: Final = (
     "BASE_PATH", "CONCURRENCY", "CONVENTION", "ENCODING", "EVENTS_PATH", "HTTP_BODY", "INVOKE_MODE", "PLUGINS",
     "SHUTDOWN", "TRACE_PLUGINS", "TRANSPORT", "WEB", "WORKERS",
 )  # fmt: skip
-#: What `dispatch invoke` reads besides the variables of its options.
-OF_INVOKE: Final = "DISPATCH_TOKEN"
 #: A function may have variables of its own with these prefixes, so a little more than what is enough for keys.
 ALIKE: Final = 0.8
 RUNTIME, COMMAND = PREFIXES = ("HANDLER", "DISPATCH")
@@ -55,16 +53,18 @@ def _option(rest: str, ctx: click.Context) -> str:
     word, _, option = rest.partition("_")
     meant = likely(word, group.list_commands(ctx))
     option = option if meant == called else "" if meant else rest
-    found = likely(option, _options(command), ALIKE)
-    return found and (OF_INVOKE if rest == "TOKEN" else f"{COMMAND}_{called.upper()}_{found}")
+    variables = {
+        name.removeprefix(f"{COMMAND}_").removeprefix(f"{called.upper()}_"): name for name in _variables(command)
+    }
+    found = likely(option, variables, ALIKE)
+    return found and variables[found]
 
 
-def _options(command: click.Command, prefix: str = "") -> Iterator[str]:
-    """The options of a command and of its subcommands, as variables have them."""
-    yield from (f"{prefix}{(one.name or '').upper()}" for one in command.params if isinstance(one, click.Option))
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from _options(child, f"{prefix}{name.upper()}_")
+def _variables(command: click.Command) -> Iterator[str]:
+    """The variables of the options of a command and of its subcommands."""
+    yield from (str(one.envvar) for one in command.params if isinstance(one, click.Option) and one.envvar)
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _variables(child)
 
 
 @cache

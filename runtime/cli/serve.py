@@ -17,7 +17,7 @@ from runtime.cli.mistyped import note_settings
 from runtime.cli.pythons import Pythons
 from runtime.cli.run import print_line
 from runtime.cli.serve_banner import banner
-from runtime.cli.serve_files import functions_of, guarded, queue_file
+from runtime.cli.serve_files import functions_of, queue_file
 from runtime.local.config import dispatch_toml
 from runtime.local.config.description import Description
 from runtime.local.config.likely import unknown_key
@@ -244,7 +244,7 @@ def command(
         config=config,
         described=described,
         volatile=queue is None,
-        read_again=lambda: guarded(read, functions),
+        read_again=read,
         notify=lambda text: terminal.tell(f"dispatch: {text}"),
         write_log=print_line if len(functions) == 1 else print_named_line,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,15 +46,6 @@ def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[st
         ports = enumerate(described.functions, start=default.debug_port)
         described.functions = [replace(one, debug_port=port) for port, one in ports]
     return described
-
-
-def guarded(read: Callable[[], list[FunctionConfig]], before: list[FunctionConfig]) -> list[FunctionConfig]:
-    """Read the functions again; while the file is broken, return the previous ones."""
-    try:
-        before[:] = read()
-    except FunctionSettingError as error:
-        terminal.tell(f"dispatch: {error}")
-    return before
 
 
 def queue_file(of: Path) -> Path:

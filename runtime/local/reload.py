@@ -15,7 +15,7 @@ from pathspec import GitIgnoreSpec
 from watchfiles import Change, DefaultFilter, awatch
 
 from runtime.local.environments.platform import Platform
-from runtime.local.function import FunctionConfig
+from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.local.handler_check import syntax_fault
 
 #: Milliseconds within which several changes count as one.
@@ -105,6 +105,8 @@ class Reloader:
         """Read the description again; whatever that raises is reported, and the next change is tried."""
         try:
             await read_again()
+        except FunctionSettingError as error:
+            self._notify(f"{error}; the functions are as before")
         except Exception as error:  # noqa: BLE001
             reason = " ".join(str(error).split())
             self._notify(f"cannot read {self._config} again: {type(error).__name__}: {reason}")
