@@ -324,6 +324,17 @@ def test_every_failure_is_told_once(tmp_path: Path, source: str, words: bytes) -
     assert 1 == len(told), done.stderr
 
 
+@pytest.mark.parametrize("raised", ["KeyError", "ValueError('\"quoted\" é')"])
+@pytest.mark.parametrize("log", ["Text", "JSON"])
+def test_an_error_is_told_once_in_either_format(tmp_path: Path, raised: str, log: str) -> None:
+    """With a message or without one."""
+    (tmp_path / "app.py").write_text(f"def handler(event, headers):\n    raise {raised}\n")
+    done = dispatch("run", "app.handler", "--root", tmp_path, "-e", "1", "--env", f"AWS_LAMBDA_LOG_FORMAT={log}")
+
+    assert 1 == done.stderr.decode().count("in handler"), done.stderr
+    assert 1 == len(re.findall(r"(?<!raise )(?:Key|Value)Error\b", done.stderr.decode())), done.stderr
+
+
 def test_a_failure_after_the_first_chunk(tmp_path: Path) -> None:
     """What came before it is printed, and the failure is told."""
     (tmp_path / "app.py").write_text("def handler(event, headers):\n    yield b'first'\n    raise ValueError('late')\n")

@@ -203,8 +203,9 @@ def print_error(error: FunctionError, log: str, function: FunctionConfig) -> Non
     report = error.report
     stack = [str(frame).rstrip("\n") for frame in report.get("stackTrace") or []]
     shown = [error.message.partition("\n")[0], *(line.strip() for frame in stack for line in frame.splitlines())]
-    if not all(text in log for text in shown) or error.type not in log:
-        click.echo(click.style(f"{error.type}: {error.message}", fg="red"), err=True)
+    if not all(text in log or json.dumps(text, ensure_ascii=False)[1:-1] in log for text in (error.type, *shown)):
+        title = f"{error.type}: {error.message}" if error.message else error.type
+        click.echo(click.style(title, fg="red"), err=True)
         for frame in stack:
             click.echo(frame, err=True)
     advice = _advice(error, log, function)
