@@ -78,6 +78,7 @@ class Lazy(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             raise click.ClickException(f"cannot write the output: {error.strerror}") from error
         finally:
+            terminal.let_go()
             interrupt.ends_at_once()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
