@@ -51,8 +51,9 @@ class Trace:
         else:
             os.environ.pop(VARIABLE, None)
 
-    def _audit(self, event: str, _arguments: tuple[object, ...]) -> None:
-        if event in _STARTS:
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        # The last argument is the child's environment; None is the C library's, as always for os.system.
+        if event in _STARTS and (event == "os.system" or arguments[-1] is None):
             self._tell()
 
     def _wrap(self, util: Any) -> None:
