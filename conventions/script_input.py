@@ -32,11 +32,7 @@ _NAMES = frozenset({0, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", b"/dev/stdi
 
 #: Functions of `os` and modules that use a descriptor without an audit event.
 _UNANNOUNCED = frozenset(
-    {
-        *("read", "readv", "pread", "preadv", "readinto", "dup", "dup2", "fstat", "sendfile", "splice"),
-        "close",
-        "closerange",
-    }
+    "read readv pread preadv readinto dup dup2 fstat sendfile splice close closerange".split()  # noqa: SIM905
 )
 _MODULES = frozenset({"fcntl", "mmap", "select", "selectors"})
 

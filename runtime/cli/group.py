@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -75,7 +74,7 @@ class Lazy(click.Group):
             if error.errno not in UNWRITABLE or error.filename:
                 raise
             # Without this, the interpreter would try to write what is left at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            terminal.give_up(1)
             raise click.ClickException(f"cannot write the output: {error.strerror}") from error
         finally:
             terminal.let_go()

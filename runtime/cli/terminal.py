@@ -44,4 +44,9 @@ def let_go() -> None:
         if sys.stderr:
             sys.stderr.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        give_up(2)
+
+
+def give_up(stream: int) -> None:
+    """Put the null device in the place of a standard stream that takes no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

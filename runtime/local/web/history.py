@@ -41,8 +41,8 @@ class HistoryEntry:
 
     def summary(self) -> dict[str, Any]:
         """Return what a list of invocations shows. Times are in milliseconds."""
-        report = self.report
-        shown = {
+        report, outcome = self.report, self._outcome()
+        return {
             "id": self.id,
             "function": self.function,
             "source": self.source,
@@ -52,8 +52,8 @@ class HistoryEntry:
             "init": report and report.init and round(report.init, 2),
             "memory": report and report.memory_used,
             "environment": report and report.environment,
+            **{name: outcome[name] for name in ("errorType", "size", "streamed")},
         }
-        return {**shown, **{name: self._outcome()[name] for name in ("errorType", "size", "streamed")}}
 
     def details(self) -> dict[str, Any]:
         """Return everything that is kept."""
