@@ -12,13 +12,13 @@ import sys
 from collections.abc import Mapping, Sequence
 
 #: What the runtime imports in any case.
-_THERE = "import contextvars, os, sys, time, zipimport; from importlib import import_module; import runtime.cold_start"
+_THERE = "import contextvars, os, sys, time, zipimport; from importlib import import_module; import dispatch.cold_start"
 
 #: What is avoided, and what takes its place.
 TRICKS: Mapping[str, tuple[str, str]] = {
     "stand-in for typing": (
         "import httptools",
-        "runtime.cold_start.import_without_typing('httptools')",
+        "dispatch.cold_start.import_without_typing('httptools')",
     ),
     "logging, when it is imported": ("import logging", ""),
     "no pluggy without a plugin": ("import pluggy", ""),

@@ -9,7 +9,7 @@ import time
 from conventions.child import EARLY, READ, Child, ending, environment, file_of
 from dispatch.errors import ResponseTooLarge, Terminated
 from dispatch.invocation import INFINITY
-from dispatch.protocol import RESPONSE_LIMIT
+from dispatch.protocol import RESPONSE_LIMIT, TRACE_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(argv: list[str], invocation: Invocation, name: str = "", limit: float = 
     variables = environment(invocation.headers)
     variables[b"CONTENT_LENGTH"] = b"%d" % len(invocation.body)
     if invocation.trace_id:  # several invocations at once cannot share our own variable
-        variables[b"_X_AMZN_TRACE_ID"] = variables[b"LAMBDA_RUNTIME_TRACE_ID"]
+        variables[TRACE_VARIABLE.encode()] = variables[b"LAMBDA_RUNTIME_TRACE_ID"]
     stdin = file_of(invocation.body)
     try:
         child = Child(argv, variables, stdin, name)

@@ -12,7 +12,7 @@ from _thread import allocate_lock, start_new_thread
 
 from conventions.child import EARLY, READ, Child, ending
 from dispatch.errors import MarshalError
-from dispatch.protocol import RESPONSE_LIMIT
+from dispatch.protocol import RESPONSE_LIMIT, TRACE_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LONGEST_LINE = 6 * RESPONSE_LIMIT
 _LINGER = 0.1
 
 #: The trace of the event during which the program is started is not that of the events it gets.
-_LEFT_OUT = b"_X_AMZN_TRACE_ID"
+_LEFT_OUT = TRACE_VARIABLE.encode()
 
 
 class Piped(Child):

@@ -36,6 +36,9 @@ ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 XRAY_CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
 TRAILERS = (ERROR_TYPE, ERROR_BODY)
 
+#: The variable that has the trace id of the event (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html).
+TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+
 #: The only value of RESPONSE_MODE.
 STREAMING = "streaming"
 

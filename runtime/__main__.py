@@ -7,10 +7,10 @@ import sys
 from importlib import import_module
 
 from dispatch import __version__, asynchrony, error_reports
+from dispatch.cold_start import when_imported
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Terminated
 from dispatch.load import choose
 from runtime.client import RuntimeClient
-from runtime.cold_start import when_imported
 from runtime.environment import Environment, init_report
 from runtime.lifecycle import Signals, leave
 from runtime.logs import Log

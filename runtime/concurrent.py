@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable
 
 from dispatch.errors import SettingError
+from dispatch.event_variables import set_variable
+from dispatch.protocol import TRACE_VARIABLE
 from runtime.environment import Environment
-from runtime.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def serve(count: int, environment: Callable[[], Environment], signals: Signals) 
         environment: creates one; each has its own connection, and all share one function.
         signals: turns a signal into the end of the process.
     """
-    Trace().set(None)
+    set_variable(TRACE_VARIABLE, None)
     ended: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def work() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dispatch import error_reports
 from dispatch.asynchrony import settle
 from dispatch.errors import MarshalError, ResponseTooLarge, Terminated
+from dispatch.event_variables import set_variable
 from dispatch.invocation import handled
-from dispatch.protocol import RESPONSE_LIMIT
+from dispatch.protocol import RESPONSE_LIMIT, TRACE_VARIABLE
 from dispatch.response import Response, stop
-from runtime.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,12 +55,11 @@ class Environment:
 
     def serve(self) -> NoReturn:
         """Handle events until the process has to end (Terminated) or the Runtime API has failed (RuntimeApiError)."""
-        trace = Trace()
         while True:
             self._signals.check()
             invocation = self.client.next()
             self._log.latest = invocation
-            trace.set(invocation.trace_id)
+            set_variable(TRACE_VARIABLE, invocation.trace_id or None)
             self.handle(invocation)
 
     def handle(self, invocation: Invocation) -> None:

@@ -13,9 +13,9 @@ from _thread import get_ident, interrupt_main, start_new_thread
 from time import monotonic, sleep
 
 from dispatch.asynchrony import looking_like
+from dispatch.cold_start import when_imported
 from dispatch.error_reports import user_traceback
 from dispatch.errors import Terminated
-from runtime.cold_start import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from conventions.ports.action_results import EXTENSIONS, Refused, answered, enco
 from conventions.web import serving
 from dispatch import current, variables
 from dispatch.errors import ApplicationError, MarshalError
+from dispatch.event_variables import set_variables
 from dispatch.http import bodies, percent
 from dispatch.invocation import INFINITY
 from dispatch.protocol import JSON
@@ -83,7 +84,7 @@ def handler(
         return cross_origin(Refused("There was an error processing your request.", _FAILED).answer())
 
     def run(arguments: Any, invocation: Invocation) -> Any:
-        os.environ.update(environment(invocation))
+        set_variables(environment(invocation))
         result = call(arguments, invocation)
         if not isinstance(result, dict | list) and not is_iterator(result):
             raise MarshalError(f"the action returned {type(result).__name__}; it must return a dictionary or a list")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from dispatch.protocol import TRACE_VARIABLE
+
 #: Lambda's own defaults and limits (botocore's service model, shapes Timeout and MemorySize; AWS documentation).
 TIMEOUT_DEFAULT: Final = 3.0
 TIMEOUT_LIMIT: Final = 900.0
@@ -27,7 +29,7 @@ VARIABLE: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 REPLACEABLE: Final = frozenset({"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_EXEC_WRAPPER"})
 #: The other reserved variables besides those that begin with AWS_LAMBDA_.
 RESERVED: Final = frozenset(
-    {"_HANDLER", "_X_AMZN_TRACE_ID", "_LAMBDA_TELEMETRY_LOG_FD", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"}
+    {"_HANDLER", TRACE_VARIABLE, "_LAMBDA_TELEMETRY_LOG_FD", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"}
 )
 
 #: The keys of cross-origin rules (botocore's service model, shape Cors).

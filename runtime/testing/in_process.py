@@ -102,7 +102,7 @@ class InProcess:
     def _variables(self, event: Event) -> dict[str, str]:
         values = variables(self._function, "", self._log_stream)
         del values["AWS_LAMBDA_RUNTIME_API"]
-        return {**values, "_X_AMZN_TRACE_ID": event.trace_id}
+        return {**values, protocol.TRACE_VARIABLE: event.trace_id}
 
     def _load(self) -> FunctionError | None:
         """Load the function, unless it is loaded; returns the init error."""

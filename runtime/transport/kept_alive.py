@@ -10,9 +10,9 @@ import sys
 from time import monotonic
 
 from dispatch.asynchrony import LONGEST_WAIT
+from dispatch.cold_start import import_without_typing
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
-from runtime.cold_start import import_without_typing
 from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 
 TYPE_CHECKING = False

@@ -11,6 +11,7 @@ import os
 
 from conventions.buffer import Buffer
 from conventions.web import serving
+from dispatch.event_variables import set_variables
 from dispatch.protocol import OCTETS, TEXT
 from dispatch.response import chunks, is_iterator
 from dispatch.script_streams import Streams
@@ -63,17 +64,13 @@ def _output(function: UserFunction, request: Request) -> bytes | Iterator[bytes]
     before = {name: os.environ.get(name) for name in request_variables}
     answer: Any = None
     try:
-        os.environ.update(request_variables)
+        set_variables(request_variables)
         with Streams("stdout", "stderr", stdout=stdout):
             answer = function(request.body.decode("utf-8", "surrogateescape"))
             if answer is not None and not is_iterator(answer):
                 print(answer)  # noqa: T201 - the template does, wherever standard output goes by then
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        set_variables(before)
     return _followed(output.take(), answer) if is_iterator(answer) else output.take()
 
 

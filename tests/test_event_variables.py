@@ -1,6 +1,10 @@
-"""The trace id in the environment: of Python, of child processes, of no invocation that brought none."""
+"""Variables that change with each event: for Python, for child processes, and without leaking memory."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+import sys
 
 import pytest
 from support.runtime import Serve
@@ -55,3 +59,50 @@ def test_spawned_processes_see_the_current_one(serve: Serve, first: str) -> None
     traces = ["Root=1", "Root=2", None, "Root=2"]
     answers = [runtime.invoke(b"", {"Lambda-Runtime-Trace-Id": trace} if trace else None).body for trace in traces]
     assert [str(trace).encode() for trace in traces] == answers
+
+
+ACTION = """
+import os, subprocess
+
+def main(args):
+    told = subprocess.run(["printenv", "__OW_ACTIVATION_ID"], capture_output=True, text=True).stdout.strip()
+    return {"same": told == os.environ["__OW_ACTIVATION_ID"], "told": told}
+"""
+
+
+@pytest.mark.parametrize("convention", ["openwhisk", "digitalocean"])
+def test_child_processes_see_the_activation(serve: Serve, convention: str) -> None:
+    """Also the variables that a port sets for each event."""
+    runtime = serve(ACTION, "app.main", convention)
+    answers = [json.loads(runtime.invoke(b"{}").body) for _ in range(3)]
+    assert [True] * 3 == [answer["same"] for answer in answers]
+    assert 3 == len({answer["told"] for answer in answers})
+
+
+MEMORY = """
+import itertools, os
+from dispatch.event_variables import set_variable
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def events(count):
+    for number in itertools.islice(numbers, count):
+        set_variable("ONE", f"value {number}" + "x" * 100)
+        set_variable(f"NAME_{number}", "set and removed")
+        set_variable(f"NAME_{number}", None)
+
+numbers = itertools.count()
+events(1000)
+before = resident()
+events(100_000)
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
+def test_values_are_freed() -> None:
+    """The C library, which would keep every value, gets none unless a child process starts."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1024 * 1024
