@@ -146,6 +146,14 @@ def test_a_table_without_a_handler(root: Path) -> None:
     assert "Error: [functions.one] has no handler" == refused(root)
 
 
+@pytest.mark.parametrize("name", ["template.yaml", "dispatch.toml", "Stack.template.json"])
+def test_a_file_that_describes_functions_is_no_handler(root: Path, name: str) -> None:
+    """Nobody has to guess why there is no such module."""
+    (root / name).write_text("")
+    told = f"Error: {name} is a file that describes functions, not a handler; pass --config {name}"
+    assert told == refused(root, name)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [

@@ -28,6 +28,8 @@ from runtime.local.function import CONCURRENCY_DEFAULT, AsyncSettings, FunctionC
 DEBUG_PORT = 5678
 #: The key of the command line's arguments in a context.
 ARGUMENTS = "runtime.cli.serve.arguments"
+#: How the names of files end that describe functions.
+DESCRIPTIONS = (".toml", ".yaml", ".yml", ".json", ".template")
 #: Characters that need no escaping in an address (RFC 3986, unreserved characters).
 TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 
@@ -292,6 +294,10 @@ def reader(
     """A reader of the functions: the one of the command line, or those of the file, which `described` then is."""
     if parameters and (handler or config is None or config.suffix == ".toml"):
         raise FunctionSettingError("--parameter is for a template; pass --config with a template.yaml, and no HANDLER")
+    if handler and handler.endswith(DESCRIPTIONS) and Path(handler).is_file():
+        raise FunctionSettingError(
+            f"{handler} is a file that describes functions, not a handler; pass --config {handler}"
+        )
 
     def read() -> list[FunctionConfig]:
         default = base()
