@@ -128,6 +128,13 @@ def test_options_in_nested_files(build: Callable[..., Built], tmp_path: Path, mo
     assert ["beside==1.0", "inner==1.0"] == built.libraries
 
 
+@pytest.mark.parametrize("line", ["--find-links ./missing", "./missing-1.0-py3-none-any.whl", "idna @ ./missing"])
+def test_paths_that_are_not_there(build: Callable[..., Built], line: str) -> None:
+    """The error says so."""
+    with pytest.raises(PackageError, match=r"no such file|not found"):
+        build({"requirements.txt": f"{line}\n"})
+
+
 @pytest.mark.parametrize("place", ["requirements.txt", "nested.txt"])
 def test_hashes(build: Callable[..., Built], index: Path, place: str) -> None:
     """The version that is listed, if its hash is."""

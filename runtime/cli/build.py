@@ -255,7 +255,7 @@ def show_sizes(sizes: Sizes) -> None:
 def show_report(report: CheckReport) -> None:
     """Print the findings, errors first."""
     of = " ".join(part for part in (report.arch, report.python and f"Python {report.python}") if part)
-    click.echo(f"{report.file}: a {report.kind}" + (f" for {of}" if of else ""))
+    click.echo(f"{report.file}: a {report.kind or 'zip archive'}" + (f" for {of}" if of else ""))
     show_sizes(report.sizes)
     colours = {"error": "red", "warning": "yellow"}
     for finding in report.findings:

@@ -33,7 +33,7 @@ class CheckReport:
 
     Attributes:
         file: the archive.
-        kind: "layer" or "function".
+        kind: "layer" or "function"; "" if it cannot be one.
         arch: the architecture it was checked for; "" if unknown.
         python: the Python version it was checked for; "" if unknown.
         sizes: its sizes.

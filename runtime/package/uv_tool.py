@@ -19,6 +19,10 @@ from runtime.package.errors import PackageError
 _MARK = re.compile(r"^(?:error: |\s*\u00d7\s*)", re.MULTILINE)
 
 
+#: What uv says of a path that is not there, and what it means.
+_NO_PATH = ("relative URL without a base", "there is no such file or folder, and it is not a URL")
+
+
 class UvError(PackageError):
     """uv has failed; the message is its own, in full.
 
@@ -27,7 +31,7 @@ class UvError(PackageError):
     """
 
     def __init__(self, output: str, status: int) -> None:
-        super().__init__(_MARK.sub("", output.strip(), count=1) or f"uv ended with status {status}")
+        super().__init__(_MARK.sub("", output.strip().replace(*_NO_PATH), count=1) or f"uv ended with status {status}")
         self.status = status
 
 
