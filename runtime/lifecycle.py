@@ -12,6 +12,7 @@ import sys
 from _thread import get_ident, interrupt_main, start_new_thread
 from time import monotonic, sleep
 
+from dispatch import event_variables
 from dispatch.asynchrony import looking_like
 from dispatch.cold_start import when_imported
 from dispatch.error_reports import user_traceback
@@ -39,10 +40,11 @@ _TICK = 0.015
 #: The signal with which the process knocks at its own main thread: one that user code hardly uses.
 _KNOCK = getattr(signal, "SIGRTMAX", signal.SIGALRM)
 
-#: The files of this package, and those of them that call no user code.
+#: The files of this package, and those of the runtime that call no user code.
 _RUNTIME = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
-_CALLS_NO_ONE = tuple(
-    _RUNTIME + name for name in ("transport/", "client.py", "logs.py", "standard_streams.py", "trace.py")
+_CALLS_NO_ONE = (
+    *(_RUNTIME + name for name in ("transport/", "client.py", "logs.py", "standard_streams.py")),
+    os.path.abspath(event_variables.__file__),
 )
 
 
@@ -294,8 +296,10 @@ def _is_ours(frame: FrameType | None) -> bool:
     is_innermost = True
     while frame is not None:
         file = frame.f_code.co_filename
+        if file.startswith(_CALLS_NO_ONE):
+            return True
         if file.startswith(_RUNTIME):
-            return is_innermost or file.startswith(_CALLS_NO_ONE)
+            return is_innermost
         is_innermost = False
         frame = frame.f_back
     return False

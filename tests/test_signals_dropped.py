@@ -164,6 +164,24 @@ def test_a_timer_that_a_handler_leaves(serve: Serve, transport: str) -> None:
     assert "runtime/" not in runtime.child.log
 
 
+def test_a_signal_while_the_variables_change(serve: Serve) -> None:
+    """Between two events the runtime also sets variables."""
+    source = """
+    import signal, sys
+    def late(number, frame): raise TimeoutError("late")
+    def hook(event, arguments):
+        if event == "os.unsetenv" and arguments == (b"_X_AMZN_TRACE_ID",):
+            signal.raise_signal(signal.SIGALRM)
+    signal.signal(signal.SIGALRM, late)
+    sys.addaudithook(hook)
+    def handler(event, headers): return event
+    """
+    runtime = serve(source)
+    runtime.invoke(headers={"Lambda-Runtime-Trace-Id": "Root=1"})
+    assert b"after" == runtime.invoke(b"after").body
+    assert late(runtime, 1)()
+
+
 def test_a_timer_in_a_handler(serve: Serve) -> None:
     """In the handler it raises as ever."""
     source = """
