@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dispatch.error_reports import titled, user_traceback, warn
+from dispatch.error_reports import warn
+from dispatch.exceptions import titled, user_traceback
 
 
 def log(logger: str, message: str, error: BaseException | None = None) -> None:

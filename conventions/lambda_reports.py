@@ -5,7 +5,7 @@ The sentences are those of awslambdaric 4.2.2, and tests compare the two.
 
 from __future__ import annotations
 
-from dispatch import error_reports
+from dispatch import error_reports, exceptions
 from dispatch.errors import (
     BuiltInModuleConflict,
     DispatchError,
@@ -37,14 +37,14 @@ _VALIDATION_ERROR = "LambdaValidationError"
 
 def report(error: BaseException, request_id: str) -> ErrorReport:
     """The report as AWS's runtime builds it: without causes, and with its type only in the body."""
-    message, kind, frames = error_reports.message(error), error_reports.error_type(error), []
+    message, kind, frames = exceptions.message(error), exceptions.error_type(error), []
     # Not isinstance, which would ask an exception of the user's for its `__class__`.
     if issubclass(type(error), DispatchError):
         message, trace = _sentence(error), _syntax_error(error.__cause__)
         cause = error_reports.xray_cause(message, _VALIDATION_ERROR, [])
     else:
-        frames = error_reports.user_frames(error, (error_reports.EVENT_LOOP,))
-        trace = error_reports.formatted(frames, columns=False)
+        frames = exceptions.user_frames(error, (exceptions.EVENT_LOOP,))
+        trace = exceptions.formatted(frames, columns=False)
         cause = error_reports.xray_cause(message, kind, frames)
     fields = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": trace}
     return error_reports.ErrorReport(fields, {XRAY_CAUSE: cause}, always_headed=True)
@@ -54,9 +54,9 @@ def _sentence(error: Any) -> str:
     """AWS's words for one of our errors; our own if AWS has no such case."""
     sentence = _SENTENCES.get(type(error))
     try:
-        return sentence.format(**error.facts) if sentence else error_reports.text(error)
+        return sentence.format(**error.facts) if sentence else exceptions.text(error)
     except KeyError:  # the error is not about a module
-        return error_reports.text(error)
+        return exceptions.text(error)
 
 
 def _syntax_error(cause: BaseException | None) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from dispatch.error_reports import text, titled
+from dispatch.exceptions import text, titled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from importlib import import_module
 from time import perf_counter
 
 from dispatch.discovery import BUILT_IN, DISTRIBUTION, GROUP, Source, built_in
-from dispatch.error_reports import titled, warn
+from dispatch.error_reports import warn
 from dispatch.errors import PluginError, Terminated
+from dispatch.exceptions import titled
 from dispatch.locate import Target
 from dispatch.modules import listing
 

@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-from dispatch import __version__, asynchrony, error_reports
+from dispatch import __version__, asynchrony, error_reports, exceptions
 from dispatch.cold_start import when_imported
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Terminated
 from dispatch.load import choose
@@ -84,7 +84,7 @@ def work(settings: Settings, address: Address, log: Log) -> int:
         try:
             close()
         except BaseException as error:  # noqa: BLE001 - from a second signal or a task; the hooks have to run anyway
-            words = error_reports.message(error) or error_reports.error_type(error)
+            words = exceptions.message(error) or exceptions.error_type(error)
             log.warning(f"the {what} did not end cleanly: {words}")
     signals.leave_in_peace()
     signals.last_resort(reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatch import error_reports
+from dispatch import error_reports, exceptions
 from dispatch.asynchrony import settle
 from dispatch.errors import MarshalError, ResponseTooLarge, Terminated
 from dispatch.event_variables import set_variable
@@ -130,7 +130,7 @@ class Environment:
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - the report has been sent, and matters more
-            reason = error_reports.titled(error)
+            reason = exceptions.titled(error)
             hint = f"the hint of the {self.function.convention} convention failed: {reason}"
         if hint:
             self._log.warning(hint)

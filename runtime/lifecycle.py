@@ -15,8 +15,8 @@ from time import monotonic, sleep
 from dispatch import event_variables
 from dispatch.asynchrony import looking_like
 from dispatch.cold_start import when_imported
-from dispatch.error_reports import user_traceback
 from dispatch.errors import Terminated
+from dispatch.exceptions import user_traceback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

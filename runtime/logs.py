@@ -10,7 +10,7 @@ import os
 import time
 from _thread import RLock
 
-from dispatch import error_reports
+from dispatch import exceptions
 from dispatch.invocation import handled
 from dispatch.protocol import TENANT_ID
 from runtime.standard_streams import is_open, write_all
@@ -182,7 +182,7 @@ def _fields(record: Any, timestamp: str, logging: Any) -> dict[str, Any]:
         "logger": record.name,
         "stackTrace": traceback.format_tb(trace) if kind else None,
         "errorType": kind.__name__ if kind else None,
-        "errorMessage": error_reports.text(value) if kind else None,
+        "errorMessage": exceptions.text(value) if kind else None,
         "requestId": getattr(record, "aws_request_id", None),
         "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if kind else None,
     }
@@ -196,15 +196,13 @@ def _json(fields: dict[str, Any]) -> str:
     import json
 
     def encoded(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, default=error_reports.text, skipkeys=True)
+        return json.dumps(value, ensure_ascii=False, default=exceptions.text, skipkeys=True)
 
     try:
         return encoded(fields) + "\n"
     except Exception:  # noqa: BLE001 - a value contains itself, or its class raises: only that one becomes text
         return (
-            encoded(
-                {key: value if _can(encoded, value) else error_reports.text(value) for key, value in fields.items()}
-            )
+            encoded({key: value if _can(encoded, value) else exceptions.text(value) for key, value in fields.items()})
             + "\n"
         )
 

@@ -23,7 +23,7 @@ from support.local import ServerProcess
 from support.ports import PAGES, SAMPLES, answers, differing, documented, ours, peer, python
 from support.runtime import Ask, Fail, Serve
 
-from dispatch import Invocation, error_reports, http
+from dispatch import Invocation, exceptions, http
 from dispatch.load import load
 
 #: Of the package and of the CloudEvents SDK, which it calls by names that have been moved.
@@ -97,7 +97,7 @@ def error_of(call: Callable[..., object], *arguments: Any) -> tuple[str, str]:
     """The type and the message of the error that a call reports."""
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - any error has a report
         call(*arguments)
-    return error_reports.error_type(caught.value), error_reports.message(caught.value)
+    return exceptions.error_type(caught.value), exceptions.message(caught.value)
 
 
 def function(*lines: str, decorator: str = "http", arguments: str = "request", of: str = "def") -> dict[str, str]:

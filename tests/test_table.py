@@ -20,7 +20,7 @@ from support.batches import sqs
 from support.runtime import COMMAND, Runtime
 
 import dispatch
-from dispatch import error_reports, http
+from dispatch import exceptions, http
 from dispatch.load import load
 
 ROOT = Path(__file__).parent / "samples" / "table"
@@ -243,7 +243,7 @@ def in_process(setting: Setting) -> Iterator[Invoke]:
                 response = function(dispatch.Invocation(body, given, setting.encoding))
                 return response.body if isinstance(response.body, bytes) else b"".join(response.body)
             except BaseException as error:
-                return Fails(error_reports.error_type(error))
+                return Fails(exceptions.error_type(error))
 
         yield invoke
     finally:

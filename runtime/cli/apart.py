@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, NoReturn
 
-from dispatch import error_reports
+from dispatch import exceptions
 from runtime.lifecycle import leave
 
 Work = Callable[[], Iterable[Mapping[str, Any]]]
@@ -53,7 +53,7 @@ def _work_apart(work: Work, found: IO[str]) -> NoReturn:
             for facts in work():
                 write(facts)
         except BaseException as raised:  # noqa: BLE001 - other people's code may raise anything
-            error = {"type": error_reports.error_type(raised), "message": error_reports.text(raised)}
+            error = {"type": exceptions.error_type(raised), "message": exceptions.text(raised)}
         write({"error": error})
     finally:
         leave(0)

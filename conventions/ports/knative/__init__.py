@@ -15,8 +15,8 @@ from types import SimpleNamespace
 from conventions.asgi import served
 from conventions.ports.knative import events
 from dispatch import settle
-from dispatch.error_reports import message
 from dispatch.errors import HandlerNotFound, MarshalError
+from dispatch.exceptions import message
 from dispatch.modules import described
 
 TYPE_CHECKING = False

@@ -15,7 +15,7 @@ from importlib import import_module
 
 from conventions import cloudevent, failures
 from conventions import cloudevent_wire as wire
-from dispatch.error_reports import message
+from dispatch.exceptions import message
 from dispatch.http import kind
 
 TYPE_CHECKING = False

@@ -15,8 +15,8 @@ from conventions.ports import logs
 from conventions.ports.nuclio import wire
 from conventions.web import event_answer, serving
 from dispatch import settle, variables
-from dispatch.error_reports import text, user_traceback
 from dispatch.errors import ImportModuleError
+from dispatch.exceptions import text, user_traceback
 from dispatch.protocol import JSON
 
 TYPE_CHECKING = False
