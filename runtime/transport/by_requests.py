@@ -14,6 +14,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
+from runtime.standard_streams import hold_open
 from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 
 #: How much of a body is sent at once, in bytes.
@@ -60,6 +61,7 @@ class ByRequests(Transport):
         connection.response_class = _Response
         framing = {"Transfer-Encoding": "chunked", "Trailer": ", ".join(TRAILERS), "Connection": "close"}
         try:
+            hold_open()
             connection.putrequest("POST", self._address.prefix + path, skip_accept_encoding=True)
             for name, value in {"User-Agent": self._user_agent, **headers, **framing}.items():
                 connection.putheader(name, value.encode())
@@ -157,6 +159,10 @@ _INTERIM = [[str(status).encode()] for status in range(100, 200) if status != 10
 
 class _Connection(PooledConnection):
     response_class = _Response
+
+    def connect(self) -> None:
+        hold_open()
+        super().connect()
 
 
 class _Pool(HTTPConnectionPool):
