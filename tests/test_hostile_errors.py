@@ -180,6 +180,24 @@ def test_ways_to_raise(tmp_path: Path, handler: str) -> None:
             assert name == kind
 
 
+#: Import and syntax errors that a module raises itself, with attributes that are not what Python's own have.
+ODD_ATTRIBUTES = {
+    "SyntaxError": "error = SyntaxError('m')\nerror.filename, error.lineno, error.text = 5, 'x', b'x'\nraise error\n",
+    "ModuleNotFoundError": "raise ModuleNotFoundError('m', name=5)\n",
+    "Own": "class Own(ModuleNotFoundError): name = property(lambda self: 1 / 0)\nraise Own('m')\n",
+}
+
+
+@pytest.mark.parametrize("kind", ODD_ATTRIBUTES)
+@pytest.mark.parametrize("convention", ["standard", "lambda"])
+def test_odd_attributes_at_import(tmp_path: Path, kind: str, convention: str) -> None:
+    """The error is reported under its own name, not one that came of reading its attributes."""
+    env = {"HANDLER": "app.handler", "HANDLER_CONVENTION": convention}
+    with Runtime(COMMAND, write(tmp_path, {"app.py": ODD_ATTRIBUTES[kind]}), env) as one:
+        failed = one.failed()
+    assert (kind, "m") == (failed.type, failed.report["errorMessage"])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the paths are Linux's")
 def test_headings(tmp_path: Path) -> None:
     """A trace without frames has no heading, and an error without a message no colon."""
