@@ -128,7 +128,7 @@ def test_forked_child_is_terminated(serve: Serve, convention: str) -> None:
     assert b"{15}" == runtime.invoke().body
 
 
-@pytest.mark.parametrize("deadline", ["abc", "1, 1", "1.5", "-1", "²", ""])
+@pytest.mark.parametrize("deadline", ["abc", "1, 1", "1.5", "-1", "²", "", "9" * 400, "9" * 5000])
 def test_deadline_that_is_none(serve: Serve, deadline: str) -> None:
     """A deadline that is no number is an unknown one."""
     source = """

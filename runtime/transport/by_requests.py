@@ -122,8 +122,9 @@ class _Body:
 class _Response(HTTPResponse):
     """A response whose headers are complete, as many and as long as they may be, and not those of an interim response.
 
-    http.client accepts headers that end with the connection, takes 102 and 103 for the final response, and refuses
-    lines of more than 64 KiB and more than 100 headers.
+    http.client accepts headers that end with the connection, takes 102 and 103 for the final response, reads until the
+    end of the connection if it does not understand Content-Length, and refuses lines of more than 64 KiB and more than
+    100 headers.
     """
 
     def begin(self) -> None:
@@ -133,6 +134,8 @@ class _Response(HTTPResponse):
         while lines[0][:5] == b"HTTP/" and lines[0].split(b" ")[1:2] in _INTERIM:
             lines = self._head()
         framing = [line for line in lines[1:-1] if line.partition(b":")[0].lower() in _FRAMING]
+        if not all(map(_is_well_formed, lines[1:-1])):
+            raise HTTPException("a header of the reply is malformed")
         stream, self.fp = self.fp, io.BytesIO(b"".join([lines[0], *framing, lines[-1]]))
         try:
             super().begin()
@@ -151,6 +154,12 @@ class _Response(HTTPResponse):
                 raise RemoteDisconnected("the connection ended within the headers of the reply")
             lines.append(self.fp.readline(_LONGEST_LINE))
         return lines
+
+
+def _is_well_formed(line: bytes) -> bool:
+    """Whether a line of the headers has a name, and a Content-Length a number (RFC 9112, sections 5 and 6.3)."""
+    name, _, value = line.partition(b":")
+    return name == name.strip() != b"" and (name.lower() != b"content-length" or value.strip().isdigit())
 
 
 #: The statuses after which another response follows (RFC 9110, section 15.2), except 101, after which none does.
