@@ -157,6 +157,18 @@ def test_large_messages(runtime: Runtime) -> None:
     assert answer.report["errorMessage"].startswith("xxxxx")
 
 
+@pytest.mark.parametrize("convention", ["standard", "lambda"])
+@pytest.mark.parametrize("line", ["1 / 0  # {}", "1 / len(\n    '{}'[:0]\n)", "1 / len('{}'[:0])"])
+def test_long_source_lines(tmp_path: Path, convention: str, line: str) -> None:
+    """Of a line like those of generated code, or with data in it, the beginning is there."""
+    source = "def handler(event, more):\n    " + line.format("x" * 100_000) + "\n"
+    env = {"HANDLER": "app.handler", "HANDLER_CONVENTION": convention}
+    with Runtime(COMMAND, write(tmp_path, {"app.py": source}), env) as one:
+        answer = one.invoke(b"1")
+    assert "1 / " in answer.report["stackTrace"][0]
+    assert len(answer.body) < 3000
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [("notes", ["row 17\nof orders.csv\n", "5\n"]), ("odd notes", ["5\n"]), ("hostile notes", [])],
