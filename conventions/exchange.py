@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dispatch import after_response
+from dispatch.asynchrony import event_loop
 from dispatch.errors import MarshalError
 from dispatch.response import check_status
 from dispatch.turns import Turns
@@ -75,7 +76,12 @@ class Exchange:
             self._take_turn(self._go_on, self._has_news)
 
     def _take_turn(self, step: Step, until: Callable[[], bool]) -> None:
-        self._turns.take(step, until)
+        try:
+            self._turns.take(step, until)
+        except BaseException:  # the process is ending, for example: no one is listening any more
+            loop, _ = event_loop()
+            loop.call_soon_threadsafe(self._finish, loop)
+            raise
         if self._failure is not None:
             raise self._failure
 

@@ -13,7 +13,7 @@ from _thread import get_ident
 
 from conventions import taking_http_body
 from conventions.buffer import Buffer
-from conventions.script_input import Event, in_memory, reads_unannounced, watch
+from conventions.script_input import Event, in_memory, unannounced, watch
 from conventions.standard import sendable
 from dispatch.asynchrony import settle
 from dispatch.errors import HandlerNotFound
@@ -44,11 +44,11 @@ def script(user_object: Any) -> Handler:
         raise HandlerNotFound(f"the handler is not callable: {described(run)}")
     loaded = _under_way()
     watch()
-    on_descriptor = isinstance(user_object, Script) and reads_unannounced(user_object.code)
+    descriptors = unannounced(user_object.code) if isinstance(user_object, Script) else ()
     os.register_at_fork(after_in_child=_Answer.give_up)
 
     def handle(invocation: Invocation) -> Response:
-        event = Event(invocation, on_descriptor)
+        event = Event(invocation, descriptors)
         answer = _Answer(invocation, _under_way() - loaded, event)
         streams = Streams(
             "stdout",
@@ -109,6 +109,7 @@ class _Answer(Buffer):
     _live: _Answer | None = None
     _out_of_reach = False
     _file: int | None = None
+    _lent = -1
 
     @classmethod
     def give_up(cls) -> None:
@@ -147,12 +148,14 @@ class _Answer(Buffer):
         return bool(self._strangers) and _activity(sys._getframe()) in self._strangers  # noqa: SLF001 - see inspect
 
     def fileno(self) -> int:
-        """A descriptor for child processes; what they write to it is a part of the answer."""
+        """A descriptor, for child processes for example; what is written to it is a part of the answer."""
         if self._over:
             raise io.UnsupportedOperation("the answer has been sent")
         if self._file is None:
             self._file, self._collected = in_memory("stdout"), 0
-        return self._file
+        if _file_of(self._lent) is None:  # not lent yet, or closed by the script
+            self._lent = os.dup(self._file)
+        return self._lent
 
     def _collect(self) -> None:
         assert self._file is not None  # noqa: S101 - only called if there is one
@@ -174,9 +177,21 @@ class _Answer(Buffer):
         self._event.end()
         taken = self.take()
         if self._file is not None:
+            # The script may have closed it, and opened another file under its number.
+            lent = _file_of(self._lent)
+            if lent is not None and os.path.samestat(lent, os.fstat(self._file)):
+                os.close(self._lent)
             os.close(self._file)
             self._file = None
         return taken
+
+
+def _file_of(descriptor: int) -> os.stat_result | None:
+    """The open file with that number; None if there is none."""
+    try:
+        return os.fstat(descriptor)
+    except OSError:
+        return None
 
 
 def _under_way() -> frozenset[FrameType]:

@@ -3,6 +3,9 @@
 `open(0)`, `/dev/stdin`, `sys.stdin.fileno()` and child processes read the descriptor. It gets the event when Python
 announces such a use by an audit event, so a script that reads `sys.stdin` pays nothing for it. `os.read` and the like
 are not announced; a script whose code has such names gets each event on descriptor 0 before it runs.
+
+Descriptors 1 and 2 are restored after an event in the same way: one that `open(1, "w")` announces may be closed then,
+and so may those of a script whose code has names like `os.close`.
 """
 
 from __future__ import annotations
@@ -30,10 +33,9 @@ _STARTS = frozenset(
 #: What names descriptor 0 in the audit event `open`.
 _NAMES = frozenset({0, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", b"/dev/stdin", b"/dev/fd/0", b"/proc/self/fd/0"})
 
-#: Functions of `os` and modules that use a descriptor without an audit event.
-_UNANNOUNCED = frozenset(
-    "read readv pread preadv readinto dup dup2 fstat sendfile splice close closerange".split()  # noqa: SIM905
-)
+#: Functions of `os` and modules that use a descriptor without an audit event, and those that close or replace one.
+_UNANNOUNCED = frozenset("read readv pread preadv readinto dup dup2 fstat sendfile splice close closerange".split())  # noqa: SIM905
+_CLOSING = frozenset({"close", "closerange", "dup2"})
 _MODULES = frozenset({"fcntl", "mmap", "select", "selectors"})
 
 
@@ -44,20 +46,30 @@ class Event(io.RawIOBase):
     mode = "rb"
     _live: Event | None = None
 
-    def __init__(self, invocation: Invocation, on_descriptor: bool = False) -> None:
+    def __init__(self, invocation: Invocation, unannounced: tuple[int, ...] = ()) -> None:
         """Begin an event.
 
         Args:
             invocation: the invocation.
-            on_descriptor: whether descriptor 0 gets the event at once.
+            unannounced: the descriptors that may be used without an audit event; if it has 0, that gets the event.
         """
         Event._live = self
         self._invocation = invocation
         self._bytes = io.BytesIO(invocation.body)
         self._shown_at = -1  # where descriptor 0 was in the event when it was put there
-        self._before = -1  # what was descriptor 0 until then
-        if on_descriptor:
+        self._before: dict[int, int] = {}  # copies of what the descriptors were, to be restored
+        for number in unannounced:
+            self._use(number)
+
+    def _use(self, number: int) -> None:
+        """Prepare for a use of descriptor 0, 1 or 2."""
+        if number == 0:
             self.fileno()
+        elif number not in self._before:
+            try:
+                self._before[number] = os.dup(number)
+            except OSError:  # it is closed, or the process cannot open any more files
+                return
 
     def _source(self) -> io.BytesIO:
         live = self._live
@@ -96,8 +108,8 @@ class Event(io.RawIOBase):
         position = self._bytes.tell()
         try:
             if self._shown_at < 0:
-                self._before = os.dup(0)
-                _put(in_memory("stdin", self._invocation.body, position))
+                self._before[0] = os.dup(0)
+                _put(in_memory("stdin", self._invocation.body, position), 0)
             elif self._shown_at != position:
                 os.lseek(0, position, os.SEEK_SET)
         except OSError as error:
@@ -106,27 +118,30 @@ class Event(io.RawIOBase):
         return 0
 
     def end(self) -> None:
-        """End the event: descriptor 0 is what it was before."""
+        """End the event: the descriptors are what they were before."""
         if self._live is self:
             Event._live = None
-        before, self._before = self._before, -1
-        if before >= 0:
+        before, self._before = self._before, {}
+        for number, copy in before.items():
             try:
-                _put(before)
-            except OSError:  # the script has closed it
-                _put(os.open(os.devnull, os.O_RDWR))
+                _put(copy, number)
+            except OSError:  # the script has closed the copy
+                _put(os.open(os.devnull, os.O_RDWR), number)
 
     @classmethod
     def announced(cls, event: str, arguments: tuple[Any, ...]) -> None:
-        """Show the event on descriptor 0 if the audit event announces a use of it."""
+        """Prepare for a use of descriptor 0, 1 or 2 if the audit event announces one."""
+        number = 0
         if event == "open":
             path = arguments[0]
-            if not (isinstance(path, int | str | bytes) and path in _NAMES):
+            if isinstance(path, int) and path in {1, 2}:
+                number = path
+            elif not (isinstance(path, int | str | bytes) and path in _NAMES):
                 return
         elif event not in _STARTS:
             return
         if cls._live is not None:
-            cls._live.fileno()
+            cls._live._use(number)  # noqa: SLF001 - an object of this class
 
 
 def watch() -> None:
@@ -140,10 +155,12 @@ def watch() -> None:
 _watches = False
 
 
-def reads_unannounced(code: CodeType) -> bool:
-    """Whether the code has names of functions that read a descriptor without an audit event."""
+def unannounced(code: CodeType) -> tuple[int, ...]:
+    """The standard descriptors that the code, by its names, may use without an audit event."""
     names = mentioned(code)
-    return bool(names & _MODULES or ("os" in names and names & _UNANNOUNCED))
+    if "os" in names and names & _CLOSING:
+        return (0, 1, 2)
+    return (0,) if names & _MODULES or ("os" in names and names & _UNANNOUNCED) else ()
 
 
 def in_memory(name: str, data: bytes = b"", position: int = 0) -> int:
@@ -166,7 +183,8 @@ def in_memory(name: str, data: bytes = b"", position: int = 0) -> int:
     return descriptor
 
 
-def _put(descriptor: int) -> None:
-    """Move an open file to descriptor 0."""
-    os.dup2(descriptor, 0)
-    os.close(descriptor)
+def _put(descriptor: int, number: int) -> None:
+    """Move an open file to that number."""
+    if descriptor != number:
+        os.dup2(descriptor, number)
+        os.close(descriptor)

@@ -1,9 +1,9 @@
 """Sets environment variables for each invocation without leaking memory.
 
 `os.environ[...] = value` calls the C library's setenv, and glibc never frees a value that it was given: about 140 bytes
-for each invocation and variable. So each invocation changes only Python's own view. The C library's view, which only
-child processes see, is brought up to date when one is started. multiprocessing raises no audit event then, so its
-spawning function is wrapped.
+for each invocation and variable. So each invocation changes only Python's own view. The C library's view, which child
+processes inherit, is brought up to date when one is started; C code in this process sees an earlier value.
+multiprocessing raises no audit event then, so its spawning function is wrapped.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ _FIRST, _LAST = 200, 300
 #: The longest name of an exception's class.
 _LONGEST_NAME = 1000
 
+#: The longest source line in a stack trace. Finding the part to underline takes traceback 10 ms in a line of 100 KB.
+_LONGEST_LINE = 1000
+
 #: The exceptions that are followed from one to the next as causes.
 _MOST_CAUSES = 100
 
@@ -218,12 +221,21 @@ def formatted(frames: list[Any], *, columns: bool = True) -> list[str]:
     if gap is not None:
         before, after = formatted(frames[:gap], columns=columns), formatted(frames[gap + 1 :], columns=columns)
         return [*before, f"  {frames[gap].filename}\n", *after]
-    plain = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames]
+    plain = [(frame.filename, frame.lineno or 0, frame.name, _cut(frame.line)) for frame in frames]
     try:
         from traceback import format_list
 
-        return format_list(frames if columns else plain)
+        # From Python 3.13 on, a frame has all the lines of its statement.
+        shown = [
+            frame if columns and len(getattr(frame, "_lines", None) or frame.line or "") <= _LONGEST_LINE else entry
+            for frame, entry in zip(frames, plain, strict=True)
+        ]
+        return format_list(shown)
     except Terminated:
         raise
     except BaseException:  # noqa: BLE001 - as above
         return [f'  File "{file}", line {line}, in {name}\n' for file, line, name, _ in plain]
+
+
+def _cut(line: str | None) -> str | None:
+    return line if line is None or len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} [cut off]"

@@ -127,7 +127,7 @@ class Invocation:
     def deadline(self) -> float:
         """The time when Lambda will end the invocation, in seconds since 1970; infinity if it is unknown."""
         milliseconds = self.headers.lowered.get(_DEADLINE_MS, "")
-        return int(milliseconds) / 1000 if milliseconds.isdecimal() else INFINITY
+        return int(milliseconds) / 1000 if milliseconds.isdecimal() and len(milliseconds) < 100 else INFINITY
 
     @property
     def remaining_time(self) -> float:

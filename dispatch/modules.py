@@ -70,16 +70,24 @@ def _imported(name: str, root: str, written: str) -> ModuleType:
     try:
         return _main_of(root) if name == "__main__" else import_module(name)
     except (SyntaxError, ImportError) as error:
-        missing = getattr(error, "name", None)
-        # If the error names another module, the user's module exists, but something that it imports does not.
-        if isinstance(error, ModuleNotFoundError) and missing and (name + ".").startswith(missing + "."):
-            where = f"{root} or on Python's path{'' if missing == name else f', not even {missing}'}"
-            raise ImportModuleError(
-                f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}",
-                module=written,
-                reason=str(error),
-            ) from error
-        raise unusable(name, error, module=written) from error
+        try:
+            problem = _problem(name, root, written, error)
+        except Exception:  # noqa: BLE001 - user code has raised it, and its attributes may be anything
+            raise error from None
+        raise problem from error
+
+
+def _problem(name: str, root: str, written: str, error: SyntaxError | ImportError) -> DispatchError:
+    missing = getattr(error, "name", None)
+    # If the error names another module, the user's module exists, but something that it imports does not.
+    if isinstance(error, ModuleNotFoundError) and missing and (name + ".").startswith(missing + "."):
+        where = f"{root} or on Python's path{'' if missing == name else f', not even {missing}'}"
+        return ImportModuleError(
+            f"no module {name} in {where}; {listing(root, missing.replace('.', '/'))}",
+            module=written,
+            reason=str(error),
+        )
+    return unusable(name, error, module=written)
 
 
 def unusable(name: str, error: SyntaxError | ImportError, **facts: str) -> DispatchError:

@@ -79,17 +79,26 @@ class Script:
         try:
             exec(self.code, module.__dict__)  # noqa: S102 - running the user's script is the job
         finally:
-            _flush(module)
+            _finish(module)
 
 
-def _flush(module: ModuleType) -> None:
-    """Flush the files that the script has left open, as the end of a program does."""
+def _finish(module: ModuleType) -> None:
+    """Flush the files that the script has left open, and close those on a descriptor, as the end of a program does.
+
+    Later the descriptor may be another file.
+    """
     for value in list(vars(module).values()):
         if isinstance(value, io.IOBase):
             try:
                 value.flush()
+                by_number = isinstance(getattr(value, "name", None), int)
             except ValueError:  # closed, or detached
                 continue
+            if by_number:
+                try:
+                    value.close()
+                except OSError:  # the script has closed the descriptor itself
+                    continue
 
 
 def load_script(path: str, spec: str, root: str) -> Script:

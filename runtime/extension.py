@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 
 from dispatch.errors import RuntimeApiError
 from dispatch.protocol import EXTENSION, EXTENSION_ID, EXTENSION_NAME, JSON
+from runtime.standard_streams import hold_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def register(address: Address) -> None:
     """Register the extension and start waiting for its events. Raises RuntimeApiError."""
     connection = HTTPConnection(address.host, address.port, timeout=None)
     try:
+        hold_open()
         headers = {EXTENSION_NAME: NAME, "Content-Type": JSON}
         connection.request("POST", f"{address.prefix}{EXTENSION}/register", b'{"events": []}', headers)
         reply = connection.getresponse()

@@ -34,6 +34,13 @@ def is_open(descriptor: int) -> bool:
     return True
 
 
+def hold_open() -> None:
+    """Open the null device as each standard stream that is closed: a connection must not get its number."""
+    for descriptor in (0, 1, 2):
+        if not is_open(descriptor):
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 class _Printed(io.FileIO):
     """A standard stream that completes partial writes, and that raises no error if it is closed."""
 
@@ -44,11 +51,8 @@ class _Printed(io.FileIO):
 
 def unbuffer() -> None:
     """Write everything that is printed at once, as UTF-8 whatever the locale is."""
-    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if not is_open(descriptor):  # a connection must not get this number
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-        if not descriptor:
-            continue
+    hold_open()
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
         raw: Any = _Printed(descriptor, "w", closefd=False)
         raw.name = f"<{name}>"
         stream: Any = io.TextIOWrapper(raw, "utf-8", "backslashreplace", newline="\n", write_through=True)

@@ -395,6 +395,22 @@ def test_the_client_is_told_of_the_end(serve: Serve) -> None:
     runtime.child.wait_log("http.disconnect\nhttp.disconnect again\n")
 
 
+@pytest.mark.parametrize("env", [{}, STREAM], ids=["buffered", "streamed"])
+def test_going_on_after_cancellation(serve: Serve, env: dict[str, str]) -> None:
+    """An application that catches the end of the process may send and receive once more, and reaches its `finally`."""
+    during = """print("BUSY")
+    try:
+        try: await asyncio.sleep(1000)
+        except asyncio.CancelledError: print("CAUGHT")
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        print((await receive())["type"])
+    finally: print("FINALLY")"""
+    runtime = serve(app(during=during), "app:app", "asgi", env=env)
+    runtime.api.hand_out(event(REQUEST))
+    runtime.child.wait_log("BUSY\n")
+    assert ["BUSY", "CAUGHT", "http.disconnect", "FINALLY"] == runtime.end().splitlines()
+
+
 def test_a_failure_after_the_answer_is_logged(serve: Serve) -> None:
     """It changes nothing for the client, nor for the next event."""
     runtime = serve(app(after="raise LookupError('too late')"), "app:app", "asgi")

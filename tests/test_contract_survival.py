@@ -36,6 +36,23 @@ def test_connection_closed_by_the_handler(serve: Serve, convention: str) -> None
     assert [b'"a"', b'"b"'] == [runtime.invoke(body).body for body in (b'"a"', b'"b"')]
 
 
+@pytest.mark.parametrize("transport", ["socket", "requests"])
+def test_standard_streams_closed_by_the_handler(serve: Serve, transport: str) -> None:
+    """What is printed after that goes nowhere, least of all to the Runtime API on a connection that got the number."""
+    source = """
+    import os
+    def handler(event, headers):
+        yield event
+        if event == "close": os.close(1)
+        print("printed")
+        yield event
+    """
+    runtime = serve(source, env={"HANDLER_TRANSPORT": transport})
+    answers = [runtime.invoke(body).body for body in (b"close", b"a", b"b")]
+    assert [b"closeclose", b"aa", b"bb"] == answers
+    assert {"GET", "POST"} == {request.method for request in runtime.api.requests}
+
+
 CLEAN_UPS = {
     "raises": "finally: raise ValueError('clean-up')",
     "goes on": "except GeneratorExit: yield 'y'",
@@ -111,7 +128,7 @@ def test_forked_child_is_terminated(serve: Serve, convention: str) -> None:
     assert b"{15}" == runtime.invoke().body
 
 
-@pytest.mark.parametrize("deadline", ["abc", "1, 1", "1.5", "-1", "²", ""])
+@pytest.mark.parametrize("deadline", ["abc", "1, 1", "1.5", "-1", "²", "", "9" * 400, "9" * 5000])
 def test_deadline_that_is_none(serve: Serve, deadline: str) -> None:
     """A deadline that is no number is an unknown one."""
     source = """

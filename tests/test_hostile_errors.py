@@ -157,6 +157,18 @@ def test_large_messages(runtime: Runtime) -> None:
     assert answer.report["errorMessage"].startswith("xxxxx")
 
 
+@pytest.mark.parametrize("convention", ["standard", "lambda"])
+@pytest.mark.parametrize("line", ["1 / 0  # {}", "1 / len(\n    '{}'[:0]\n)", "1 / len('{}'[:0])"])
+def test_long_source_lines(tmp_path: Path, convention: str, line: str) -> None:
+    """Of a line like those of generated code, or with data in it, the beginning is there."""
+    source = "def handler(event, more):\n    " + line.format("x" * 100_000) + "\n"
+    env = {"HANDLER": "app.handler", "HANDLER_CONVENTION": convention}
+    with Runtime(COMMAND, write(tmp_path, {"app.py": source}), env) as one:
+        answer = one.invoke(b"1")
+    assert "1 / " in answer.report["stackTrace"][0]
+    assert len(answer.body) < 3000
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [("notes", ["row 17\nof orders.csv\n", "5\n"]), ("odd notes", ["5\n"]), ("hostile notes", [])],
@@ -178,6 +190,24 @@ def test_ways_to_raise(tmp_path: Path, handler: str) -> None:
             trailers = answer.request.trailers
             kind = trailers.get("lambda-runtime-function-error-type") if trailers else answer.report["errorType"]
             assert name == kind
+
+
+#: Import and syntax errors that a module raises itself, with attributes that are not what Python's own have.
+ODD_ATTRIBUTES = {
+    "SyntaxError": "error = SyntaxError('m')\nerror.filename, error.lineno, error.text = 5, 'x', b'x'\nraise error\n",
+    "ModuleNotFoundError": "raise ModuleNotFoundError('m', name=5)\n",
+    "Own": "class Own(ModuleNotFoundError): name = property(lambda self: 1 / 0)\nraise Own('m')\n",
+}
+
+
+@pytest.mark.parametrize("kind", ODD_ATTRIBUTES)
+@pytest.mark.parametrize("convention", ["standard", "lambda"])
+def test_odd_attributes_at_import(tmp_path: Path, kind: str, convention: str) -> None:
+    """The error is reported under its own name, not one that came of reading its attributes."""
+    env = {"HANDLER": "app.handler", "HANDLER_CONVENTION": convention}
+    with Runtime(COMMAND, write(tmp_path, {"app.py": ODD_ATTRIBUTES[kind]}), env) as one:
+        failed = one.failed()
+    assert (kind, "m") == (failed.type, failed.report["errorMessage"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the paths are Linux's")

@@ -71,6 +71,43 @@ def test_the_event_is_there(runtime: Runtime) -> None:
         assert answers[1] in {b"xyz\n", b"abc\n" if "abc" in runtime.uses[name] else b""}, name  # type: ignore[attr-defined]
 
 
+#: What a script does to the descriptors of its standard streams; each event has its answer, and its line in the log.
+REPLACED = {
+    "open(1)": "open(1, 'w').close()",
+    "open(1) as a global": "kept = open(1, 'w')",
+    "open(2) as stderr": "sys.stderr = open(2, 'w')",
+    "os.fdopen": "os.fdopen(1, 'w').close()",
+    "os.close": "os.close(1); os.close(2)",
+    "all three": "os.closerange(0, 3)",
+    "os.dup2": "[os.dup2(os.open('/dev/null', os.O_RDWR), number) for number in range(3)]",
+    "open(0) as a global": "kept = open(0); os.read",
+    "stdout's own": "sys.stdout = open(sys.stdout.fileno(), 'w', buffering=1)",
+    "stdout's own, closed": "open(sys.stdout.fileno(), 'w').close()",
+    "stdout's own as a global": "kept = open(sys.stdout.fileno(), 'w')",
+    "stdout's own, another file": "os.close(sys.stdout.fileno()); another = open('/dev/null')",
+    "stdout's own, for a child": "fd = sys.stdout.fileno(); saved = os.dup(fd); os.dup2(os.open('/dev/null', 1), fd)\n"
+    "subprocess.run(['echo', 'noise'], stdout=sys.stdout); os.dup2(saved, fd)",
+}
+
+
+@pytest.mark.parametrize("use", REPLACED.values(), ids=REPLACED)
+@pytest.mark.parametrize("whole", ["def main():", "if True:"], ids=["main", "whole file"])
+def test_descriptors_are_restored(tmp_path: Path, use: str, whole: str) -> None:
+    """A script may close or replace them, and those of the streams; the same works for the next event."""
+    lines = [
+        "event = sys.stdin.read()",
+        "print('log', event, file=sys.stderr)",
+        *use.split("\n"),
+        "print(event, end='')",
+    ]
+    body = "\n    ".join(lines)
+    source = f"import os, subprocess, sys\n{whole}\n    {body}\n"
+    with Runtime(COMMAND, write(tmp_path, {"app.py": source}), {"HANDLER": "app.py"}) as one:
+        for event in ("one", "two", "three"):
+            assert event == one.invoke(event.encode()).body.decode()
+            one.child.wait_log(f"log {event}")
+
+
 def test_no_descriptor_is_left(tmp_path: Path) -> None:
     """After many events as many are open as after one, and between two events descriptor 0 is what it was."""
     source = """

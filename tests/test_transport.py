@@ -163,6 +163,22 @@ def test_replies_that_are_none(serving: Callable[..., Any], text: bytes) -> None
         transport.get(NEXT)
 
 
+#: Headers after which the end of the reply is not certain.
+MALFORMED = [
+    *("Content-Length: -3", "Content-Length: +3", "Content-Length: 0x3", "Content-Length: 3, 4", "Content-Length:"),
+    *("Content-Length : 3", "X: a\r\n b", "X", ": x"),
+]
+
+
+@pytest.mark.parametrize("module", [kept_alive, by_requests])
+@pytest.mark.parametrize("header", MALFORMED)
+def test_malformed_headers(serving: Callable[..., Any], header: str, module: Any) -> None:
+    """Such a reply is a lost connection; reading until the server closes it might never end."""
+    transport, _ = serving([f"HTTP/1.1 200 OK\r\n{REQUEST_ID}: one\r\n{header}\r\n\r\nabc".encode()], module=module)
+    with pytest.raises(Disconnected):
+        transport.get(NEXT)
+
+
 def test_trailers_are_no_headers(serving: Callable[..., Any]) -> None:
     """A trailer changes no header of the event."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nLambda-Runtime-Aws-Request-Id: one\r\n\r\n"

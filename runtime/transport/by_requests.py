@@ -14,6 +14,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
+from runtime.standard_streams import hold_open
 from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 
 #: How much of a body is sent at once, in bytes.
@@ -60,6 +61,7 @@ class ByRequests(Transport):
         connection.response_class = _Response
         framing = {"Transfer-Encoding": "chunked", "Trailer": ", ".join(TRAILERS), "Connection": "close"}
         try:
+            hold_open()
             connection.putrequest("POST", self._address.prefix + path, skip_accept_encoding=True)
             for name, value in {"User-Agent": self._user_agent, **headers, **framing}.items():
                 connection.putheader(name, value.encode())
@@ -120,8 +122,9 @@ class _Body:
 class _Response(HTTPResponse):
     """A response whose headers are complete, as many and as long as they may be, and not those of an interim response.
 
-    http.client accepts headers that end with the connection, takes 102 and 103 for the final response, and refuses
-    lines of more than 64 KiB and more than 100 headers.
+    http.client accepts headers that end with the connection, takes 102 and 103 for the final response, reads until the
+    end of the connection if it does not understand Content-Length, and refuses lines of more than 64 KiB and more than
+    100 headers.
     """
 
     def begin(self) -> None:
@@ -131,6 +134,8 @@ class _Response(HTTPResponse):
         while lines[0][:5] == b"HTTP/" and lines[0].split(b" ")[1:2] in _INTERIM:
             lines = self._head()
         framing = [line for line in lines[1:-1] if line.partition(b":")[0].lower() in _FRAMING]
+        if not all(map(_is_well_formed, lines[1:-1])):
+            raise HTTPException("a header of the reply is malformed")
         stream, self.fp = self.fp, io.BytesIO(b"".join([lines[0], *framing, lines[-1]]))
         try:
             super().begin()
@@ -151,12 +156,22 @@ class _Response(HTTPResponse):
         return lines
 
 
+def _is_well_formed(line: bytes) -> bool:
+    """Whether a line of the headers has a name, and a Content-Length a number (RFC 9112, sections 5 and 6.3)."""
+    name, _, value = line.partition(b":")
+    return name == name.strip() != b"" and (name.lower() != b"content-length" or value.strip().isdigit())
+
+
 #: The statuses after which another response follows (RFC 9110, section 15.2), except 101, after which none does.
 _INTERIM = [[str(status).encode()] for status in range(100, 200) if status != 101]
 
 
 class _Connection(PooledConnection):
     response_class = _Response
+
+    def connect(self) -> None:
+        hold_open()
+        super().connect()
 
 
 class _Pool(HTTPConnectionPool):

@@ -13,6 +13,7 @@ from dispatch.asynchrony import LONGEST_WAIT
 from dispatch.cold_start import import_without_typing
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
+from runtime.standard_streams import hold_open
 from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
 
 TYPE_CHECKING = False
@@ -173,6 +174,7 @@ class KeptAlive(Transport):
 
     def _connect(self) -> None:
         try:
+            hold_open()
             self._socket = _connected(self._address)
         except OSError as error:
             reason = f"cannot connect to the Runtime API at {self._address.authority}: {error}"
