@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import os
 import socket
@@ -306,16 +305,21 @@ LARGE = {
 }
 
 
-def connect(host: str) -> socket.socket:
-    """A bare connection."""
+def connect(host: str, buffer: int = 0) -> socket.socket:
+    """A bare connection, with a small buffer where one is asked for."""
     name, port = host.split(":")
-    return socket.create_connection((name, int(port)), timeout=PATIENCE)
+    sock = socket.socket()
+    sock.settimeout(PATIENCE)
+    if buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    sock.connect((name, int(port)))
+    return sock
 
 
-def rest(sock: socket.socket) -> bytes:
-    """What comes until the other side closes."""
+def rest(sock: socket.socket, end: bytes = b"nothing") -> bytes:
+    """What comes until the other side closes, or until an end."""
     parts = b""
-    while part := sock.recv(65536):
+    while not parts.endswith(end) and (part := sock.recv(65536)):
         parts += part
     return parts
 
@@ -343,14 +347,15 @@ def test_a_client_that_has_sent_all_gets_its_answer(server: ServerProcess) -> No
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
 def test_a_request_for_another_protocol_is_served_as_http(server: ServerProcess, protocol: bytes) -> None:
-    """Some HTTP clients offer HTTP/2 so; the connection goes on, and the log has no word of it."""
-    body = b"Content-Length: 2\r\n\r\n{}"
+    """Some HTTP clients offer HTTP/2 so; no body and no request is lost, and the log has no word of it."""
+    plain = b"POST /lambda-url/raw/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+    offer = plain + b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol
     with connect(server.host) as sock:
-        for offer in (b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol, b""):
-            sock.sendall(HEAD % b"told" + offer + body)
-            answer = http.client.HTTPResponse(sock)
-            answer.begin()
-            assert (200, True) == (answer.status, answer.read().startswith(b"{"))
+        sock.sendall(offer + b"Content-Length: 1\r\n\r\n1" + offer + b"Transfer-Encoding: chunked\r\n\r\n1\r\n2\r\n")
+        assert b"1" == rest(sock, b"\r\n\r\n1")[-1:]
+        sock.sendall(b"0\r\n\r\n" + plain + b"Connection: close\r\nContent-Length: 1\r\n\r\n3")
+        answers = rest(sock).split(b"HTTP/1.1 200 OK")
+        assert [b"2", b"3"] == [answer[-1:] for answer in answers[1:]]
     assert [] == [line for line in server.lines if "upgrade" in line.lower()]
 
 
@@ -369,6 +374,27 @@ def test_a_client_that_never_goes_on_is_left(tmp_path: Path, monkeypatch: pytest
         with connect(host) as sock:
             sock.sendall(body + b"{}" + HEAD % b"slow")
             assert rest(sock).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_client_that_never_reads_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a whole answer and of a streamed one, which then runs to its end."""
+    monkeypatch.setattr(connection, "PATIENCE", 0.2)
+    (tmp_path / "app.py").write_text(
+        "def whole(event, context):\n    return 'x' * 6_000_000\n"
+        "def stream(event, context):\n    for _ in range(50):\n        yield b'x' * 1_000_000\n    open('done', 'w')\n"
+    )
+    with lambda_service() as service:
+        for name in ("whole", "stream"):
+            service.add(FunctionConfig(name, f"app.{name}", tmp_path, "lambda"))
+        host = service.url.removeprefix("http://")
+        with connect(host, 4096) as whole:
+            whole.sendall(HEAD % b"whole" + b"Content-Length: 2\r\n\r\n{}")
+            assert whole.recv(1)
+            with connect(host, 4096) as stream:
+                path = b"POST /2021-11-15/functions/stream/response-streaming-invocations HTTP/1.1\r\n"
+                stream.sendall(path + b"Host: localhost\r\nContent-Length: 2\r\n\r\n{}")
+                await_true((tmp_path / "done").exists)
+            assert 6_000_000 > len(rest(whole))
 
 
 # -- memory
