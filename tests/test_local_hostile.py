@@ -144,6 +144,16 @@ def test_an_answer_that_http_can_express_is_sent(caller: Client, answer: object,
     assert 200 == caller.call("GET", "/health").status
 
 
+@pytest.mark.parametrize(
+    "answer", [b"1" * 5000, b'{"a": -%b}' % (b"1" * 5000), b'{"statusCode": 200, "a": %b}' % (b"1" * 5000)]
+)
+def test_an_answer_may_have_integers_of_any_length(caller: Client, answer: bytes) -> None:
+    """Python reads 4,300 digits; what is its own body is sent as it is."""
+    got = caller.call("POST", "/lambda-url/raw/", base64.b64encode(answer), {"Content-Type": "text/plain"})
+
+    assert (200, b"" if b"statusCode" in answer else answer) == (got.status, got.body)
+
+
 def test_a_length_that_is_none_is_not_sent_to_a_head_request(caller: Client) -> None:
     """One of more digits than any file needs stays under the name that Lambda gives it."""
     answer = {"statusCode": 200, "headers": {"Content-Length": "9" * 5000}}
