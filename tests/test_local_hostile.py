@@ -366,7 +366,18 @@ def test_a_request_for_another_protocol_is_served_as_http(server: ServerProcess,
         sock.sendall(b"0\r\n\r\n" + plain + b"Connection: close\r\nContent-Length: 1\r\n\r\n3")
         answers = rest(sock).split(b"HTTP/1.1 200 OK")
         assert [b"2", b"3"] == [answer[-1:] for answer in answers[1:]]
+    with connect(server.host) as sock:
+        sock.sendall(offer + b"Connection: close\r\nContent-Length: 1\r\n\r\n4")
+        assert b"4" == rest(sock)[-1:]
     assert [] == [line for line in server.lines if "upgrade" in line.lower()]
+
+
+def test_a_tunnel_is_refused(server: ServerProcess) -> None:
+    """CONNECT is such an offer too, whatever it names."""
+    for target, status in ((b"localhost:80", b"400"), (b"/lambda-url/raw/", b"405")):
+        with connect(server.host) as sock:
+            sock.sendall(b"CONNECT %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % target)
+            assert rest(sock).startswith(b"HTTP/1.1 " + status)
 
 
 def test_a_client_that_never_goes_on_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,12 +39,16 @@ class PlainParser(httptools.HttpRequestParser):
         self.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]
-        """Parse bytes."""
-        while True:
+        """Parse bytes; after an offer with a new parser, because this one may be at its connection's end."""
+        parser, connection = self, self._connection
+        while data:
             try:
-                return super().feed_data(data)
+                super(PlainParser, parser).feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                data = self._connection.head_without_offer() + data[offer.args[0] :]
+                data = connection.head_without_offer() + data[offer.args[0] :]
+                parser = connection.parser = PlainParser(connection)
+            else:
+                return
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -153,7 +157,12 @@ class LimitedConnection(HttpToolsProtocol):
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def head_without_offer(self) -> bytes:
-        """Return the head of the request that was parsed last, as one that offers no other protocol."""
+        """Return the head of the request that was parsed last, as one that offers no other protocol.
+
+        Nothing for CONNECT, which is such an offer itself, and is answered already.
+        """
+        if not self._offers:
+            return b""
         line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         headers = [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
         return b"\r\n".join([line, *headers, b"", b""])
