@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -416,6 +418,24 @@ def test_a_client_that_never_reads_is_left(tmp_path: Path, monkeypatch: pytest.M
                 stream.sendall(path + b"Host: localhost\r\nContent-Length: 2\r\n\r\n{}")
                 await_true((tmp_path / "done").exists)
             assert 6_000_000 > len(rest(whole))
+
+
+def test_more_connections_than_the_system_allows(tmp_path: Path) -> None:
+    """They wait, and one line says so; asyncio would write thousands of tracebacks."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("the system does not tell how many files a process has open: no /proc")
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    with ServerProcess(tmp_path, "app.handler", "--no-reload") as one, contextlib.ExitStack() as held:
+        limit = len(os.listdir(f"/proc/{one.process.pid}/fd")) + 5
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        for _ in range(20):
+            held.enter_context(connect(one.host))
+        one.line("cannot open more files")
+        held.close()
+        with client(one.host) as caller:
+            assert 200 == caller.call("GET", "/health").status
+    assert 1 == sum("open" in line for line in one.lines)
+    assert [] == [line for line in one.lines if "Traceback" in line], one.lines[4:30]
 
 
 # -- memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import math
 import secrets
@@ -13,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -36,6 +37,8 @@ from runtime.local.web.history import History
 
 #: Seconds in which callers may read the answers that the end of the platform itself causes.
 LAST_ANSWERS: Final = 1.0
+#: Connections that wait to be accepted.
+BACKLOG: Final = 1024
 
 
 @dataclass(slots=True)
@@ -90,6 +93,8 @@ class WebServer(uvicorn.Server):
                 lifespan="off",
                 ws="none",
                 proxy_headers=False,
+                # How many connections asyncio accepts at once, and fails to accept at once.
+                backlog=1,
                 timeout_graceful_shutdown=limit,
             )
         )
@@ -101,6 +106,8 @@ class WebServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and note that the server can be reached."""
         await super().startup(sockets)
+        for sock in sockets or ():
+            sock.listen(BACKLOG)
         self.ready.set_result(None)
 
     @contextlib.contextmanager
@@ -145,6 +152,21 @@ class EndSignals:
                 asked.set_result(None)
 
 
+class _LoopErrors:
+    """Reports exceptions that nobody awaits; too many open files, which asyncio reports each second, only once."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self._notify = notify
+        self._reported = False
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if getattr(context.get("exception"), "errno", None) not in {errno.EMFILE, errno.ENFILE}:
+            loop.default_exception_handler(context)
+        elif not self._reported:
+            self._reported = True
+            self._notify("cannot open more files or connections until others are closed; raise the limit: ulimit -n")
+
+
 def hide_broken_answers(record: logging.LogRecord) -> bool:
     """Return False for a streamed answer that broke off: that is the function's failure, and in its log."""
     return not (record.exc_info and isinstance(record.exc_info[1], BrokenAnswer))
@@ -163,6 +185,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
     """
     signals, history = EndSignals(), History()
     signals.install()
+    asyncio.get_running_loop().set_exception_handler(_LoopErrors(settings.notify))
 
     def write_log(line: LogLine) -> None:
         settings.write_log(line)
@@ -270,7 +293,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        sock = socket.create_server((host, port), family=family, backlog=1024)
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     # asyncio sets this only on sockets of its own; without it each answer waits 40 ms for an acknowledgement.
