@@ -8,6 +8,10 @@ has sent all and closed its side of the connection gets its answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import sys
+from termios import TIOCOUTQ
 from typing import Any, Final
 
 import httptools
@@ -204,11 +208,20 @@ class LimitedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _watch_sending(self) -> None:
-        self._unsent = self.loop.call_later(PATIENCE, self._check_sending, self.transport.get_write_buffer_size())
+        self._unsent = self.loop.call_later(PATIENCE, self._check_sending, self._unread())
+
+    def _unread(self) -> int:
+        """Return how many bytes wait for the client, here and in the system, which may keep megabytes."""
+        size = self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError):  # only Linux knows
+            size += int.from_bytes(
+                fcntl.ioctl(self.transport.get_extra_info("socket"), TIOCOUTQ, bytes(4)), sys.byteorder
+            )
+        return size
 
     def _check_sending(self, before: int) -> None:
         """Give up a client that has read nothing in the meantime."""
-        if self.transport.get_write_buffer_size() < before:
+        if self._unread() < before:
             self._watch_sending()
         else:
             self.transport.abort()
