@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import http.client
+import contextlib
 import json
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,16 @@ def test_an_answer_that_http_can_express_is_sent(caller: Client, answer: object,
 
     assert (status, body) == (got.status, got.body)
     assert 200 == caller.call("GET", "/health").status
+
+
+@pytest.mark.parametrize(
+    "answer", [b"1" * 5000, b'{"a": -%b}' % (b"1" * 5000), b'{"statusCode": 200, "a": %b}' % (b"1" * 5000)]
+)
+def test_an_answer_may_have_integers_of_any_length(caller: Client, answer: bytes) -> None:
+    """Python reads 4,300 digits; what is its own body is sent as it is."""
+    got = caller.call("POST", "/lambda-url/raw/", base64.b64encode(answer), {"Content-Type": "text/plain"})
+
+    assert (200, b"" if b"statusCode" in answer else answer) == (got.status, got.body)
 
 
 def test_a_length_that_is_none_is_not_sent_to_a_head_request(caller: Client) -> None:
@@ -306,16 +317,21 @@ LARGE = {
 }
 
 
-def connect(host: str) -> socket.socket:
-    """A bare connection."""
+def connect(host: str, buffer: int = 0) -> socket.socket:
+    """A bare connection, with a small buffer where one is asked for."""
     name, port = host.split(":")
-    return socket.create_connection((name, int(port)), timeout=PATIENCE)
+    sock = socket.socket()
+    sock.settimeout(PATIENCE)
+    if buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    sock.connect((name, int(port)))
+    return sock
 
 
-def rest(sock: socket.socket) -> bytes:
-    """What comes until the other side closes."""
+def rest(sock: socket.socket, end: bytes = b"nothing") -> bytes:
+    """What comes until the other side closes, or until an end."""
     parts = b""
-    while part := sock.recv(65536):
+    while not parts.endswith(end) and (part := sock.recv(65536)):
         parts += part
     return parts
 
@@ -343,15 +359,27 @@ def test_a_client_that_has_sent_all_gets_its_answer(server: ServerProcess) -> No
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
 def test_a_request_for_another_protocol_is_served_as_http(server: ServerProcess, protocol: bytes) -> None:
-    """Some HTTP clients offer HTTP/2 so; the connection goes on, and the log has no word of it."""
-    body = b"Content-Length: 2\r\n\r\n{}"
+    """Some HTTP clients offer HTTP/2 so; no body and no request is lost, and the log has no word of it."""
+    plain = b"POST /lambda-url/raw/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+    offer = plain + b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol
     with connect(server.host) as sock:
-        for offer in (b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol, b""):
-            sock.sendall(HEAD % b"told" + offer + body)
-            answer = http.client.HTTPResponse(sock)
-            answer.begin()
-            assert (200, True) == (answer.status, answer.read().startswith(b"{"))
+        sock.sendall(offer + b"Content-Length: 1\r\n\r\n1" + offer + b"Transfer-Encoding: chunked\r\n\r\n1\r\n2\r\n")
+        assert b"1" == rest(sock, b"\r\n\r\n1")[-1:]
+        sock.sendall(b"0\r\n\r\n" + plain + b"Connection: close\r\nContent-Length: 1\r\n\r\n3")
+        answers = rest(sock).split(b"HTTP/1.1 200 OK")
+        assert [b"2", b"3"] == [answer[-1:] for answer in answers[1:]]
+    with connect(server.host) as sock:
+        sock.sendall(offer + b"Connection: close\r\nContent-Length: 1\r\n\r\n4")
+        assert b"4" == rest(sock)[-1:]
     assert [] == [line for line in server.lines if "upgrade" in line.lower()]
+
+
+def test_a_tunnel_is_refused(server: ServerProcess) -> None:
+    """CONNECT is such an offer too, whatever it names."""
+    for target, status in ((b"localhost:80", b"400"), (b"/lambda-url/raw/", b"405")):
+        with connect(server.host) as sock:
+            sock.sendall(b"CONNECT %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % target)
+            assert rest(sock).startswith(b"HTTP/1.1 " + status)
 
 
 def test_a_client_that_never_goes_on_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,6 +397,45 @@ def test_a_client_that_never_goes_on_is_left(tmp_path: Path, monkeypatch: pytest
         with connect(host) as sock:
             sock.sendall(body + b"{}" + HEAD % b"slow")
             assert rest(sock).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_client_that_never_reads_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a whole answer and of a streamed one, which then runs to its end."""
+    monkeypatch.setattr(connection, "PATIENCE", 0.2)
+    (tmp_path / "app.py").write_text(
+        "def whole(event, context):\n    return 'x' * 6_000_000\n"
+        "def stream(event, context):\n    for _ in range(50):\n        yield b'x' * 1_000_000\n    open('done', 'w')\n"
+    )
+    with lambda_service() as service:
+        for name in ("whole", "stream"):
+            service.add(FunctionConfig(name, f"app.{name}", tmp_path, "lambda"))
+        host = service.url.removeprefix("http://")
+        with connect(host, 4096) as whole:
+            whole.sendall(HEAD % b"whole" + b"Content-Length: 2\r\n\r\n{}")
+            assert whole.recv(1)
+            with connect(host, 4096) as stream:
+                path = b"POST /2021-11-15/functions/stream/response-streaming-invocations HTTP/1.1\r\n"
+                stream.sendall(path + b"Host: localhost\r\nContent-Length: 2\r\n\r\n{}")
+                await_true((tmp_path / "done").exists)
+            assert 6_000_000 > len(rest(whole))
+
+
+def test_more_connections_than_the_system_allows(tmp_path: Path) -> None:
+    """They wait, and one line says so; asyncio would write thousands of tracebacks."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("the system does not tell how many files a process has open: no /proc")
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    with ServerProcess(tmp_path, "app.handler", "--no-reload") as one, contextlib.ExitStack() as held:
+        limit = len(os.listdir(f"/proc/{one.process.pid}/fd")) + 5
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        for _ in range(20):
+            held.enter_context(connect(one.host))
+        one.line("cannot open more files")
+        held.close()
+        with client(one.host) as caller:
+            assert 200 == caller.call("GET", "/health").status
+    assert 1 == sum("open" in line for line in one.lines)
+    assert [] == [line for line in one.lines if "Traceback" in line], one.lines[4:30]
 
 
 # -- memory

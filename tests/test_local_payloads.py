@@ -17,6 +17,9 @@ handler = "event"
 [functions.cells]
 handler = "cells.py"
 environment = { HANDLER_HTTP_BODY = "1" }
+[functions.pieces]
+handler = "pieces.handler"
+convention = "standard"
 """
 INVOKE = "/2015-03-31/functions/echo/invocations"
 STREAM = "/2021-11-15/functions/echo/response-streaming-invocations"
@@ -48,9 +51,12 @@ PAYLOADS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Two functions whose conventions take any event."""
+    """Functions whose conventions take any event."""
     root = tmp_path_factory.mktemp("payloads")
     (root / "cells.py").write_text(CELLS)
+    (root / "pieces.py").write_text(
+        "def handler(event, headers):\n    yield event.encode()[:2]\n    yield event.encode()[2:]\n"
+    )
     (root / "dispatch.toml").write_text(CONFIG)
     with ServerProcess(root) as one:
         yield one
@@ -95,6 +101,13 @@ def test_payload(caller: Client, name: str) -> None:
     assert (200, expected) == (answer.status, answer.body)
     lines = [json.loads(line) for line in caller.call("POST", PAGE, sent).body.splitlines()]
     assert expected.decode() == "".join(line["text"] for line in lines if line["kind"] == "chunk")
+
+
+def test_a_character_in_two_chunks(caller: Client) -> None:
+    """The page shows it."""
+    answer = caller.call("POST", "/_dispatch/invoke/pieces", '"ü"'.encode())
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert '"ü"' == "".join(line["text"] for line in lines if line["kind"] == "chunk")
 
 
 def test_csv_through_a_function_url(caller: Client) -> None:

@@ -78,7 +78,7 @@ VALUES = {
     '!Select [1, !Split [",", "x,y"]]': "y",
     "!FindInMap [Sizes, !Ref Stage, memory]": "256",
     "!Select [1, !FindInMap [Sizes, dev, list]]": "2",
-    "!FindInMap [Sizes, prod, memory]": "Sizes.prod.memory",
+    "!FindInMap [Sizes, !Ref Open, memory]": "Sizes.Open.memory",
     "!FindInMap [Sizes, prod, memory, {DefaultValue: 9}]": "9",
     "!ImportValue there": "there",
     '!ImportValue {"Fn::Sub": "${Stage}-x"}': "dev-x",
@@ -135,6 +135,9 @@ REFUSED = {
     "!Or [maybe]": "Fn::Or: needs a condition, not 'maybe'",
     "!Not []": "Fn::Not: needs a list of 1, not []",
     "!FindInMap [a]": "Fn::FindInMap: needs a list of 3, not ['a']",
+    "!FindInMap [Sizes, prod, memory]": "Fn::FindInMap: there is no 'prod' in Sizes; known: ['dev']",
+    "!FindInMap [Size, dev, memory]": "Fn::FindInMap: there is no 'Size' among the Mappings; known: ['Sizes']",
+    "!FindInMap [Sizes, dev, memry]": "Fn::FindInMap: there is no 'memry' in Sizes.dev; known: ['memory', 'list']",
     "!FindInMap [[], a, b]": "Fn::FindInMap: needs text, not []",
     "!ImportValue [a]": "Fn::ImportValue: needs text, not ['a']",
     "!Base64 [a]": "Fn::Base64: needs text, not ['a']",
@@ -317,6 +320,7 @@ def test_parameters_get_values(read: Read) -> None:
     [
         ("{Type: String, AllowedValues: [dev, 1]}", "x", "the parameter P must be one of dev, 1, not 'x'"),
         ('{Type: String, AllowedPattern: "[a-z]+"}', "X", "must match [a-z]+, not 'X'"),
+        ('{Type: String, AllowedPattern: "(a+)+$"}', "a" * 60 + "b", "must match (a+)+$, which takes too long"),
         ("{Type: String, MinLength: 2}", "x", "must have a length of at least 2, not 'x'"),
         ('{Type: String, MaxLength: "2"}', "xyz", "must have a length of at most 2, not 'xyz'"),
         ("{Type: Number}", "many", "must be a number, not 'many'"),
@@ -329,6 +333,15 @@ def test_values_that_a_parameter_does_not_allow(read: Read, parameter: str, valu
     with pytest.raises(FunctionSettingError) as refused:
         read(f"Parameters: {{P: {parameter}}}\nResources: {{}}", P=value)
     assert told in str(refused.value)
+    by_default = f'{parameter[:-1]}, Default: "{value}"}}'
+    [note] = read(f"Parameters: {{P: {by_default}}}\nResources: {{}}").notes
+    assert told.partition(", not ")[0] in note
+    assert note.endswith(", its default")
+
+
+def test_a_pattern_of_java_allows_all(read: Read) -> None:
+    """Python cannot read some of them."""
+    assert [] == read('Parameters: {P: {Type: String, AllowedPattern: "\\\\p{L}+", Default: x}}\nResources: {}').notes
 
 
 def test_a_parameter_that_there_is_not(read: Read) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.local import Client, ServerProcess, client
+from support.local import Client, ServerProcess, client, write_program
 from support.wire import PATIENCE
 
 from dispatch import http as http_events
@@ -48,6 +48,18 @@ def page(event, context):
         yield b"second\\n"
     return HTTPResponse(201, {"Content-Type": "text/plain", "Content-Length": "13"}, ["a=b", "c=d"], chunks())
 '''
+BARE = """
+import http.client, json, os
+api, path = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"]), "/2018-06-01/runtime/invocation/"
+kind = "application/vnd.awslambda.http-integration-response"
+while True:
+    api.request("GET", f"{path}next")
+    event = api.getresponse()
+    prelude = json.loads(event.read())["body"].encode() + bytes(8)
+    headers = {"Content-Type": kind, "Lambda-Runtime-Function-Response-Mode": "streaming"}
+    api.request("POST", f"{path}{event.headers['Lambda-Runtime-Aws-Request-Id']}/response", iter([prelude, b"<p>"]), headers)
+    api.getresponse().read()
+"""
 CONFIG = """
 timeout = 20
 [functions.Echo]
@@ -67,6 +79,8 @@ MaxAge = 60
 handler = "functions.lingers"
 convention = "lambda"
 concurrency = 1
+[functions.bare]
+bootstrap = "bare"
 [functions.page]
 handler = "functions.page"
 convention = "lambda"
@@ -88,6 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     root = tmp_path_factory.mktemp("urls")
     (root / "functions.py").write_text(FUNCTIONS)
     (root / "dispatch.toml").write_text(CONFIG)
+    write_program(root / "bare", BARE)
     with ServerProcess(root, "--no-reload") as one:
         yield one
 
@@ -218,6 +233,24 @@ def test_a_streamed_response_arrives_as_it_is_made(server: ServerProcess) -> Non
     (server.root / "go").touch()
     assert b"second\n" == got.read()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("prelude", "status", "content_type"),
+    [
+        ("{}", 200, "application/octet-stream"),
+        ('{"statusCode": 404, "headers": {"x-a": "b"}}', 404, "application/octet-stream"),
+        ('{"headers": {"Content-type": "text/html"}}', 200, "text/html"),
+        ('{"statusCode": 204}', 204, None),
+    ],
+)
+def test_a_streamed_response_has_a_content_type(
+    http_client: Client, prelude: str, status: int, content_type: str | None
+) -> None:
+    """Where the prelude has none it is that of streams, never that of the prelude."""
+    got = http_client.call("POST", "/lambda-url/bare/", prelude, {"Content-Type": "text/plain"})
+
+    assert (status, content_type) == (got.status, got.headers.get("content-type"))
 
 
 def test_a_response_that_fails_half_way_breaks_off(server: ServerProcess) -> None:

@@ -153,7 +153,8 @@ def command(
     There is an Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, and a page at /.
     """
     from runtime.local.asynchronous.queue_file import QueueError
-    from runtime.local.serve import CannotListen, ServeSettings, serve
+    from runtime.local.serve import ServeSettings, serve
+    from runtime.local.web.server import CannotListen
 
     if settings["bootstrap"] and settings["python"]:
         raise click.UsageError("--bootstrap starts a runtime of its own, so it takes no --python")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import math
 import secrets
 import signal
 import socket
@@ -13,10 +11,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-
-import uvicorn
-from starlette.applications import Starlette
 
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.asynchronous.queue_file import QueueError
@@ -29,13 +23,9 @@ from runtime.local.function import FunctionConfig
 from runtime.local.handler_check import handler_fault
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
-from runtime.local.web.connection import LimitedConnection
-from runtime.local.web.function_url import BrokenAnswer
 from runtime.local.web.guard import is_loopback
 from runtime.local.web.history import History
-
-#: Seconds in which callers may read the answers that the end of the platform itself causes.
-LAST_ANSWERS: Final = 1.0
+from runtime.local.web.server import LAST_ANSWERS, LoopErrors, WebServer, listen
 
 
 @dataclass(slots=True)
@@ -72,48 +62,6 @@ class ServeSettings:
     grace: float = 10.0
 
 
-class CannotListen(Exception):
-    """The port is taken, or the host is not one of this machine's; the message says which."""
-
-
-class WebServer(uvicorn.Server):
-    """Serves the application and leaves signals to us; `ready` resolves when it can be reached."""
-
-    def __init__(self, app: Starlette, grace: float) -> None:
-        # The end has limits of its own; this one is for a request that ignores both.
-        limit = math.ceil(grace + 2 * LAST_ANSWERS)
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=LimitedConnection,
-                log_config=None,
-                lifespan="off",
-                ws="none",
-                proxy_headers=False,
-                timeout_graceful_shutdown=limit,
-            )
-        )
-        logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
-        # Not its warnings: that a stranger sends what is not HTTP is of no use to the developer.
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and note that the server can be reached."""
-        await super().startup(sockets)
-        self.ready.set_result(None)
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - as in uvicorn
-        """Leave signals alone: they end the whole platform, not only the web server."""
-        yield
-
-    def cut_off(self) -> None:
-        """Drop the connections that are left."""
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-
-
 class EndSignals:
     """The signals that end the server.
 
@@ -145,11 +93,6 @@ class EndSignals:
                 asked.set_result(None)
 
 
-def hide_broken_answers(record: logging.LogRecord) -> bool:
-    """Return False for a streamed answer that broke off: that is the function's failure, and in its log."""
-    return not (record.exc_info and isinstance(record.exc_info[1], BrokenAnswer))
-
-
 async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> bool:
     """Serve until SIGINT or SIGTERM; return whether it was SIGINT.
 
@@ -163,6 +106,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
     """
     signals, history = EndSignals(), History()
     signals.install()
+    asyncio.get_running_loop().set_exception_handler(LoopErrors(settings.notify))
 
     def write_log(line: LogLine) -> None:
         settings.write_log(line)
@@ -260,22 +204,6 @@ def _check_handlers(functions: Sequence[FunctionConfig], settings: ServeSettings
         fault = handler_fault(function)
         if fault:
             settings.notify(f"{function.name}: the handler cannot be found: {fault}")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        CannotListen: the host or the port cannot be used.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        sock = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    # asyncio sets this only on sockets of its own; without it each answer waits 40 ms for an acknowledgement.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
 
 
 def _address(host: str, port: int) -> str:

@@ -10,15 +10,22 @@ CONTROLS: Final = dict.fromkeys([*range(0x20), 0x7F], " ")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON.
+    """Parse JSON; an integer of more digits than Python reads is infinite.
 
     Raises:
         ValueError: it is not JSON, or has more levels than Python can read.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_integer)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
 
 
 def one_line(text: str) -> str:

@@ -15,11 +15,11 @@ from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.variables import CREDENTIAL_SOURCES, PLACEHOLDERS
 from runtime.local.function import FunctionConfig, default_region
-from runtime.local.serve import WebServer, listen
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import BadMapping, EventSourceMapping
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
+from runtime.local.web.server import WebServer, listen
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.process_state import environ
 

@@ -55,10 +55,10 @@ def record(event: Event, function: FunctionConfig, condition: str, tries: int, a
 
 
 def _value(body: bytes) -> Any:
-    """Return a body as a value; as text if it is not JSON, or too deep to be written again inside of a record."""
+    """Return a body as a value; as text if it is not JSON, or cannot be written again inside of a record."""
     try:
         value = parse_json(body)
-        json.dumps([[value]])
+        json.dumps([[value]], allow_nan=False)
     except (ValueError, RecursionError):
         return body.decode(errors="replace")
     return value

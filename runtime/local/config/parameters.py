@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from runtime.local.config.template_file import TemplateError
-from runtime.local.config.values import scalar_text
+from runtime.local.config.values import scalar_text, shown
 
 #: Parameters of these types have the name of an entry in the Parameter Store as their value.
 STORED: Final = "AWS::SSM::Parameter::Value<"
+#: Seconds for comparing values with a pattern; some patterns need more than a lifetime.
+PATTERN_PATIENCE: Final = 2.0
+#: Compares texts with a pattern, and ends with `MISMATCH` if one does not match.
+MISMATCH: Final = 3
+MATCHER: Final = f"""
+import json, re, sys
+pattern, texts = json.load(sys.stdin)
+sys.exit(0 if all(re.fullmatch(pattern, text) for text in texts) else {MISMATCH})
+"""
 
 
 class Unknown(str):
@@ -50,6 +60,14 @@ def values(section: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return found
 
 
+def broken_defaults(section: Mapping[str, Any], given: Mapping[str, Any], used: Mapping[str, Any]) -> Iterator[str]:
+    """Return a note for each default that is used and that its own parameter does not allow."""
+    for name, item in section.items():
+        if name not in given and isinstance(item, dict) and "Default" in item:
+            for fault in _faults(item, used[name]):
+                yield f"the parameter {name} must {fault}, not {shown(item['Default'])}, its default"
+
+
 def _converted(parameter: Mapping[str, Any], value: Any) -> Any:
     """Return text, or a list of texts for the types that are lists."""
     kind = scalar_text(parameter.get("Type"))
@@ -79,9 +97,7 @@ def _faults(parameter: Mapping[str, Any], value: Any) -> Iterator[str]:
             yield f"be one of {', '.join(texts)}"
     pattern = parameter.get("AllowedPattern")
     if isinstance(pattern, str):
-        with contextlib.suppress(re.error):
-            if not all(re.fullmatch(pattern, item) for item in each):
-                yield f"match {pattern}"
+        yield from _mismatch(pattern, each)
     kind = scalar_text(parameter.get("Type"))
     for item in each:
         if kind in {"Number", "List<Number>"}:
@@ -90,6 +106,23 @@ def _faults(parameter: Mapping[str, Any], value: Any) -> Iterator[str]:
             yield from _outside(parameter, "Value", _number(item), "be")
         elif kind == "String":
             yield from _outside(parameter, "Length", len(item), "have a length of")
+
+
+def _mismatch(pattern: str, texts: list[str]) -> Iterator[str]:
+    """Compare texts with a pattern; all texts match one that Python cannot read, because it is Java's.
+
+    In a process of its own, because nothing else can interrupt `re`.
+    """
+    command, data = [sys.executable, "-IS", "-c", MATCHER], json.dumps([pattern, texts]).encode()
+    try:
+        done = subprocess.run(  # noqa: S603 - a program of ours
+            command, input=data, timeout=PATTERN_PATIENCE, capture_output=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        yield f"match {pattern}, which takes too long to find out"
+    else:
+        if done.returncode == MISMATCH:
+            yield f"match {pattern}"
 
 
 def _outside(parameter: Mapping[str, Any], what: str, value: float | None, verb: str) -> Iterator[str]:

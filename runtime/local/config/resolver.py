@@ -173,11 +173,18 @@ class Resolver:
         names, more = listed(argument)[:3], listed(argument)[3:]
         keys = [text(self, name) for name in arguments(names, 3)]
         found: Any = self._mappings
-        for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
-        if found is None and more and isinstance(more[0], dict) and "DefaultValue" in more[0]:
-            found = more[0]["DefaultValue"]
-        return self.unknown(".".join(keys)) if found is None else self.value(found)
+        for number, key in enumerate(keys):
+            known = found if isinstance(found, dict) else {}
+            found = known.get(key)
+            if found is not None:
+                continue
+            if more and isinstance(more[0], dict) and "DefaultValue" in more[0]:
+                return self.value(more[0]["DefaultValue"])
+            if any(isinstance(one, Unknown) for one in keys):
+                return self.unknown(".".join(keys))
+            place = f" in {'.'.join(keys[:number])}" if number else " among the Mappings"
+            raise TemplateError(f"there is no {key!r}{place}; known: {shown([*known])}")
+        return self.value(found)
 
     def include(self, argument: Any) -> Any:
         """`Fn::Transform`: `AWS::Include` of a file beside the template; other macros run only in an account."""

@@ -95,6 +95,8 @@ class _Stack:
             parameters.check_names(known, given)
         present = {name: value for name, value in given.items() if name in known}
         self._resolver = Resolver(template, path.parent, present)
+        for note in parameters.broken_defaults(known, present, self._resolver.parameters):
+            self._note(note)
         self._resources = self._existing(section(template, "Resources"))
         self.layers: layers.Layers = layers.Layers(
             self._resolver, self._folder, self._found.files, outer.layers if outer else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from dispatch.http import HTTP_API, REST_API, Request, event
 from runtime.local.config.description import DEFAULT, ApiRoute
 from runtime.local.function import ACCOUNT
+from runtime.local.values import parse_json
 from runtime.local.web.prelude import PreludeSplitter
 from runtime.local.web.url_event import BadAnswer, HttpAnswer, clf_time, read_answer, read_head
 
@@ -62,7 +62,7 @@ def read_reply(body: bytes, content_type: str, route: ApiRoute) -> HttpAnswer:
 
 def _payload_1(body: bytes) -> HttpAnswer:
     answer = read_answer(body)
-    value = json.loads(body) if body else None
+    value = parse_json(body) if body else None
     if not isinstance(value, dict) or "statusCode" not in value:
         raise BadAnswer("the answer must be an object with a statusCode")
     repeated = value.get("multiValueHeaders") or {}

@@ -1,18 +1,23 @@
 """The server's side of a connection of the web application: uvicorn's own, with limits.
 
-A client has `PATIENCE` seconds to go on with a request that it has begun, or to begin one. The head of a request, and
-whatever comes in one piece later on, has `HEAD_LIMIT` bytes at most. A client that has sent all and closed its side of
-the connection gets its answer.
+A client has `PATIENCE` seconds to go on with a request that it has begun, or to begin one, and to read on from an
+answer. The head of a request, and whatever comes in one piece later on, has `HEAD_LIMIT` bytes at most. A client that
+has sent all and closed its side of the connection gets its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import sys
+from termios import TIOCOUTQ
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: Seconds without a byte of a request that is not complete.
+#: Seconds without a byte of a request that is not complete, or of an answer.
 PATIENCE: Final = 20.0
 #: Seconds that a client may go on sending after it was refused.
 LINGER: Final = 1.0
@@ -25,12 +30,39 @@ class HeadTooLarge(Exception):
     """The head of a request is larger than it may be."""
 
 
+class PlainParser(httptools.HttpRequestParser):
+    """Parses requests; it reads one that offers another protocol again, without the offer.
+
+    The parser itself takes what follows the head of such a request for the other protocol, its body too. Java's HTTP
+    client, for example, offers HTTP/2 in every first request.
+    """
+
+    def __init__(self, connection: LimitedConnection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
+        """Parse bytes; after an offer with a new parser, because this one may be at its connection's end."""
+        parser, connection = self, self._connection
+        while data:
+            try:
+                super(PlainParser, parser).feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = connection.head_without_offer() + data[offer.args[0] :]
+                parser = connection.parser = PlainParser(connection)
+            else:
+                return
+
+
 class LimitedConnection(HttpToolsProtocol):
     """One connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.parser = PlainParser(self)
         self._patience: asyncio.TimerHandle | None = None
+        self._unsent: asyncio.TimerHandle | None = None
         self._head = 0
         self._pending = 0
         self._incomplete = True
@@ -42,12 +74,24 @@ class LimitedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # reports the first byte that the client has not read
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
+        self._stop_sending()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """Note that the client has read all."""
+        self._stop_sending()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -96,7 +140,8 @@ class LimitedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to answer."""
         self._pending = 0
-        super().on_headers_complete()
+        if not self._offers:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Read a part of the body."""
@@ -106,8 +151,25 @@ class LimitedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Note that the request has come whole."""
         self._pending = 0
-        self._incomplete = False
-        super().on_message_complete()
+        if not self._offers:
+            self._incomplete = False
+            super().on_message_complete()
+
+    @property
+    def _offers(self) -> bool:
+        """Whether the request offers another protocol."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def head_without_offer(self) -> bytes:
+        """Return the head of the request that was parsed last, as one that offers no other protocol.
+
+        Nothing for CONNECT, which is such an offer itself, and is answered already.
+        """
+        if not self._offers:
+            return b""
+        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        headers = [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        return b"\r\n".join([line, *headers, b"", b""])
 
     # -- the rest
 
@@ -144,6 +206,30 @@ class LimitedConnection(HttpToolsProtocol):
             self._wait()
         else:
             self.transport.close()
+
+    def _watch_sending(self) -> None:
+        self._unsent = self.loop.call_later(PATIENCE, self._check_sending, self._unread())
+
+    def _unread(self) -> int:
+        """Return how many bytes wait for the client, here and in the system, which may keep megabytes."""
+        size = self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError):  # only Linux knows
+            size += int.from_bytes(
+                fcntl.ioctl(self.transport.get_extra_info("socket"), TIOCOUTQ, bytes(4)), sys.byteorder
+            )
+        return size
+
+    def _check_sending(self, before: int) -> None:
+        """Give up a client that has read nothing in the meantime."""
+        if self._unread() < before:
+            self._watch_sending()
+        else:
+            self.transport.abort()
+
+    def _stop_sending(self) -> None:
+        if self._unsent is not None:
+            self._unsent.cancel()
+            self._unsent = None
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:

@@ -146,9 +146,10 @@ class FunctionUrls:
         chunks = aiter(answer)
         splitter = PreludeSplitter(answer.content_type)
         first = await _read_prelude(splitter, chunks)
-        head = (
-            read_head(splitter.head) if splitter.head else HttpAnswer(headers=[("content-type", answer.content_type)])
-        )
+        head = read_head(splitter.head or {})
+        if head.status not in WITHOUT_BODY and not any(name.lower() == "content-type" for name, _ in head.headers):
+            kind = protocol.OCTETS if splitter.expected else answer.content_type
+            head.headers.append(("content-type", kind))
         head.headers += extra
         rest = _body(first, chunks, answer)
         if is_head or head.status in WITHOUT_BODY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -105,8 +106,9 @@ class PageApi:
 
     async def _follow(self, invocation: RunningInvocation) -> AsyncIterator[str]:
         yield _line("start", id=invocation.event.request_id)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a chunk may end within a character
         async for chunk in invocation.answer:
-            yield _line("chunk", text=chunk.decode(errors="replace"))
+            yield _line("chunk", text=decoder.decode(chunk))
         report = await invocation.report
         entry = self._history.find(invocation.event.request_id)
         if entry is not None:
