@@ -135,11 +135,22 @@ def test_hashes(build: Callable[..., Built], index: Path, place: str) -> None:
     assert ["one==1.0"] == build(files).libraries
 
 
+@pytest.mark.parametrize("place", ["c.txt", "deep/c.txt"])
+def test_hashes_in_constraints(build: Callable[..., Built], index: Path, place: str) -> None:
+    """A constraint's hash counts as a requirement's does, also that of what a requirement requires."""
+    files = {
+        "requirements.txt": f"-r more.txt\nmiddle==1.0 {digest(index, 'middle-1.0')}\n",
+        "more.txt": f"old==1.0\n-c {place}\n",
+        place: f"one==1.0 {digest(index, 'one-1.0')}\nold==1.0 {digest(index, 'old-1.0')}\n",
+    }
+    assert ["middle==1.0", "old==1.0", "one==1.0"] == build(files).libraries
+
+
 @pytest.mark.parametrize("requirement", ["one", "one==1.0"])
-def test_hashes_in_constraints(build: Callable[..., Built], index: Path, requirement: str) -> None:
-    """A constraint's hash counts as a requirement's does; a wheel without it is not packed."""
+def test_a_wrong_hash_in_constraints(build: Callable[..., Built], index: Path, requirement: str) -> None:
+    """A wheel without the constraint's hash is not packed."""
     constraint = f"one==1.0 {digest(index, 'one-2.0')}\n"
-    with pytest.raises(PackageError, match=r"(?s)cannot install the requirements .*hash"):
+    with pytest.raises(PackageError, match=r"(?s)cannot install the requirements .*(hash|Hash mismatch)"):
         build({"requirements.txt": f"{requirement}\n-c c.txt\n", "c.txt": constraint})
 
 

@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,13 @@ def listed(file: Path, target: BuildTarget, python: Path, scratch: Path, *, is_o
         return Listed(arguments, file.parent)
     if _PYLOCK.fullmatch(file.name):
         return Listed(arguments, file.parent, is_locked=True)
-    is_hashed = any(_HASHED.search(_without_comments(text)) for text in _texts(file))
-    return Listed(
-        (*arguments, *(["--require-hashes"] if is_hashed else [])), file.parent if is_own else Path.cwd(), is_hashed
-    )
+    folder = file.parent if is_own else Path.cwd()
+    texts = {path: (text, constrains) for path, text, constrains in _files(file)}
+    if not any(_HASHED.search(_without_comments(text)) for text, _ in texts.values()):
+        return Listed(arguments, folder)
+    # uv reads the hashes only of constraints that are named on its command line.
+    constraints = (("--constraints", str(path)) for path, (_, constrains) in texts.items() if constrains)
+    return Listed((*arguments, *chain.from_iterable(constraints), "--require-hashes"), folder, is_locked=True)
 
 
 def _written(scratch: Path, text: str) -> str:
@@ -168,15 +172,16 @@ def _uv_lock(file: Path, python: Path, scratch: Path) -> Listed:
     return Listed(("--requirement", _written(scratch, text)), file.parent, is_locked=True, note=note)
 
 
-def _texts(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[str]:
-    """The text of a requirements file, and of those that it includes or is constrained by."""
+def _files(file: Path, seen: tuple[Path, ...] = (), *, constrains: bool = False) -> Iterator[tuple[Path, str, bool]]:
+    """A requirements file and all that it includes or is constrained by: path, text, whether it is a constraint."""
     if file in seen or not file.is_file():
         return
     text = source.decoded(file.read_bytes())
-    yield text
-    constraints = [found["file"] for found in _CONSTRAINTS.finditer(_without_comments(text))]
-    for each in (*included(text), *constraints):
-        yield from _texts(file.parent / each, (*seen, file))
+    yield file, text, constrains
+    for each in included(text):
+        yield from _files(file.parent / each, (*seen, file), constrains=constrains)
+    for found in _CONSTRAINTS.finditer(_without_comments(text)):
+        yield from _files(file.parent / found["file"], (*seen, file), constrains=True)
 
 
 def included(text: str) -> Iterator[str]:
