@@ -155,6 +155,25 @@ def test_a_wrong_hash_in_constraints(build: Callable[..., Built], index: Path, r
 
 
 @pytest.mark.parametrize(
+    "line",
+    ["-r 'a b.txt'\nold", '--requirement="a b.txt"\nold', "-r a\\ b.txt\nold", "-c 'a b.txt'\nold", "old\r-r a b.txt"],
+)
+def test_hashes_in_a_file_whose_name_is_quoted(build: Callable[..., Built], index: Path, line: str) -> None:
+    """A hash in any included file makes those of all others necessary."""
+    with pytest.raises(PackageError, match="pinned"):
+        build({"requirements.txt": line, "a b.txt": f"one==1.0 {digest(index, 'one-1.0')}\n"})
+
+
+def test_hashes_in_a_file_that_a_variable_names(
+    build: Callable[..., Built], index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables in braces are expanded, as pip does."""
+    monkeypatch.setenv("NAME", "a")
+    with pytest.raises(PackageError, match="pinned"):
+        build({"requirements.txt": "-r ${NAME}.txt\nold\n", "a.txt": f"one==1.0 {digest(index, 'one-1.0')}\n"})
+
+
+@pytest.mark.parametrize(
     ("requirement", "reason"),
     [
         ("one==1.0 {two}", "Hash mismatch for `one==1.0`"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ _PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 #: A line of a requirements file that includes another file, or that makes hashes necessary.
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
 _CONSTRAINTS = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
+#: A variable in such a line, as pip and uv expand it, and what shields a character of a path.
+_VARIABLE, _SHIELDED = re.compile(r"\$\{([A-Z0-9_]+)\}"), re.compile(r"\\(.)|[\"']")
 _HASHED = re.compile(r"(?:^|\s)--(?:hash[=\s]|require-hashes\b)")
 #: More patch releases than any version of Python has had.
 _MANY = 100
@@ -178,20 +181,22 @@ def _files(file: Path, seen: tuple[Path, ...] = (), *, constrains: bool = False)
         return
     text = source.decoded(file.read_bytes())
     yield file, text, constrains
-    for each in included(text):
+    expanded = _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
+    for each in included(expanded):
         yield from _files(file.parent / each, (*seen, file), constrains=constrains)
-    for found in _CONSTRAINTS.finditer(_without_comments(text)):
-        yield from _files(file.parent / found["file"], (*seen, file), constrains=True)
+    for each in included(expanded, _CONSTRAINTS):
+        yield from _files(file.parent / each, (*seen, file), constrains=True)
 
 
-def included(text: str) -> Iterator[str]:
-    """The paths of the files that a requirements file includes."""
-    for found in _INCLUDED.finditer(_without_comments(text)):
-        yield found["file"]
+def included(text: str, line: re.Pattern[str] = _INCLUDED) -> Iterator[str]:
+    """The paths of the files that a requirements file includes; variables in them are not expanded."""
+    for found in line.finditer(_without_comments(text)):
+        yield _SHIELDED.sub(r"\1", found["file"])
 
 
 def _without_comments(text: str) -> str:
-    return re.sub(r"(^|\s)#.*", r"\1", text)
+    """The text, with a line feed at the end of each line, because `^` knows no other."""
+    return re.sub(r"(^|\s)#.*", r"\1", text.replace("\r", "\n"))
 
 
 def pinned(libraries: Sequence[str], scratch: Path) -> list[str]:
