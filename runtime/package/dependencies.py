@@ -21,6 +21,8 @@ from runtime.package.target import BuildTarget
 
 #: The files in a function's folder that list its dependencies; the first that is there is used.
 OWN = ("requirements.txt", "pylock.toml", "uv.lock", "poetry.lock", "pyproject.toml")
+#: Files of other tools in which dependencies are listed. The first two pin those of a pyproject.toml.
+_UNREAD = ("pdm.lock", "Pipfile.lock", "Pipfile", "requirements.in", "setup.py", "environment.yml")
 #: The names of lock files of the standard format: packaging.python.org/en/latest/specifications/pylock-toml.
 _PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 #: A line of a requirements file that includes another file, or that makes hashes necessary.
@@ -61,9 +63,12 @@ def own_file(folder: Path) -> tuple[Path | None, str]:
     there = [folder / name for name in OWN if (folder / name).is_file()]
     if there and there[-1].name == "pyproject.toml" and not _is_project(there[-1]):
         there = [each for each in there if each.name not in ("pyproject.toml", "uv.lock", "poetry.lock")]
+    unread = [name for name in _UNREAD if (folder / name).is_file()]
     if not there:
-        return None, ""
+        return None, f"no dependencies: {', '.join(unread)} cannot be read; -r names another file" if unread else ""
     used, *others = there
+    if used.name == "pyproject.toml" and unread and unread[0] in _UNREAD[:2]:
+        return used, f"the dependencies are those of pyproject.toml, not the pins of {unread[0]}, which cannot be read"
     # A lock file belongs to its pyproject.toml.
     unused = [each.name for each in others if used.suffix != ".lock" or each.name != "pyproject.toml"]
     note = f"the dependencies are those of {used.name}, not of {', '.join(unused)}; -r chooses" if unused else ""
@@ -73,7 +78,8 @@ def own_file(folder: Path) -> tuple[Path | None, str]:
 def _is_project(file: Path) -> bool:
     """Whether a pyproject.toml lists dependencies, and does not only configure tools."""
     content = read_toml(file)
-    return "project" in content or "poetry" in content.get("tool", {})
+    tools = content.get("tool")
+    return "project" in content or (isinstance(tools, dict) and "poetry" in tools)
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         PackageError: it cannot be read or is not valid.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise PackageError(f"{file} is not valid TOML: {error}") from None
 
