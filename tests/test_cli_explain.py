@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from pytest_mock import MockerFixture
 from support.files import write
 from support.text import missing
 
 from dispatch import __version__
 from dispatch.discovery import BUILT_IN
+from runtime.cli.apart import apart
 
 FILES = {
     "bin/tool": "#!/bin/sh\n",
@@ -339,3 +342,16 @@ def test_the_trace_of_plugins(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     done = dispatch(root, "plugins")
     told = "Error: Runtime.InvalidSetting: HANDLER_TRACE_PLUGINS is 'yes'; allowed: 0, 1\n"
     assert ("", told, 1) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_ctrl_c_just_after_the_end(mocker: MockerFixture) -> None:
+    """The process that loads the handler has been waited for, so there is none to end."""
+    wait = os.waitpid
+
+    def interrupted(process: int, options: int) -> NoReturn:
+        wait(process, options)
+        raise KeyboardInterrupt
+
+    mocker.patch("os.waitpid", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apart(lambda: [{"usable": True}])

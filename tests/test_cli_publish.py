@@ -291,6 +291,17 @@ def test_dry_run_makes_nothing(tmp_path: Path, run: Publish, role: str, client: 
     assert client("lambda").list_functions()["Functions"] == []
 
 
+@pytest.mark.parametrize(("name", "value"), [("AWS_ENDPOINT_URL", "nowhere"), ("AWS_MAX_ATTEMPTS", "many")])
+def test_settings_of_aws_that_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """boto3 raises a ValueError for some, which is a sentence here."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv(name, value)
+    settings = ("--handler", "app.handler", "--runtime", "python3.13", "--role", "r")
+    result = CliRunner().invoke(command, ["function", "hello", str(app(tmp_path)), *settings])
+    assert 1 == result.exit_code
+    assert "Error: wrong settings of AWS: " in result.stderr
+
+
 @pytest.mark.parametrize("missing", ["network", "credentials", "region"])
 def test_dry_run_without_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Where AWS cannot be asked what there is, the calls are those for a new function or layer, and a note says why."""

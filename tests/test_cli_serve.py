@@ -319,6 +319,8 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["app.handler", "--config", "wrong.toml"], "unknown key 'prot'; did you mean 'port'? known keys: "),
         (["--config", "singular.toml"], "unknown key 'function'; did you mean 'functions'?"),
         (["--config", "environment.toml"], "[functions.a]: unknown key 'env'; did you mean 'environment'?"),
+        (["--config", "marked.toml"], "unknown key 'prot'; did you mean 'port'? known keys: "),
+        (["--config", "deep.toml"], "deep.toml: maximum recursion depth exceeded"),
         (["--config", "empty.yaml"], "no function to serve in"),
         (["app.handler", "--token", "two words"], "a token is one or more letters, digits"),
         (["app.handler", "--token", ""], "a token is one or more letters, digits"),
@@ -329,6 +331,8 @@ def test_bad_settings_are_usage_errors(tmp_path: Path, arguments: list[str], wor
     (tmp_path / "wrong.toml").write_text("prot = 1")
     (tmp_path / "singular.toml").write_text("[function.a]\nhandler = 'app.handler'")
     (tmp_path / "environment.toml").write_text("[functions.a]\nhandler = 'app.handler'\nenv = {}")
+    (tmp_path / "marked.toml").write_text("\ufeffprot = 1")
+    (tmp_path / "deep.toml").write_text(f"a = {'[' * 5000}{']' * 5000}")
     (tmp_path / "empty.yaml").write_text("Resources: {}")
     done = run(tmp_path, *arguments)
 

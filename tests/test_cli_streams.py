@@ -28,6 +28,7 @@ def root(tmp_path: Path) -> Path:
         ("explain app.handler >&-", "", "", 0),
         (f"{RUN} > /dev/full", "", "Error: cannot write the output: No space left on device", 1),
         ("explain app.handler > /dev/full", "", "Error: cannot write the output: No space left on device", 1),
+        ("--version > /dev/full", "", "Error: cannot write the output: No space left on device", 1),
         ("run app.handler -f /proc/self/mem", "", "from /proc/self/mem: Input/output error", 2),
     ],
 )

@@ -72,6 +72,14 @@ def test_several_events_have_one_line(root: Path) -> None:
     assert "duration " not in one.text
 
 
+def test_no_duration_without_an_invocation(root: Path) -> None:
+    """A handler that is not found was never invoked."""
+    with terminal(root, "run", "app.nothing", "-e", "{}") as one:
+        assert 1 == one.wait()
+    assert "Runtime.HandlerNotFound" in one.text
+    assert "duration" not in one.text
+
+
 def test_errors_have_no_colour_where_none_is_wanted(root: Path) -> None:
     """Of the commands' own text; the names of functions in the log of `serve` are text like it."""
     (root / "layer.zip").write_bytes(EMPTY_ZIP)

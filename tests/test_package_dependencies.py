@@ -142,12 +142,42 @@ def test_hashes(build: Callable[..., Built], index: Path, place: str) -> None:
     assert ["one==1.0"] == build(files).libraries
 
 
+@pytest.mark.parametrize("place", ["c.txt", "deep/c.txt"])
+def test_hashes_in_constraints(build: Callable[..., Built], index: Path, place: str) -> None:
+    """A constraint's hash counts as a requirement's does, also that of what a requirement requires."""
+    files = {
+        "requirements.txt": f"-r more.txt\nmiddle==1.0 {digest(index, 'middle-1.0')}\n",
+        "more.txt": f"old==1.0\n-c {place}\n",
+        place: f"one==1.0 {digest(index, 'one-1.0')}\nold==1.0 {digest(index, 'old-1.0')}\n",
+    }
+    assert ["middle==1.0", "old==1.0", "one==1.0"] == build(files).libraries
+
+
 @pytest.mark.parametrize("requirement", ["one", "one==1.0"])
-def test_hashes_in_constraints(build: Callable[..., Built], index: Path, requirement: str) -> None:
-    """A constraint's hash counts as a requirement's does; a wheel without it is not packed."""
+def test_a_wrong_hash_in_constraints(build: Callable[..., Built], index: Path, requirement: str) -> None:
+    """A wheel without the constraint's hash is not packed."""
     constraint = f"one==1.0 {digest(index, 'one-2.0')}\n"
-    with pytest.raises(PackageError, match=r"(?s)cannot install the requirements .*hash"):
+    with pytest.raises(PackageError, match=r"(?s)cannot install the requirements .*(hash|Hash mismatch)"):
         build({"requirements.txt": f"{requirement}\n-c c.txt\n", "c.txt": constraint})
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-r 'a b.txt'\nold", '--requirement="a b.txt"\nold', "-r a\\ b.txt\nold", "-c 'a b.txt'\nold", "old\r-r a b.txt"],
+)
+def test_hashes_in_a_file_whose_name_is_quoted(build: Callable[..., Built], index: Path, line: str) -> None:
+    """A hash in any included file makes those of all others necessary."""
+    with pytest.raises(PackageError, match="pinned"):
+        build({"requirements.txt": line, "a b.txt": f"one==1.0 {digest(index, 'one-1.0')}\n"})
+
+
+def test_hashes_in_a_file_that_a_variable_names(
+    build: Callable[..., Built], index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables in braces are expanded, as pip does."""
+    monkeypatch.setenv("NAME", "a")
+    with pytest.raises(PackageError, match="pinned"):
+        build({"requirements.txt": "-r ${NAME}.txt\nold\n", "a.txt": f"one==1.0 {digest(index, 'one-1.0')}\n"})
 
 
 @pytest.mark.parametrize(
@@ -237,6 +267,31 @@ def test_poetry_lock(build: Callable[..., Built], index: Path, project: str) -> 
         build({"pyproject.toml": PROJECT.replace("one", "old"), "poetry.lock": POETRY_LOCK.format(**hashes)})
 
 
+@pytest.mark.parametrize(
+    ("need", "expected"),
+    [
+        ("{version = '*', python = '<3.12'}", []),
+        ("{version = '*', python = '^3.12 || 2.7.*'}", ["old==1.0"]),
+        ("{version = '*', python = '~3.11'}", []),
+        ("{version = '*', python = '>= 3.11, != 3.12.*'}", []),
+        ("{version = '*', platform = 'win32'}", []),
+        ("{version = '*', platform = 'linux'}", ["old==1.0"]),
+        ("[{version = '1', python = '<3.12'}, {version = '2', python = '3.13'}]", []),
+    ],
+)
+def test_requirements_of_poetry_for_some_pythons(build: Callable[..., Built], need: str, expected: list[str]) -> None:
+    """Poetry's own fields beside the version, in its own notation."""
+    lock = "[[package]]\nname = 'old'\nversion = '1.0'\nfiles = []\n"
+    files = {"pyproject.toml": POETRY.replace('one = "^1.0"', f"old = {need}"), "poetry.lock": lock}
+    assert expected == build(files, "3.12").libraries
+
+
+def test_dependencies_of_other_tools(build: Callable[..., Built]) -> None:
+    """A note says what is not read."""
+    assert any("Pipfile cannot be read" in note for note in build({"Pipfile": ""}).notes)
+    assert any("not the pins of pdm.lock" in note for note in build({"pyproject.toml": PROJECT, "pdm.lock": ""}).notes)
+
+
 def test_uv_lock(build: Callable[..., Built], index: Path, tmp_path: Path) -> None:
     """The lock file of uv: its versions, without the group `dev`; one that is behind pyproject.toml is said."""
     groups = '[dependency-groups]\ndev = ["dev"]\n'
@@ -259,6 +314,8 @@ def test_uv_lock(build: Callable[..., Built], index: Path, tmp_path: Path) -> No
     [
         ({"pyproject.toml": PROJECT}, ["one==2.0"]),
         ({"pyproject.toml": "[tool.ruff]\nline-length = 9\n"}, []),
+        ({"pyproject.toml": "tool = 1\n"}, []),
+        ({"pyproject.toml": "\ufeff" + PROJECT}, ["one==2.0"]),
         ({"pyproject.toml": PROJECT, "requirements.txt": "one<2"}, ["one==1.0"]),
     ],
 )
@@ -274,6 +331,7 @@ def test_pyproject(build: Callable[..., Built], files: Files, expected: list[str
     [
         ({"pyproject.toml": PROJECT.replace(">=3.11", ">=3.99")}, "requires Python >=3.99, but the archive is for"),
         ({"pyproject.toml": POETRY}, r"has no \[project\]; run `poetry lock`"),
+        ({"pyproject.toml": POETRY.replace("^3.11", "~3.9"), "poetry.lock": ""}, "requires Python ~3.9"),
         ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
         ({"pyproject.toml": PROJECT, "poetry.lock": "[[package]]\n"}, "poetry.lock cannot be read"),
         ({"pyproject.toml": PROJECT, "uv.lock": "no"}, "uv.lock"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import os
 import re
 import sys
 import zipfile
@@ -203,6 +204,43 @@ def test_a_broken_link_in_the_source(tmp_path: Path) -> None:
     (source / "gone.py").symlink_to("nowhere.py")
     with pytest.raises(PackageError, match=r"gone\.py"):
         build(source, tmp_path / "app.zip")
+
+
+@pytest.mark.parametrize(
+    ("link", "reason"),
+    [("..", "a folder that it is in"), ("here", "symbolic links"), ("/dev/zero", "not a regular file")],
+)
+def test_a_link_without_an_end(tmp_path: Path, link: str, reason: str) -> None:
+    """A link to a folder above itself, to itself, and to a device."""
+    source = write(tmp_path / "src", {"app.py": ""})
+    (source / "deep").mkdir()
+    (source / "deep/here").symlink_to(link)
+    with pytest.raises(PackageError, match=f"deep/here.*{reason}"):
+        build(source, tmp_path / "app.zip")
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    """Each leads to the folder of the other, so following them would never end."""
+    source = write(tmp_path / "src", {"a/app.py": "", "b/app.py": ""})
+    (source / "a/b").symlink_to("../b")
+    (source / "b/a").symlink_to("../a")
+    with pytest.raises(PackageError, match="is a link to a folder that it is in"):
+        build(source, tmp_path / "app.zip")
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """A zip archive has no such names."""
+    source = write(tmp_path / "src", {"app.py": ""})
+    (source / os.fsdecode(b"\xff.txt")).touch()
+    with pytest.raises(PackageError, match=r"not UTF-8: .*xff|udcff"):
+        build(source, tmp_path / "app.zip")
+
+
+def test_metadata_after_a_mark(tmp_path: Path) -> None:
+    """Notepad writes a byte order mark, which Python reads; and a requirement is not an option."""
+    script = write(tmp_path, {"app.py": "\ufeff# /// script\n# dependencies = ['--pre']\n# ///\n"}) / "app.py"
+    with pytest.raises(PackageError, match="not a requirement but an option: --pre"):
+        build(script, tmp_path / "app.zip")
 
 
 def test_our_own_runtime(tmp_path: Path) -> None:

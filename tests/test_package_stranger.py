@@ -17,7 +17,7 @@ from support.hostile import LINK, real_object
 from support.package import make_zip
 
 from runtime.package import check as checks
-from runtime.package import elf, source
+from runtime.package import check_syntax, elf, source
 from runtime.package.errors import PackageError
 
 CASES = Path(__file__).parent / "cases/archives"
@@ -200,10 +200,35 @@ def test_deep_source(tmp_path: Path, kind: str) -> None:
         checks.check_archive(file, handler=handler, python="3.11")
 
 
-def test_large_source_is_not_compiled(tmp_path: Path) -> None:
-    """A syntax tree needs hundreds of times the memory of its source; a warning says what was not looked at."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = [" + "a < a < a < a, " * 100_000 + "]",
+        "".join(f"{' ' * n}try: a\n{' ' * n}finally:\n" for n in range(20)) + " " * 20 + "b",
+    ],
+    ids=["large", "nested"],
+)
+def test_what_takes_too_much_memory_is_not_compiled(tmp_path: Path, text: str) -> None:
+    """The compiler may need gigabytes for a few lines; a warning says what was not compiled, and the rest is."""
+    file = make_zip(tmp_path / "a.zip", {"app.py": text, "pkg/__init__.py": "", "pkg/other.py": "def"})
+    assert ["error syntax pkg/other.py", "warning syntax app.py"] == found(file, kind="function")
+
+
+def test_what_takes_too_long_is_not_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler's module is compiled first; one warning says how many were left."""
+    monkeypatch.setattr(check_syntax, "_LONGEST", 1)
+    slow = f"f({','.join(f'a{number}=a' for number in range(50_000))})"
+    file = make_zip(tmp_path / "a.zip", {"a.py": slow, "b.py": "", "c.py": "return"})
+    report = checks.check_archive(file, handler="c.py")
+    warning, error = report.findings[1], report.findings[0]
+    assert ("c.py", "a.py") == (error.where, warning.where)
+    assert "2 modules" in warning.message
+
+
+def test_large_source_is_not_parsed(tmp_path: Path) -> None:
+    """A syntax tree needs hundreds of times the memory of its source, so a large module may have any handler."""
     text = "x\n" * (source.MAX_SOURCE // 2 + 1)
-    assert ["warning syntax app.py"] == found(make_zip(tmp_path / "a.zip", {"app.py": text}), handler="app.x")
+    assert found(make_zip(tmp_path / "a.zip", {"app.py": text}), handler="app.y") == []
 
 
 @pytest.mark.parametrize(

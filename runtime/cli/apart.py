@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 from dispatch import exceptions
@@ -28,7 +29,8 @@ def apart(work: Work) -> dict[str, Any]:
         try:
             status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         except KeyboardInterrupt:
-            os.kill(process, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended at this very moment
+                os.kill(process, signal.SIGKILL)
             raise
         found.seek(0)
         facts = {name: value for line in found for name, value in json.loads(line).items()}

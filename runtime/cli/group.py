@@ -58,7 +58,11 @@ class Lazy(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and note a --json: once an argument is wrong, click does not pass on the others."""
         ctx.obj = "--json" in args
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)  # it prints the help and the version
+        except OSError as error:
+            _refuse_unwritable(error)
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; with --json, a wrong call is answered in JSON too; Ctrl-C ends it without a word."""
@@ -71,11 +75,8 @@ class Lazy(click.Group):
         except KeyboardInterrupt:
             interrupt.end()
         except OSError as error:
-            if error.errno not in UNWRITABLE or error.filename:
-                raise
-            # Without this, the interpreter would try to write what is left at its end.
-            terminal.give_up(1)
-            raise click.ClickException(f"cannot write the output: {error.strerror}") from error
+            _refuse_unwritable(error)
+            raise
         finally:
             terminal.let_go()
             interrupt.ends_at_once()
@@ -85,6 +86,14 @@ class Lazy(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _refuse_unwritable(error: OSError) -> None:
+    """Report that standard output takes no more, if that is the error."""
+    if error.errno in UNWRITABLE and not error.filename:
+        # Without this, the interpreter would try to write what is left at its end.
+        terminal.give_up(1)
+        raise click.ClickException(f"cannot write the output: {error.strerror}") from error
 
 
 def _name_variables(command: click.Command, name: str) -> None:

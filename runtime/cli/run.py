@@ -137,8 +137,10 @@ async def run(function: FunctionConfig, body: bytes, repeat: int, *, verbose: bo
                 click.echo(json.dumps(as_object(invocation.answer, answer, report, log)))
             elif report.error is not None:
                 print_error(report.error, "\n".join(log), function)
-    if sys.stderr.isatty() and not as_json and not verbose:
-        click.echo(terminal.dim(in_a_line(reports)), err=True)
+    # No invocation takes 0 ms: the function could not be started.
+    invoked = [report for report in reports if report.duration]
+    if invoked and sys.stderr.isatty() and not as_json and not verbose:
+        click.echo(terminal.dim(in_a_line(invoked)), err=True)
     return any(report.error is not None for report in reports)
 
 

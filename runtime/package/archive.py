@@ -102,7 +102,7 @@ def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] =
         stored: names of members that stay uncompressed.
 
     Raises:
-        PackageError: the folder has a link in it, or the file cannot be written.
+        PackageError: the folder has a link in it or a name that is not UTF-8, or the file cannot be written.
     """
     paths = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
     links = [path for path in paths if path.is_symlink()]
@@ -116,9 +116,12 @@ def write(folder: Path, file: Path, head: bytes = b"", stored: Collection[str] =
             raw.write(head)
             with zipfile.ZipFile(raw, "w") as archive:
                 for path in paths:
-                    archive.writestr(_entry(path, folder, stored), path.read_bytes())
+                    with path.open("rb") as content, archive.open(_entry(path, folder, stored), "w") as member:
+                        shutil.copyfileobj(content, member, _BLOCK)
     except OSError as error:
         raise PackageError(f"cannot write {file}: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise PackageError(f"a file name is not UTF-8: {error.object!r}; rename it") from None
     return sizes(file)
 
 
@@ -138,7 +141,9 @@ def _entry(path: Path, folder: Path, stored: Collection[str]) -> zipfile.ZipInfo
     entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
     entry.create_system = UNIX
     entry.compress_type = zipfile.ZIP_STORED if entry.filename in stored else zipfile.ZIP_DEFLATED
-    mode = PROGRAM if path.stat().st_mode & stat.S_IXUSR else FILE
+    status = path.stat()
+    entry.file_size = status.st_size
+    mode = PROGRAM if status.st_mode & stat.S_IXUSR else FILE
     entry.external_attr = (stat.S_IFREG | mode) << 16
     return entry
 

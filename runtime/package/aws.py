@@ -101,7 +101,12 @@ def clients(
 
     def client(service: str) -> Any:
         if service not in made:
-            made[service] = session.client(service, endpoint_url=endpoint, config=None if patient else quick)
+            try:
+                made[service] = session.client(service, endpoint_url=endpoint, config=None if patient else quick)
+            except ValueError as error:  # of an endpoint or a number in variables and files, which boto3 does not check
+                if isinstance(error, BotoCoreError):
+                    raise
+                raise PackageError(f"wrong settings of AWS: {error}") from None
         return made[service]
 
     return client

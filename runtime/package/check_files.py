@@ -20,7 +20,7 @@ _STARTED = ("bootstrap", "dispatch")
 #: (docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html).
 _OF_LAYERS = ("python/", "bin/", "lib/", "extensions/", "dispatch-runtime/")
 #: Bytes of the modules in which a handler is looked for.
-_MAX_SOURCES = 4 * 1024 * 1024
+_MAX_SOURCES = 1024 * 1024
 _LAYER_FOLDER = re.compile(r"python/lib/python(3\.\d+)/site-packages/")
 
 

@@ -5,24 +5,22 @@ An error is a file that is the handler's own module, at the top, or in a package
 
 from __future__ import annotations
 
-import ast
+import json
 import os
 import re
+import subprocess
 import sys
-import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dispatch.locate import locate
-from runtime.package import source
+from runtime.package import compiler, source
 from runtime.package.inspected import Finding, Inspected
 from runtime.package.start_scripts import HOME
 
-#: Seconds after which no other module is compiled.
-_LONGEST = 60
-#: Bytes of all modules that are compiled, which takes about a second for each megabyte, and of all lists of files.
-_MAX_SOURCES, _MAX_RECORDS = 16 * 1024 * 1024, 16 * 1024 * 1024
+#: The seconds and the bytes of memory that compiling all modules may take, and the bytes of all lists of files. Neither
+#: depends on the size alone: 20 `finally` in one another, in 700 bytes, need 3 GB.
+_LONGEST, _MEMORY, _MAX_RECORDS = 5, 300 * 1024 * 1024, 16 * 1024 * 1024
 #: A module in a list of files.
 _RECORDED = re.compile(r"^(?P<path>[^,\n]*\.py),", re.MULTILINE)
 
@@ -30,31 +28,46 @@ _RECORDED = re.compile(r"^(?P<path>[^,\n]*\.py),", re.MULTILINE)
 def wrong_syntax(inspected: Inspected) -> Iterator[Finding]:
     """Modules that do not compile; of libraries, only the handler's."""
     here, wanted = sys.version_info.minor, int(inspected.python.rpartition(".")[2] or sys.version_info.minor)
-    libraries, handler = installed_files(inspected.root), _handler_files(inspected)
-    left, end = _MAX_SOURCES, time.monotonic() + _LONGEST
-    for path in sorted(inspected.modules.rglob("*.py")):
-        name = path.relative_to(inspected.root).as_posix()
-        # `dispatch build` has compiled what is in HOME.
-        is_own = not name.startswith(f"{HOME}/") and (name not in libraries or name in handler)
-        if not is_own or path.is_symlink() or not path.is_file():
-            continue
-        size = path.stat().st_size
-        left -= size
-        is_over = left < 0 or time.monotonic() > end
-        if size > source.MAX_SOURCE or is_over:
-            yield Finding(
-                "warning", "syntax", name, "not compiled, because it is, or all modules are, too large for that"
-            )
-            if is_over:
-                return
-            continue
-        reason = _reason(path, min(here, wanted))
-        if reason and wanted > here:
+    handler = _handler_files(inspected)
+    names = _own_modules(inspected, handler)
+    reasons = _reasons([str(inspected.root / name) for name in names], min(here, wanted)) if names else []
+    if len(reasons) < len(names):
+        message = f"{len(names) - len(reasons)} modules from this on are not compiled; all take more than {_LONGEST} s"
+        yield Finding("warning", "syntax", names[len(reasons)], message)
+    for name, reason in zip(names, reasons, strict=False):
+        if reason is None:
+            message = f"not compiled, because that takes more than {_MEMORY // 1024**2} MB of memory"
+            yield Finding("warning", "syntax", name, message)
+        elif reason and wanted > here:
             message = f"cannot be compiled by Python 3.{here}, and perhaps not by {inspected.python}: {reason}"
             yield Finding("warning", "syntax", name, message)
         elif reason:
-            level = "error" if name in handler or _is_importable(path, inspected.modules) else "warning"
-            yield Finding(level, "syntax", name, f"cannot be compiled by Python 3.{wanted}: {reason}")
+            is_module = name in handler or _is_importable(inspected.root / name, inspected.modules)
+            message = f"cannot be compiled by Python 3.{wanted}: {reason}"
+            yield Finding("error" if is_module else "warning", "syntax", name, message)
+
+
+def _own_modules(inspected: Inspected, handler: Sequence[str]) -> list[str]:
+    """The modules that no library has installed, the handler's own first."""
+    libraries = installed_files(inspected.root)
+    paths = (path for path in inspected.modules.rglob("*.py") if path.is_file() and not path.is_symlink())
+    names = (path.relative_to(inspected.root).as_posix() for path in paths)
+    # `dispatch build` has compiled what is in HOME.
+    own = (name for name in names if not name.startswith(f"{HOME}/") and (name not in libraries or name in handler))
+    return sorted(own, key=lambda name: (name not in handler, name))
+
+
+def _reasons(paths: Sequence[str], minor: int) -> list[str | None]:
+    """What `compiler` answers for each file; for fewer, if it takes too long or crashes."""
+    command = [sys.executable, "-I", compiler.__file__, str(_MEMORY), str(minor)]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, input=json.dumps(paths).encode(), capture_output=True, timeout=_LONGEST, check=False
+        )
+        output = done.stdout
+    except subprocess.TimeoutExpired as expired:
+        output = expired.stdout or b""
+    return [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _is_importable(path: Path, root: Path) -> bool:
@@ -85,18 +98,3 @@ def _handler_files(inspected: Inspected) -> tuple[str, ...]:
         return (os.path.relpath(target.path, root),)
     module = target.module.replace(".", "/")
     return (f"{module}.py", f"{module}/__init__.py")
-
-
-def _reason(path: Path, minor: int) -> str:
-    """Why Python 3.`minor` cannot compile a file, as far as this Python knows; "" if it can."""
-    content = path.read_bytes()
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            compile(content, path.name, "exec", dont_inherit=True)
-            if minor < sys.version_info.minor:
-                ast.parse(content, path.name, feature_version=(3, minor))
-    except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
-    except source.UNCOMPILABLE as error:
-        return str(error) or type(error).__name__
-    return ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,15 @@ from runtime.package.target import BuildTarget
 
 #: The files in a function's folder that list its dependencies; the first that is there is used.
 OWN = ("requirements.txt", "pylock.toml", "uv.lock", "poetry.lock", "pyproject.toml")
+#: Files of other tools in which dependencies are listed. The first two pin those of a pyproject.toml.
+_UNREAD = ("pdm.lock", "Pipfile.lock", "Pipfile", "requirements.in", "setup.py", "environment.yml")
 #: The names of lock files of the standard format: packaging.python.org/en/latest/specifications/pylock-toml.
 _PYLOCK = re.compile(r"pylock\.([^.]+\.)?toml")
 #: A line of a requirements file that includes another file, or that makes hashes necessary.
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
 _CONSTRAINTS = re.compile(r"^\s*(?:-c|--constraint)(?:\s+|=|(?=\S))(?P<file>.+?)\s*$", re.MULTILINE)
+#: A variable in such a line, as pip and uv expand it, and what shields a character of a path.
+_VARIABLE, _SHIELDED = re.compile(r"\$\{([A-Z0-9_]+)\}"), re.compile(r"\\(.)|[\"']")
 _HASHED = re.compile(r"(?:^|\s)--(?:hash[=\s]|require-hashes\b)")
 #: More patch releases than any version of Python has had.
 _MANY = 100
@@ -57,9 +63,12 @@ def own_file(folder: Path) -> tuple[Path | None, str]:
     there = [folder / name for name in OWN if (folder / name).is_file()]
     if there and there[-1].name == "pyproject.toml" and not _is_project(there[-1]):
         there = [each for each in there if each.name not in ("pyproject.toml", "uv.lock", "poetry.lock")]
+    unread = [name for name in _UNREAD if (folder / name).is_file()]
     if not there:
-        return None, ""
+        return None, f"no dependencies: {', '.join(unread)} cannot be read; -r names another file" if unread else ""
     used, *others = there
+    if used.name == "pyproject.toml" and unread and unread[0] in _UNREAD[:2]:
+        return used, f"the dependencies are those of pyproject.toml, not the pins of {unread[0]}, which cannot be read"
     # A lock file belongs to its pyproject.toml.
     unused = [each.name for each in others if used.suffix != ".lock" or each.name != "pyproject.toml"]
     note = f"the dependencies are those of {used.name}, not of {', '.join(unused)}; -r chooses" if unused else ""
@@ -69,7 +78,8 @@ def own_file(folder: Path) -> tuple[Path | None, str]:
 def _is_project(file: Path) -> bool:
     """Whether a pyproject.toml lists dependencies, and does not only configure tools."""
     content = read_toml(file)
-    return "project" in content or "poetry" in content.get("tool", {})
+    tools = content.get("tool")
+    return "project" in content or (isinstance(tools, dict) and "poetry" in tools)
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         PackageError: it cannot be read or is not valid.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise PackageError(f"{file} is not valid TOML: {error}") from None
 
@@ -115,10 +125,13 @@ def listed(file: Path, target: BuildTarget, python: Path, scratch: Path, *, is_o
         return Listed(arguments, file.parent)
     if _PYLOCK.fullmatch(file.name):
         return Listed(arguments, file.parent, is_locked=True)
-    is_hashed = any(_HASHED.search(_without_comments(text)) for text in _texts(file))
-    return Listed(
-        (*arguments, *(["--require-hashes"] if is_hashed else [])), file.parent if is_own else Path.cwd(), is_hashed
-    )
+    folder = file.parent if is_own else Path.cwd()
+    texts = {path: (text, constrains) for path, text, constrains in _files(file)}
+    if not any(_HASHED.search(_without_comments(text)) for text, _ in texts.values()):
+        return Listed(arguments, folder)
+    # uv reads the hashes only of constraints that are named on its command line.
+    constraints = (("--constraints", str(path)) for path, (_, constrains) in texts.items() if constrains)
+    return Listed((*arguments, *chain.from_iterable(constraints), "--require-hashes"), folder, is_locked=True)
 
 
 def _written(scratch: Path, text: str) -> str:
@@ -168,25 +181,28 @@ def _uv_lock(file: Path, python: Path, scratch: Path) -> Listed:
     return Listed(("--requirement", _written(scratch, text)), file.parent, is_locked=True, note=note)
 
 
-def _texts(file: Path, seen: tuple[Path, ...] = ()) -> Iterator[str]:
-    """The text of a requirements file, and of those that it includes or is constrained by."""
+def _files(file: Path, seen: tuple[Path, ...] = (), *, constrains: bool = False) -> Iterator[tuple[Path, str, bool]]:
+    """A requirements file and all that it includes or is constrained by: path, text, whether it is a constraint."""
     if file in seen or not file.is_file():
         return
     text = source.decoded(file.read_bytes())
-    yield text
-    constraints = [found["file"] for found in _CONSTRAINTS.finditer(_without_comments(text))]
-    for each in (*included(text), *constraints):
-        yield from _texts(file.parent / each, (*seen, file))
+    yield file, text, constrains
+    expanded = _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
+    for each in included(expanded):
+        yield from _files(file.parent / each, (*seen, file), constrains=constrains)
+    for each in included(expanded, _CONSTRAINTS):
+        yield from _files(file.parent / each, (*seen, file), constrains=True)
 
 
-def included(text: str) -> Iterator[str]:
-    """The paths of the files that a requirements file includes."""
-    for found in _INCLUDED.finditer(_without_comments(text)):
-        yield found["file"]
+def included(text: str, line: re.Pattern[str] = _INCLUDED) -> Iterator[str]:
+    """The paths of the files that a requirements file includes; variables in them are not expanded."""
+    for found in line.finditer(_without_comments(text)):
+        yield _SHIELDED.sub(r"\1", found["file"])
 
 
 def _without_comments(text: str) -> str:
-    return re.sub(r"(^|\s)#.*", r"\1", text)
+    """The text, with a line feed at the end of each line, because `^` knows no other."""
+    return re.sub(r"(^|\s)#.*", r"\1", text.replace("\r", "\n"))
 
 
 def pinned(libraries: Sequence[str], scratch: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def copy_source(source: Path, folder: Path, output: Path, name: str | None = Non
     if output.is_file() and output.resolve().is_relative_to(source.resolve()) and not archive.is_ours(output):
         raise PackageError(f"{output} is part of the source and stays as it is; pass another file with -o")
     try:
-        shutil.copytree(source, folder, ignore=_unwanted(output.resolve()), dirs_exist_ok=True)
+        shutil.copytree(source, folder, ignore=_unwanted(output.resolve()), copy_function=_copy, dirs_exist_ok=True)
     except shutil.Error as error:
         broken = ", ".join(f"{name}: {reason}" for name, _, reason in error.args[0])
         raise PackageError(f"cannot copy {source}: {broken}") from None
@@ -105,9 +106,22 @@ def copy_source(source: Path, folder: Path, output: Path, name: str | None = Non
         raise PackageError(f"no files to build a function from: {source}")
 
 
+def _copy(source: str, aim: str) -> None:
+    """Copy a regular file; a device has no end."""
+    if not stat.S_ISREG(os.stat(source).st_mode):
+        raise shutil.SpecialFileError(f"{source} is not a regular file")
+    shutil.copy2(source, aim)
+
+
 def _unwanted(output: Path) -> Callable[[str, list[str]], Iterable[str]]:
-    def unwanted(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if _is_unwanted(Path(folder, name), output)]
+    def unwanted(folder: str, names: list[str]) -> set[str]:
+        left_out = {name for name in names if _is_unwanted(Path(folder, name), output)}
+        # Not `resolve`, which raises for a loop of links before Python 3.13.
+        above = {os.path.realpath(each) for each in (Path(folder), *Path(folder).parents)}
+        for path in (Path(folder, name) for name in names if name not in left_out):
+            if path.is_symlink() and os.path.realpath(path) in above:
+                raise PackageError(f"{path} is a link to a folder that it is in")
+        return left_out
 
     return unwanted
 
@@ -116,7 +130,7 @@ def _is_unwanted(path: Path, output: Path) -> bool:
     name = path.name
     if name.startswith(".") or name == "__pycache__" or name.endswith(".egg-info") or leaks.is_of_this_machine(path):
         return True
-    return (path / "pyvenv.cfg").is_file() or path.resolve() == output
+    return (path / "pyvenv.cfg").is_file() or os.path.realpath(path) == str(output)
 
 
 def _zipapp(staging: Staging) -> Built:

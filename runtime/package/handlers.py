@@ -150,7 +150,7 @@ def script_requirements(path: Path, python: str = "") -> list[str]:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    blocks = [*_METADATA.finditer(path.read_text(encoding="utf-8", errors="replace"))]
+    blocks = [*_METADATA.finditer(path.read_text(encoding="utf-8-sig", errors="replace"))]
     if not blocks:
         return {}
     if len(blocks) > 1:

@@ -6,12 +6,14 @@ in pyproject.toml. Only what the project requires on the target is listed, so gr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from runtime.package.errors import PackageError
@@ -19,6 +21,8 @@ from runtime.package.target import BuildTarget
 
 #: A requirement as far as a lock file needs it: the name, the extras.
 Need = tuple[str, frozenset[str]]
+#: A part of a version constraint: an operator, and a version or `*`.
+_PART = re.compile(r"([\^~<>=!]*)\s*([\w.*+-]+)")
 
 
 def exported(lock: dict[str, Any], project: dict[str, Any], folder: Path, target: BuildTarget) -> str:
@@ -49,7 +53,7 @@ def exported(lock: dict[str, Any], project: dict[str, Any], folder: Path, target
         return "".join(
             f"{line}\n" for name in sorted({name for name, _ in seen}) for line in _lines(packages[name], folder)
         )
-    except (KeyError, TypeError, AttributeError, InvalidMarker, InvalidRequirement) as error:
+    except (KeyError, TypeError, AttributeError, InvalidMarker, InvalidRequirement, InvalidSpecifier) as error:
         raise PackageError(f"{folder / 'poetry.lock'} cannot be read: {type(error).__name__}: {error}") from None
 
 
@@ -85,6 +89,10 @@ def _required_by(project: dict[str, Any], target: BuildTarget) -> Iterator[Need]
     for name, value in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
         if name.lower() != "python":
             yield from _needs(name, value, (), target)
+        elif not allows(value, target.release):
+            raise PackageError(
+                f"pyproject.toml requires Python {value}, but the archive is for Python {target.python}; pass --python"
+            )
 
 
 def _required_of(package: dict[str, Any], extras: frozenset[str], target: BuildTarget) -> Iterator[Need]:
@@ -97,8 +105,35 @@ def _needs(name: str, value: Any, extras: Iterable[str], target: BuildTarget) ->
     for each in value if isinstance(value, list) else [value]:
         table = each if isinstance(each, dict) else {}
         is_optional = bool(table.get("optional")) and not extras
-        if not is_optional and _applies(table.get("markers", ""), target, extras):
+        is_for_target = allows(table.get("python", "*"), target.release) and _is_linux(table.get("platform", "linux"))
+        if not is_optional and is_for_target and _applies(table.get("markers", ""), target, extras):
             yield canonicalize_name(name), frozenset(table.get("extras", ()))
+
+
+def allows(constraint: str, release: str) -> bool:
+    """Whether a version constraint of Poetry's allows a release (python-poetry.org/docs/dependency-specification)."""
+    alternatives = (map(_specifier, _PART.findall(each)) for each in re.split(r"\|\|?", constraint))
+    return any(SpecifierSet(",".join(each)).contains(release) for each in alternatives)
+
+
+def _specifier(part: tuple[str, str]) -> str:
+    operator, version = part
+    numbers = version.split(".")
+    match operator:
+        case "^":
+            return f">={version},=={numbers[0]}.*"
+        case "~":
+            return f">={version},=={'.'.join(numbers[:2])}.*"
+        case "" | "=" | "==" if version == "*":
+            return ""
+        case "" | "=":
+            return f"=={version}" if "*" in numbers or len(numbers) > 2 else f"=={version}.*"
+        case _:
+            return operator + version
+
+
+def _is_linux(platform: str) -> bool:
+    return ("linux" in platform) != platform.startswith("!")
 
 
 def _lines(package: dict[str, Any], folder: Path) -> Iterator[str]:

@@ -7,23 +7,20 @@ import codecs
 import warnings
 from pathlib import Path
 
-#: Bytes of source that are compiled: the syntax tree of a module needs some 250 times as much memory, and the time
-#: grows with the square for some (`a < a < a …`).
-MAX_SOURCE = 512 * 1024
+#: Bytes of source that are parsed: the syntax tree of a module may need a thousand times as much memory.
+MAX_SOURCE = 256 * 1024
 #: Bytes of a text file that are looked at.
 MAX_TEXT = 1024 * 1024
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-#: What compiling raises for source that is not valid, or too deeply nested.
-UNCOMPILABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 def parsed(path: Path) -> ast.Module | None:
-    """The syntax tree of a module; None if it cannot be read or compiled, or is too large."""
+    """The syntax tree of a module; None if it cannot be read or parsed, or is too large."""
     try:
         content = path.read_bytes() if path.stat().st_size <= MAX_SOURCE else b"\0"
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(content)
-    except (OSError, *UNCOMPILABLE):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 

@@ -12,7 +12,8 @@ from runtime.package.errors import PackageError
 #: Lambda's architectures, and their names in ELF headers, wheels and `uname`.
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-#: A patch release of each that AWS's runtimes have reached; markers and `Requires-Python` may depend on it.
+#: A patch release of each, of December 2025 (python.org/downloads): AWS's runtimes have it or a later one. Without one,
+#: uv resolves for 3.11.0, and `redis` brings `async-timeout`, which only 3.11.0 to 3.11.2 need.
 PATCHES = {"3.11": 14, "3.12": 12, "3.13": 11, "3.14": 2}
 RUNTIMES = (*(f"python{version}" for version in PYTHONS), "provided.al2", "provided.al2023")
 

@@ -99,8 +99,11 @@ def install(wanted: Wanted, into: Path) -> Installed:
     return done
 
 
-def _absolute(requirements: Iterable[str]) -> list[str]:
+def _absolute(requirements: Sequence[str]) -> list[str]:
     """Requirements with the paths of wheels and projects made absolute, because uv runs in another folder."""
+    options = [each for each in requirements if each.startswith("-")]
+    if options:
+        raise PackageError(f"not a requirement but an option: {options[0]}; a requirements file may have options")
     return [
         os.path.abspath(each) if os.path.exists(each) and (os.sep in each or each.endswith(".whl")) else each
         for each in requirements

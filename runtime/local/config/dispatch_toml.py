@@ -35,8 +35,8 @@ def read(path: Path) -> dict[str, Any]:
         FunctionSettingError: it is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise FunctionSettingError(f"{path}: {error}") from error
 
 
