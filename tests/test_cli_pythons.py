@@ -179,11 +179,12 @@ def test_a_server(place: Path) -> None:
         server.kill()
 
 
-@pytest.fixture
-def uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The program uv on the path, without a network."""
-    found = shutil.which("uv") or pytest.importorskip("uv", reason="uv installs a script's libraries").find_uv_bin()
-    monkeypatch.setenv("PATH", f"{Path(found).parent}{os.pathsep}{os.environ['PATH']}")
+@pytest.fixture(params=["on PATH", "beside the command"])
+def uv(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program uv, without a network."""
+    beside = pytest.importorskip("uv", reason="uv installs a script's libraries").find_uv_bin()
+    found = tmp_path if request.param == "beside the command" else Path(shutil.which("uv") or beside).parent
+    monkeypatch.setenv("PATH", f"{found}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_PYTHON", sys.executable)
@@ -220,10 +221,11 @@ def test_a_script_with_metadata(place: Path, tmp_path: Path) -> None:
     assert "no-such-library-anywhere" in done.stderr
 
 
-def test_a_script_with_metadata_without_uv(place: Path) -> None:
+def test_a_script_with_metadata_without_uv(place: Path, tmp_path: Path) -> None:
     """The command says what is missing, and takes the project's Python."""
     script(place, '["ownlib"]')
-    done = tool(place, "run", "script.py", "-e", "", PATH="/nowhere")
+    write(tmp_path, {"uv.py": "raise ImportError"})
+    done = tool(place, "run", "script.py", "-e", "", PATH="/nowhere", PYTHONPATH=str(tmp_path))
 
     assert "project" == done.stdout
     assert "names libraries in its inline metadata, but uv, which installs them, is missing" in done.stderr

@@ -105,7 +105,7 @@ def layer_command(
             with_interpreter=interpreter,
             progress=progress,
         )
-        show_built(built, as_json)
+    show_built(built, as_json)
 
 
 @command.command("function", epilog="Example: dispatch build function hello.py -o hello.zip --standalone --arch arm64")
@@ -144,7 +144,7 @@ def function_command(
             standalone=standalone,
             progress=progress,
         )
-        show_built(built, as_json)
+    show_built(built, as_json)
 
 
 @command.command("bootstrap", epilog="Example: dispatch build bootstrap -o bootstrap")
@@ -160,7 +160,8 @@ def bootstrap_command(file: Path, python: str, arch: str, as_json: bool) -> None
     with reported(as_json, "build") as progress:
         from runtime.package.bootstrap import build_bootstrap
 
-        show_built(build_bootstrap(file, BuildTarget(python, arch), progress=progress), as_json)
+        built = build_bootstrap(file, BuildTarget(python, arch), progress=progress)
+    show_built(built, as_json)
 
 
 @command.command(

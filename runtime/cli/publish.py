@@ -14,6 +14,7 @@ from dispatch.discovery import AUTO, BUILT_IN, built_in
 from runtime.cli import options
 from runtime.cli.build import EXISTING, reported, show_report
 from runtime.cli.options import F
+from runtime.local.function import MEMORY_RANGE, TIMEOUT_LIMIT
 from runtime.package import aws, publish
 from runtime.package.errors import PackageError
 from runtime.package.target import MACHINES
@@ -83,8 +84,12 @@ def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_:
 @click.option("--runtime", metavar="NAME", default="", help="A runtime of Lambda: python3.13, provided.al2023.")
 @click.option("--role", metavar="ARN", default="", help="The role that the function runs as.")
 @click.option("--layer", "layers", metavar="ARN", multiple=True, help="A layer version to use; repeatable.")
-@click.option("--timeout", metavar="SECONDS", type=int, help="How long one event may take.")
-@click.option("--memory", metavar="MB", type=int, help="How much memory the function may use.")
+@click.option(
+    "--timeout", metavar="SECONDS", type=click.IntRange(1, int(TIMEOUT_LIMIT)), help="How long one event may take."
+)
+@click.option(
+    "--memory", metavar="MB", type=click.IntRange(*MEMORY_RANGE), help="How much memory the function may use."
+)
 @options.env
 @publication_options
 def function_command(name: str, archive: Path, **given: Any) -> None:

@@ -121,7 +121,7 @@ class Pythons:
                 return None
         except PackageError as error:
             raise FunctionSettingError(str(error)) from error
-        uv = shutil.which("uv")
+        uv = _uv()
         if uv is None:
             self._say(f"{script.name} names libraries in its inline metadata, but uv, which installs them, is missing")
             return None
@@ -177,6 +177,16 @@ def _is_own(python: Path) -> bool:
     return python.parent.parent.resolve() == Path(sys.prefix).resolve()
 
 
+def _uv() -> str | None:
+    """The path of uv: on PATH, or of the package beside this one; None if there is none."""
+    try:
+        from uv import find_uv_bin
+
+        return shutil.which("uv") or find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        return shutil.which("uv")
+
+
 def _lacking(python: Path, folder: Path) -> Iterator[str]:
     """Our packages, and those of our libraries that a Python lacks, without one that uv has installed in the folder."""
     try:
@@ -189,7 +199,7 @@ def _lacking(python: Path, folder: Path) -> Iterator[str]:
         raise FunctionSettingError(f"{python} is Python {version[0]}.{version[1]}; the runtime needs 3.11 or newer")
     if COMPILED in missing and version != of_this:
         missing.remove(COMPILED)
-        uv = shutil.which("uv")
+        uv = _uv()
         if uv is None:
             raise FunctionSettingError(
                 f"{python} is Python {version[0]}.{version[1]} and lacks {COMPILED}, which this command has only for "
