@@ -302,6 +302,15 @@ def test_settings_of_aws_that_are_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     assert "Error: wrong settings of AWS: " in result.stderr
 
 
+@pytest.mark.parametrize(("option", "value"), [("--timeout", "901"), ("--timeout", "0"), ("--memory", "64")])
+def test_limits_that_lambda_does_not_have(tmp_path: Path, option: str, value: str) -> None:
+    """They are refused before anything is uploaded."""
+    settings = ("--handler", "app.handler", "--runtime", "python3.13", "--role", "r", "--dry-run")
+    result = CliRunner().invoke(command, ["function", "hello", str(app(tmp_path)), *settings, option, value])
+    assert 2 == result.exit_code
+    assert f"Invalid value for '{option}': {value} is not in the range" in result.stderr
+
+
 @pytest.mark.parametrize("missing", ["network", "credentials", "region"])
 def test_dry_run_without_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Where AWS cannot be asked what there is, the calls are those for a new function or layer, and a note says why."""
