@@ -75,10 +75,9 @@ class Report:
         """A report without any fault."""
         about = {
             "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.release()}",
+            "system": f"{platform.system()} {platform.release().partition('-')[0]}",
             "date": datetime.now(UTC).date().isoformat(),
             "seed": plan.seed,
-            "scale": plan.scale,
         }
         return cls(about, {})
 
