@@ -147,9 +147,8 @@ class FunctionUrls:
         splitter = PreludeSplitter(answer.content_type)
         first = await _read_prelude(splitter, chunks)
         head = read_head(splitter.head or {})
-        if head.status not in WITHOUT_BODY and not any(name.lower() == "content-type" for name, _ in head.headers):
-            kind = protocol.OCTETS if splitter.expected else answer.content_type
-            head.headers.append(("content-type", kind))
+        if not splitter.expected:
+            head.headers.append(("content-type", answer.content_type))
         head.headers += extra
         rest = _body(first, chunks, answer)
         if is_head or head.status in WITHOUT_BODY:
