@@ -171,15 +171,16 @@ class RuntimeClient:
         between: Callable[[], None] | None = None,
     ) -> Reply:
         """Post a body; as long as the server cannot have got all of it, it is tried up to TRIES times."""
-        for failures in range(1, TRIES):
+        failures = 0
+        while True:
             try:
                 return self._transport.post(path, headers, body, then, between)
             except Disconnected as lost:
-                if not lost.unsent:
+                failures += 1
+                if not lost.unsent or failures == TRIES:
                     raise
                 self._log.warning(f"{lost}; trying again")
             time.sleep(PAUSE * 2 ** (failures - 1))
-        return self._transport.post(path, headers, body, then, between)
 
     def _judge(self, invocation: Invocation, what: str, reply: Reply) -> None:
         """Log a refusal, which loses only this answer, not the environment. Raises RuntimeApiError for a 500."""
