@@ -109,6 +109,8 @@ def queue(plan: Plan) -> Seen:
     count, kills = plan.times(2000, 20), plan.times(20, 2)
     choose = random.Random(plan.seed)
     root = _function(plan.folder, RECORD)
+    record = root / "handled"
+    record.touch()
     arguments = ["app.handler", "--convention", "lambda", "--concurrency", "4", "--no-reload", "--time-scale", "0.01"]
     accepted: list[int] = []
     each = count // kills
@@ -123,7 +125,7 @@ def queue(plan: Plan) -> Seen:
         until = time.monotonic() + PATIENCE
         while set(accepted) - set(handled) and time.monotonic() < until:
             time.sleep(0.1)
-            handled = Counter(int(line) for line in (root / "handled").read_text().split())
+            handled = Counter(int(line) for line in record.read_text().split())
     lost = sorted(set(accepted) - set(handled))
     broken = [f"{len(lost)} accepted events were never handled, first {lost[:5]}"] if lost else []
     if len(accepted) < each * kills:
