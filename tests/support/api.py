@@ -15,6 +15,9 @@ from typing import Any, Self
 from support.wire import PATIENCE, Reply, Request, Wire
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:sample"
+#: How many bytes the kernel keeps for a server that does not read; by itself it may keep a large answer whole.
+RECEIVED = 64 * 1024
+
 OK = Reply(202, [("Content-Type", "application/json")], b'{"status":"OK"}\n')
 
 
@@ -42,6 +45,7 @@ class FakeRuntimeApi:
     def __init__(self, host: str = "127.0.0.1") -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.listener = socket.create_server((host, 0), family=family)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
         self.port: int = self.listener.getsockname()[1]
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         self.requests: list[Request] = []
