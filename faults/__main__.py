@@ -14,7 +14,7 @@ FAULTS = (*steady.FAULTS, *sequences.FAULTS, *killed.FAULTS, *signalled.FAULTS, 
 
 DESCRIPTION = """
 Try each fault many times, with the real runtime and the real local platform, and report what was seen.
-The usual numbers take about an hour; --scale 0.01 takes a minute or two. Examples:
+The usual numbers take about two hours; --scale 0.01 takes a minute or two. Examples:
 
   python -m faults crowd sigterm --scale 0.1
   python -m faults --json docs/reliability.json --page docs/reliability.md
