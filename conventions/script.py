@@ -148,7 +148,7 @@ class _Answer(Buffer):
         return bool(self._strangers) and _activity(sys._getframe()) in self._strangers  # noqa: SLF001 - see inspect
 
     def fileno(self) -> int:
-        """A descriptor, for child processes for example; what is written to it is a part of the answer."""
+        """A descriptor, for example for child processes: what they write to it becomes part of the answer."""
         if self._over:
             raise io.UnsupportedOperation("the answer has been sent")
         if self._file is None:

@@ -34,7 +34,7 @@ _STARTS = frozenset(
 _NAMES = frozenset({0, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", b"/dev/stdin", b"/dev/fd/0", b"/proc/self/fd/0"})
 
 #: Functions of `os` and modules that use a descriptor without an audit event, and those that close or replace one.
-_UNANNOUNCED = frozenset("read readv pread preadv readinto dup dup2 fstat sendfile splice close closerange".split())  # noqa: SIM905
+_UNANNOUNCED = frozenset("read readv pread preadv readinto dup fstat sendfile splice".split())  # noqa: SIM905
 _CLOSING = frozenset({"close", "closerange", "dup2"})
 _MODULES = frozenset({"fcntl", "mmap", "select", "selectors"})
 

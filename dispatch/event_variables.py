@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The audit events before which a child process inherits the C library's environment.
 _STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"})
 
-#: Python's view of the environment; None where we do not know what is in it.
+#: Python's view of the environment; None where its keys and values are not known to be UTF-8.
 _view: dict[bytes, bytes] | None = (
     getattr(os.environ, "_data", None) if sys.getfilesystemencoding() == "utf-8" else None
 )
@@ -38,7 +38,7 @@ def set_variable(name: str, value: str | None) -> None:
     Raises ValueError for what no environment can have: `=` in a name, a null character, a lone surrogate.
     """
     if _view is None or "=" in name or "\0" in name or (value is not None and "\0" in value):
-        _set_both(name, value)
+        set_both(name, value)
         return
     key = name.encode("utf-8", "surrogateescape")
     if value is None:
@@ -58,7 +58,8 @@ def set_variables(variables: Mapping[str, str | None]) -> None:
         set_variable(name, value)
 
 
-def _set_both(name: str, value: str | None) -> None:
+def set_both(name: str, value: str | None) -> None:
+    """Set a variable, or remove it (None), for the C library too, which keeps the value for ever."""
     if value is None:
         os.environ.pop(name, None)
     else:

@@ -134,8 +134,8 @@ def queue(plan: Plan) -> Seen:
     if twice > 4 * kills:
         broken.append(f"{twice} events were handled twice, but at most {4 * kills} were under way at a kill")
     return Seen(
-        f"{len(accepted):,} events; the platform killed {kills} times",
-        f"{len(lost)} lost; {twice} handled twice, all of them under way at a kill",
+        f"{len(accepted):,} events; the platform was killed {kills} times",
+        f"{len(lost)} lost; {twice} handled twice",
         tuple(broken),
     )
 
@@ -149,7 +149,7 @@ FAULTS = (
     ),
     Fault(
         "queue",
-        "the local platform killed (SIGKILL) with asynchronous events in its queue, and started again",
+        "the local platform is killed (SIGKILL) while asynchronous events are in its queue, and then restarted",
         "each accepted event is handled at least once; twice only what was under way",
         queue,
     ),

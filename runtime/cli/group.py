@@ -91,7 +91,7 @@ class Lazy(click.Group):
 def _refuse_unwritable(error: OSError) -> None:
     """Report that standard output takes no more, if that is the error."""
     if error.errno in UNWRITABLE and not error.filename:
-        # Without this, the interpreter would try to write what is left at its end.
+        # Otherwise the interpreter would try to write the rest as it exits.
         terminal.give_up(1)
         raise click.ClickException(f"cannot write the output: {error.strerror}") from error
 

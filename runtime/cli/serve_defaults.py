@@ -18,7 +18,8 @@ ARGUMENTS = "runtime.cli.serve_defaults.arguments"
 
 def set_defaults(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
     """Take defaults of options from the file; the command line and variables win over them."""
-    path = path or next((Path(name).resolve() for name in ("dispatch.toml",) if Path(name).is_file()), None)
+    usual = Path("dispatch.toml")
+    path = path or (usual.resolve() if usual.is_file() else None)
     if path is not None and path.suffix == ".toml":
         try:
             keys = {

@@ -52,7 +52,7 @@ def _own_modules(inspected: Inspected, handler: Sequence[str]) -> list[str]:
     libraries = installed_files(inspected.root)
     paths = (path for path in inspected.modules.rglob("*.py") if path.is_file() and not path.is_symlink())
     names = (path.relative_to(inspected.root).as_posix() for path in paths)
-    # `dispatch build` has compiled what is in HOME.
+    # `dispatch build` has already compiled everything in HOME.
     own = (name for name in names if not name.startswith(f"{HOME}/") and (name not in libraries or name in handler))
     return sorted(own, key=lambda name: (name not in handler, name))
 

@@ -23,7 +23,7 @@ def reason(path: str, minor: int) -> str | None:
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
     except (MemoryError, ValueError, RecursionError) as error:
-        # The parser has a message of its own for what is nested too deeply.
+        # For code that is nested too deeply, the parser raises a MemoryError that has a message.
         return str(error) or (None if isinstance(error, MemoryError) else type(error).__name__)
     return ""
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from dispatch.event_variables import set_both
 from runtime.logs import Log
 from runtime.settings import log_settings
 from runtime.standard_streams import unbuffer
@@ -92,10 +93,7 @@ def environ(variables: Mapping[str, str | None]) -> Iterator[None]:
 def set_variables(variables: Mapping[str, str | None]) -> None:
     """Set variables of the environment, or remove them (None)."""
     for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+        set_both(name, value)
     if "TZ" in variables:
         time.tzset()
 

@@ -47,7 +47,7 @@ class WebServer(uvicorn.Server):
             )
         )
         logging.getLogger("uvicorn.error").addFilter(hide_broken_answers)
-        # Not its warnings: that a stranger sends what is not HTTP is of no use to the developer.
+        # Errors only: a warning that some client has sent something other than HTTP does not help the developer.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
