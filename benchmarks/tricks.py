@@ -18,7 +18,7 @@ _THERE = "import contextvars, os, sys, time, zipimport; from importlib import im
 TRICKS: Mapping[str, tuple[str, str]] = {
     "stand-in for typing": (
         "import httptools",
-        "dispatch.cold_start.import_without_typing('httptools')",
+        "dispatch.cold_start.import_without('typing', 'httptools')",
     ),
     "logging, when it is imported": ("import logging", ""),
     "no pluggy without a plugin": ("import pluggy", ""),

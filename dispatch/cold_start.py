@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,35 +51,79 @@ class _Awaited:
         loader.exec_module = execute_and_call
 
 
-def import_without_typing(name: str) -> Any:
-    """Import a module without `typing`, of which it needs only a base class and `Optional[...]`.
+def import_without(needless: str, name: str) -> Any:
+    """Import a module without another one, `typing` or `inspect`, of which it needs next to nothing.
 
-    Importing typing takes a tenth of a cold start. If it has not been imported yet, a stand-in takes its place during
-    this import; any other attribute of the stand-in comes from the real module.
+    Importing typing takes a tenth of a cold start, inspect a third. If the needless one has not been imported yet, a
+    stand-in takes its place during this import; any attribute that the stand-in lacks comes from the real module.
     """
-    # Another thread, from sitecustomize for example, might import typing at the same time.
-    if "typing" in sys.modules or len(sys._current_frames()) > 1:  # noqa: SLF001
+    # Another thread, from sitecustomize for example, might import it at the same time.
+    if needless in sys.modules or len(sys._current_frames()) > 1:  # noqa: SLF001
         return import_module(name)
-    sys.modules["typing"] = stand_in = _Typing("typing")
+    sys.modules[needless] = stand_in = _STAND_INS[needless](needless)
     try:
         return import_module(name)
     finally:
         _forget(stand_in)
 
 
-class _Typing(ModuleType):
-    """The stand-in for typing."""
-
-    Protocol = object
-    Optional = list
+class _StandIn(ModuleType):
+    """Takes the place of a module; whatever it lacks, it gets from the real one."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        return getattr(self.real(), name)
+
+    def real(self) -> ModuleType:
         _forget(self)
-        return getattr(import_module("typing"), name)
+        return import_module(self.__name__)
 
 
-def _forget(stand_in: _Typing) -> None:
-    if sys.modules.get("typing") is stand_in:
-        del sys.modules["typing"]
+class _Typing(_StandIn):
+    """What httptools takes from typing: a base class and `Optional[...]`."""
+
+    Protocol = object
+    Optional = list
+
+
+class _Inspect(_StandIn):
+    """What pluggy asks inspect about the functions of a plugin."""
+
+    def isclass(self, thing: object) -> bool:
+        return isinstance(thing, type)
+
+    def ismodule(self, thing: object) -> bool:
+        return isinstance(thing, ModuleType)
+
+    def isfunction(self, thing: object) -> bool:
+        return isinstance(thing, FunctionType)
+
+    def ismethod(self, thing: object) -> bool:
+        return isinstance(thing, MethodType)
+
+    def getmro(self, cls: type) -> tuple[type, ...]:
+        return cls.__mro__
+
+    def isroutine(self, thing: object) -> bool:
+        return isinstance(thing, (FunctionType, MethodType)) or self._really("isroutine", thing)
+
+    def unwrap(self, function: Any, **options: Any) -> Any:
+        return self._really("unwrap", function, **options) if hasattr(function, "__wrapped__") else function
+
+    def getattr_static(self, thing: object, name: str, *default: Any) -> Any:
+        if type(thing) is ModuleType and name in vars(thing):
+            return vars(thing)[name]
+        return self._really("getattr_static", thing, name, *default)
+
+    def _really(self, name: str, *arguments: Any, **options: Any) -> Any:
+        return getattr(self.real(), name)(*arguments, **options)
+
+
+_STAND_INS = {"typing": _Typing, "inspect": _Inspect}
+
+
+def _forget(stand_in: _StandIn) -> None:
+    name = stand_in.__name__
+    if sys.modules.get(name) is stand_in:
+        del sys.modules[name]

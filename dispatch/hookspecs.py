@@ -68,16 +68,19 @@ The handler that a convention returns may have these:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dispatch.cold_start import import_without
 
-import pluggy
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import pluggy
+
     from dispatch.function import Function
     from dispatch.invocation import Invocation
     from dispatch.locate import Target
     from dispatch.response import Response
     from dispatch.types import Conventions
+else:
+    pluggy = import_without("inspect", "pluggy")
 
 hookspec = pluggy.HookspecMarker("dispatch")
 

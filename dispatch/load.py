@@ -136,16 +136,15 @@ def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     """The plugins, some of which may be modules in the task root; None if there are none."""
     requested, blocked = discovery.requested(setting)
     installed = discovery.installed([root, *sys.path])
-    # No plugin manager if there is nothing to manage: importing pluggy costs 15 ms of a cold start.
     if not (installed or requested or blocked):
         return None
-    wanted = [convention] if convention in discovery.BUILT_IN else discovery.OF_ANY
-    for name in ("pluggy", *map(discovery.BUILT_IN.__getitem__, wanted)):
-        import_module(name)
+    for name in [convention] if convention in discovery.BUILT_IN else discovery.OF_ANY:
+        import_module(discovery.BUILT_IN[name])
     from dispatch.plugins import load_plugins
 
+    path = [*sys.path]
     _put_first(root)
-    return load_plugins(installed, requested, blocked, traced=variables.traces_plugins())
+    return load_plugins(installed, requested, blocked, traced=variables.traces_plugins(), path=path)
 
 
 def _put_first(root: str) -> None:

@@ -1,8 +1,9 @@
 """Loads plugins, leaves out broken ones, and calls the hooks of the rest.
 
 pluggy is the registry: it validates implementations and puts them in order. They are called here, one at a time and
-each guarded, because a plugin that fails must not take the function down with it. Importing pluggy costs more than ten
-milliseconds of a cold start, so it is imported only if there are plugins besides the built-in conventions.
+each guarded, because a plugin that fails must not take the function down with it. Importing pluggy costs a third of a
+cold start, so it is imported only for a plugin that has other hooks than `dispatch_conventions`, whose results need no
+order.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from time import perf_counter
+from types import CodeType
 
-from dispatch.discovery import BUILT_IN, DISTRIBUTION, GROUP, Source, built_in
+from dispatch.discovery import BUILT_IN, DISTRIBUTION, Source, built_in
 from dispatch.error_reports import warn
 from dispatch.errors import PluginError, Terminated
 from dispatch.exceptions import titled
@@ -20,29 +22,30 @@ from dispatch.modules import listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    import pluggy
-
+    from dispatch.registry import Registry
     from dispatch.types import Convention
 
 #: The result of a hook that has raised.
 _FAILED = object()
 
 
-class _BuiltIn:
-    """Takes the place of a built-in convention's module, which is imported only if the convention is requested."""
+#: The only hook of most plugins.
+_CONVENTIONS = "dispatch_conventions"
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def dispatch_conventions(self) -> Mapping[str, Any]:
-        return {self._name: lambda: built_in(self._name)}
+#: Flags of code that takes `*arguments` or `**arguments`, or that does not run when it is called.
+_UNUSUAL = 0x4 | 0x8 | 0x20 | 0x80 | 0x200
 
 
 def load_plugins(
-    sources: Iterable[Source], requested: Iterable[str] = (), blocked: Iterable[str] = (), *, traced: bool = False
+    sources: Iterable[Source],
+    requested: Iterable[str] = (),
+    blocked: Iterable[str] = (),
+    *,
+    traced: bool = False,
+    path: Sequence[str] | None = None,
 ) -> Plugins:
     """Load all plugins, the built-in ones first.
 
@@ -51,28 +54,14 @@ def load_plugins(
         requested: the modules that `HANDLER_PLUGINS` names.
         blocked: the names that `HANDLER_PLUGINS` blocks.
         traced: whether each call of a hook is logged with its time.
+        path: the folders to import pluggy from; by default `sys.path`.
 
     Raises:
         PluginError: a requested plugin cannot be loaded.
     """
-    import pluggy
-
-    from dispatch import hookspecs
-
-    class Manager(pluggy.PluginManager):
-        """Recognizes hook implementations by their prefix, without a decorator."""
-
-        def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
-            if name.startswith("__"):  # object's own, for which pluggy would need milliseconds of a cold start
-                return None
-            options = super().parse_hookimpl_opts(plugin, name)
-            return {} if options is None and _is_hook(plugin, name) else options
-
-    manager = Manager(GROUP)
-    manager.add_hookspecs(hookspecs)
     built_in_ones = [Source(name, reference, DISTRIBUTION) for name, reference in BUILT_IN.items()]
     every_source = [*built_in_ones, *sources, *(Source(name, name) for name in requested)]
-    plugins = Plugins(manager, every_source, _tracing() if traced else None)
+    plugins = Plugins(every_source, path, _tracing() if traced else None)
     for source in [*plugins.sources]:
         plugins.load(source, blocked=any(source.answers_to(name) for name in blocked))
     for name in sorted(set(blocked)):
@@ -99,20 +88,21 @@ class Plugins:
     """
 
     def __init__(
-        self, manager: pluggy.PluginManager, sources: list[Source], trace: Callable[[Any, str], Any] | None = None
+        self, sources: list[Source], path: Sequence[str] | None, trace: Callable[[Any, str], Any] | None = None
     ) -> None:
         """Create it, without any plugin.
 
         Args:
-            manager: a plugin manager that has the hooks' specifications.
             sources: the plugins that will be loaded.
+            path: the folders to import pluggy from; None for `sys.path`.
             trace: turns an implementation of a hook into one that logs its calls.
         """
         self.sources = sources
+        self._path = path
         self._trace = trace
-        self._manager = manager
+        self._registry: Registry | None = None
+        self._loaded: list[Any] = []
         self._offers: dict[str, list[tuple[Source, Any]]] = {}
-        self._built_in = {reference: _BuiltIn(name) for name, reference in BUILT_IN.items()}
 
     def load(self, source: Source, *, blocked: bool) -> None:
         """Import a plugin and register it; `source.state` is the outcome."""
@@ -120,12 +110,12 @@ class Plugins:
             source.state = "blocked"
             return
         try:
-            plugin = self._built_in.get(source.reference) or _imported(source)
-            if self._manager.is_registered(plugin):  # both installed and requested
+            # The module of a built-in convention is imported only if the convention is requested.
+            plugin = source.reference if _is_built_in(source) else _imported(source)
+            if plugin in self._loaded:  # both installed and requested
                 self.sources.remove(source)
                 return
-            source.hooks = self._register(plugin, source)
-            offers = self._conventions(plugin)
+            offers = self._register(plugin, source)
         except BaseException as error:
             if type(error) is Terminated:
                 raise
@@ -133,58 +123,26 @@ class Plugins:
             source.state = f"broken: {reason}"
             warn(f"left out the plugin {source}: {reason}")
             return
+        self._loaded.append(plugin)
         source.conventions = sorted(offers)
         for name, convention in offers.items():
             self._offers.setdefault(name, []).append((source, convention))
 
-    def _register(self, plugin: Any, source: Source) -> list[str]:
-        """Register all of a plugin's hooks, or none; returns their names."""
-        import warnings  # imported already, by pluggy
-
-        hooks = self._hooks(plugin)
-        known = [attribute for attribute in vars(self._manager.hook) if attribute.startswith("dispatch_")]
-        if not hooks and not source.distribution:
-            warn(f"the plugin {source} has no hooks; known hooks: {', '.join(sorted(known))}")
-        for function, hook in hooks.items():
-            if hook not in known:
-                raise PluginError(f"unknown hook {hook!r}; known hooks: {', '.join(sorted(known))}")
-            _check(plugin, function)
+    def _register(self, plugin: Any, source: Source) -> Mapping[str, Any]:
+        """Register all of a plugin's hooks, or none; returns its conventions."""
+        source.hooks = [_CONVENTIONS]
+        if _is_built_in(source):
+            return {source.name: None}
+        if self._trace is None and _adds_conventions_only(plugin):
+            return _conventions([plugin.dispatch_conventions()])
+        if self._registry is None:
+            self._registry = _new_registry(self._path)
+        source.hooks = self._registry.add(plugin, source)
         try:
-            with warnings.catch_warnings():
-                # pluggy warns of deprecated hooks, and Python's filters would hide that, or leave the plugin out.
-                warnings.simplefilter("ignore")
-                self._manager.register(plugin, f"{source.name}:{id(plugin)}")
-        except Exception:
-            # pluggy up to 1.6 leaves a plugin that fails validation half registered.
-            if self._manager.is_registered(plugin):
-                self._manager.unregister(plugin)
-            raise
-        for notice in self._deprecations(plugin):
-            warn(f"the plugin {source} {notice}")
-        return [*hooks.values()]
-
-    def _hooks(self, plugin: Any) -> dict[str, str]:
-        """The names of the plugin's functions that implement hooks, each with its hook's, as pluggy sees them."""
-        found = ((name, self._manager.parse_hookimpl_opts(plugin, name)) for name in dir(plugin))
-        return {name: options.get("specname") or name for name, options in found if options is not None}
-
-    def _deprecations(self, plugin: Any) -> Iterator[str]:
-        """What the plugin uses although its specification has `warn_on_impl` or `warn_on_impl_args`, as predicates."""
-        for hook in self._manager.get_hookcallers(plugin) or ():
-            if hook.spec and hook.spec.warn_on_impl:
-                yield f"implements {hook.name}, which is deprecated: {hook.spec.warn_on_impl}"
-            own = [one for one in hook.get_hookimpls() if one.plugin is plugin]
-            for name, message in ((hook.spec and hook.spec.warn_on_impl_args) or {}).items():
-                if any(name in (*one.argnames, *one.kwargnames) for one in own):
-                    yield f"takes the argument {name!r} of {hook.name}, which is deprecated: {message}"
-
-    def _conventions(self, plugin: Any) -> Mapping[str, Convention]:
-        hook = "dispatch_conventions"
-        try:
-            results = [one.function() for one in self._implementations(hook) if one.plugin is plugin]
-            return dict(_named(item) for result in results if result is not None for item in dict(result).items())
+            own = [one for one in self._implementations(_CONVENTIONS) if one.plugin is plugin]
+            return _conventions([one.function() for one in own])
         except BaseException:
-            self._manager.unregister(plugin)
+            self._registry.unregister(plugin)
             raise
 
     def known(self) -> list[str]:
@@ -207,7 +165,7 @@ class Plugins:
         if not offers:
             return None
         source, convention = offers[0]
-        return convention() if source.reference in self._built_in else convention  # type: ignore[no-any-return]
+        return built_in(name) if _is_built_in(source) else convention
 
     def locate(self, spec: str, root: str) -> Iterator[tuple[str, Target | None]]:
         """The result of each plugin's `dispatch_locate` for a handler string, with the plugin's name, in order.
@@ -235,12 +193,31 @@ class Plugins:
 
     def _implementations(self, hook: str) -> list[Any]:
         """The implementations of a hook, in the order in which they are called."""
-        found: list[Any] = [*reversed(getattr(self._manager.hook, hook).get_hookimpls())]
-        trace = self._trace
-        if trace is None:
-            return found
-        # Not of a built-in convention, whose stand-in runs no code of a plugin.
-        return [one if isinstance(one.plugin, _BuiltIn) else trace(one, hook) for one in found]
+        found = self._registry.implementations(hook) if self._registry else []
+        return [one if self._trace is None else self._trace(one, hook) for one in found]
+
+
+def _new_registry(path: Sequence[str] | None) -> Registry:
+    """A registry whose pluggy comes from these folders."""
+    here = [*sys.path]
+    sys.path[:] = here if path is None else path
+    try:
+        from dispatch.registry import Registry
+    finally:
+        sys.path[:] = here
+    return Registry()
+
+
+def _is_built_in(source: Source) -> bool:
+    return source.reference in BUILT_IN.values()
+
+
+def _adds_conventions_only(plugin: Any) -> bool:
+    """Whether the plugin's only hook is a plain function without arguments, so that pluggy has nothing to validate."""
+    if "pluggy" in sys.modules or [name for name in dir(plugin) if name.startswith("dispatch_")] != [_CONVENTIONS]:
+        return False
+    code = getattr(plugin.dispatch_conventions, "__code__", None)
+    return isinstance(code, CodeType) and not (code.co_argcount or code.co_kwonlyargcount or code.co_flags & _UNUSUAL)
 
 
 def _guarded(hook: str, implementation: Any, arguments: Mapping[str, Any]) -> Any:
@@ -265,29 +242,15 @@ def _as_target(claim: Any, plugin: str) -> Target | None:
     return None
 
 
+def _conventions(results: Iterable[Any]) -> dict[str, Convention]:
+    return dict(_named(item) for result in results if result is not None for item in dict(result).items())
+
+
 def _named(item: tuple[Any, Any]) -> tuple[str, Convention]:
     name, convention = item
     if not isinstance(name, str) or not callable(convention):
         raise PluginError(f"dispatch_conventions returned {{{name!r}: {convention!r}}}; it must map names to functions")
     return name, convention
-
-
-def _check(plugin: Any, name: str) -> None:
-    """Raise PluginError for an implementation of a hook that would never run."""
-    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # imported already, by pluggy
-
-    function = getattr(plugin, name)
-    options = getattr(function, f"{GROUP}_impl", {})
-    if options.get("wrapper") or options.get("hookwrapper"):
-        raise PluginError(f"{name} is a wrapper, but hooks only observe; a convention can change answers")
-    if iscoroutinefunction(function) or isasyncgenfunction(function):
-        raise PluginError(f"{name} is an async def, but hooks are called as plain functions")
-    if isgeneratorfunction(function):
-        raise PluginError(f"{name} has a yield, but hooks are called as plain functions")
-
-
-def _is_hook(plugin: object, name: str) -> bool:
-    return name.startswith("dispatch_") and callable(getattr(plugin, name, None))
 
 
 def _imported(source: Source) -> Any:

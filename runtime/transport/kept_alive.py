@@ -10,7 +10,7 @@ import sys
 from time import monotonic
 
 from dispatch.asynchrony import LONGEST_WAIT
-from dispatch.cold_start import import_without_typing
+from dispatch.cold_start import import_without
 from dispatch.invocation import Headers
 from dispatch.protocol import TRAILERS
 from runtime.standard_streams import hold_open
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 if not TYPE_CHECKING:
-    _httptools = import_without_typing("httptools")
+    _httptools = import_without("typing", "httptools")
     HttpParserError, HttpParserUpgrade = _httptools.HttpParserError, _httptools.HttpParserUpgrade
     HttpResponseParser = _httptools.HttpResponseParser
 
