@@ -1,12 +1,15 @@
 """Lists the built-in conventions and the installed plugins, and parses `HANDLER_PLUGINS`; loads no plugin.
 
 `importlib.metadata` costs tens of milliseconds of a cold start, so this reads each distribution's `entry_points.txt`
-itself.
+itself, or a plan, which `dispatch.plan` has written: it also says what each plugin adds, so that a start imports only
+the plugins that it needs.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from _imp import source_hash
 from importlib import import_module
 
 TYPE_CHECKING = False
@@ -52,6 +55,13 @@ BUILT_IN = {
     "yandex": "conventions.ports.yandex",
 }
 
+#: The hook that adds conventions, the only one of most plugins.
+CONVENTIONS_HOOK = "dispatch_conventions"
+
+#: The plan in a folder of an archive, and the first line of every plan: the format, and the Python that wrote it.
+PLAN = "dispatch-plugins.txt"
+PLAN_HEAD = f"plan 1, Python {sys.version_info[0]}.{sys.version_info[1]}"
+
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
 AUTO = "auto"
 OF_A_FUNCTION = "standard"
@@ -80,7 +90,7 @@ class Source:
         distribution, version: what installed it; empty for a module that `HANDLER_PLUGINS` names.
         state: `ok`, `blocked`, or `broken: ` and the reason.
         import_time: how long its import took, in seconds; None if it was not imported, as with the built-in ones.
-        hooks, conventions: the names of the hooks and conventions that it has, once it is loaded.
+        hooks, conventions: the names of the hooks and conventions that it has, once it is loaded or from a plan.
     """
 
     __slots__ = ("conventions", "distribution", "hooks", "import_time", "name", "reference", "state", "version")
@@ -105,22 +115,51 @@ class Source:
         return f"{self.name} ({origin})"
 
 
+#: Distributions by their names, each with the plugins that it declares.
+Found = dict[str, list[Source]]
+
+
 def installed(paths: Iterable[str]) -> list[Source]:
     """The plugins that the distributions in these folders declare; the first of several with the same name counts."""
-    found: dict[str, list[Source]] = {}
-    for path in paths:
-        try:
-            with os.scandir(path or os.curdir) as entries:
-                folders = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
-        except OSError:
-            continue
-        for folder in folders:
-            name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
-            if name not in found:
-                found[name] = [
-                    Source(key, reference, name.replace("_", "-"), version) for key, reference in _declared(folder)
-                ]
-    return [source for sources in found.values() for source in sources]
+    return plugins(found(paths))
+
+
+def found(paths: Iterable[str]) -> Found:
+    """The distributions in these folders."""
+    return merged(_in_folder(path) for path in paths)
+
+
+def merged(several: Iterable[Found]) -> Found:
+    """All of these distributions; the first of several with the same name counts."""
+    first: Found = {}
+    for one in several:
+        for name, sources in one.items():
+            first.setdefault(name, sources)
+    return first
+
+
+def plugins(distributions: Found) -> list[Source]:
+    """The plugins of these distributions."""
+    return [source for sources in distributions.values() for source in sources]
+
+
+def _in_folder(path: str) -> Found:
+    planned = read_plan(os.path.join(path, PLAN))
+    if planned is not None:
+        return planned
+    here: Found = {}
+    try:
+        with os.scandir(path or os.curdir) as entries:
+            folders = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
+    except OSError:
+        return here
+    for folder in folders:
+        name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
+        if name not in here:
+            here[name] = [
+                Source(key, reference, name.replace("_", "-"), version) for key, reference in _declared(folder)
+            ]
+    return here
 
 
 def _declared(folder: str) -> Iterator[tuple[str, str]]:
@@ -137,6 +176,57 @@ def _declared(folder: str) -> Iterator[tuple[str, str]]:
         elif section == GROUP and "=" in line and not line.startswith("#"):
             name, _, reference = line.partition("=")
             yield name.strip(), reference.partition("[")[0].strip().replace(" ", "")
+
+
+def read_plan(file: str) -> Found | None:
+    """The distributions in a plan; None if there is none, or a folder or a module that it names has changed."""
+    planned: Found = {}
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as opened:
+            head, *lines = opened.read().splitlines()
+        if head != PLAN_HEAD:
+            return None
+        for kind, first, second, *plugin in (line.split("\t") for line in lines):
+            if kind == "unchanged":
+                if stamp(first) != second:
+                    return None
+                continue
+            sources = planned.setdefault(first, [])
+            if plugin:
+                name, reference, hooks, conventions = plugin
+                source = Source(name, reference, first.replace("_", "-"), second)
+                source.hooks, source.conventions = hooks.split(), conventions.split()
+                sources.append(source)
+    except (OSError, ValueError):
+        return None
+    return planned
+
+
+def stamp(path: str) -> str:
+    """What changes with a file, and with a folder if a file is added or removed; "-" if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "-"
+    return f"{status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def kept_plan(paths: Iterable[str]) -> str:
+    """The file that keeps the plan of these folders in the user's cache folder; empty if the user has none."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME", ""), ".cache")
+    if not os.path.isabs(home):
+        return ""
+    key = source_hash(0, os.fsencode("\n".join(paths))).hex()
+    return os.path.join(home, DISTRIBUTION, "plans", f"{key}.txt")
+
+
+def needed(sources: list[Source], convention: str) -> list[Source]:
+    """The plugins that a start with this convention has to load: all of them, unless a plan says that less will do."""
+    observing = [source for source in sources if source.hooks != [CONVENTIONS_HOOK]]
+    if convention == AUTO:
+        return observing and sources  # one may claim the handler string for the convention of another
+    wanted = [source for source in sources if source in observing or convention in source.conventions]
+    return wanted if convention in BUILT_IN or any(convention in one.conventions for one in wanted) else sources
 
 
 def requested(setting: str) -> tuple[list[str], list[str]]:

@@ -135,16 +135,27 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
 def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     """The plugins, some of which may be modules in the task root; None if there are none."""
     requested, blocked = discovery.requested(setting)
-    installed = discovery.installed([root, *sys.path])
-    if not (installed or requested or blocked):
+    elsewhere = [folder for folder in sys.path if folder != root]
+    file = discovery.kept_plan(elsewhere)
+    planned = discovery.read_plan(file)
+    found = discovery.found(elsewhere) if planned is None else planned
+    installed = discovery.plugins(discovery.merged([discovery.found([root]), found]))
+    wanted = installed if requested or blocked else discovery.needed(installed, convention)
+    if not (wanted or requested or blocked):
         return None
     for name in [convention] if convention in discovery.BUILT_IN else discovery.OF_ANY:
         import_module(discovery.BUILT_IN[name])
     from dispatch.plugins import load_plugins
 
+    to_keep = bool(file) and planned is None and len(wanted) == len(installed)
+    if to_keep:
+        from dispatch.plan import keep
     path = [*sys.path]
     _put_first(root)
-    return load_plugins(installed, requested, blocked, traced=variables.traces_plugins(), path=path)
+    plugins = load_plugins(wanted, requested, blocked, traced=variables.traces_plugins(), path=path)
+    if to_keep and all(source.state == "ok" for source in installed):
+        keep(file, root, elsewhere, found)
+    return plugins
 
 
 def _put_first(root: str) -> None:

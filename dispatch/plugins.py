@@ -13,7 +13,7 @@ from importlib import import_module
 from time import perf_counter
 from types import CodeType
 
-from dispatch.discovery import BUILT_IN, DISTRIBUTION, Source, built_in
+from dispatch.discovery import BUILT_IN, CONVENTIONS_HOOK, DISTRIBUTION, Source, built_in
 from dispatch.error_reports import warn
 from dispatch.errors import PluginError, Terminated
 from dispatch.exceptions import titled
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 #: The result of a hook that has raised.
 _FAILED = object()
 
-
-#: The only hook of most plugins.
-_CONVENTIONS = "dispatch_conventions"
 
 #: Flags of code that takes `*arguments` or `**arguments`, or that does not run when it is called.
 _UNUSUAL = 0x4 | 0x8 | 0x20 | 0x80 | 0x200
@@ -130,7 +127,7 @@ class Plugins:
 
     def _register(self, plugin: Any, source: Source) -> Mapping[str, Any]:
         """Register all of a plugin's hooks, or none; returns its conventions."""
-        source.hooks = [_CONVENTIONS]
+        source.hooks = [CONVENTIONS_HOOK]
         if _is_built_in(source):
             return {source.name: None}
         if self._trace is None and _adds_conventions_only(plugin):
@@ -139,7 +136,7 @@ class Plugins:
             self._registry = _new_registry(self._path)
         source.hooks = self._registry.add(plugin, source)
         try:
-            own = [one for one in self._implementations(_CONVENTIONS) if one.plugin is plugin]
+            own = [one for one in self._implementations(CONVENTIONS_HOOK) if one.plugin is plugin]
             return _conventions([one.function() for one in own])
         except BaseException:
             self._registry.unregister(plugin)
@@ -214,7 +211,7 @@ def _is_built_in(source: Source) -> bool:
 
 def _adds_conventions_only(plugin: Any) -> bool:
     """Whether the plugin's only hook is a plain function without arguments, so that pluggy has nothing to validate."""
-    if "pluggy" in sys.modules or [name for name in dir(plugin) if name.startswith("dispatch_")] != [_CONVENTIONS]:
+    if "pluggy" in sys.modules or [name for name in dir(plugin) if name.startswith("dispatch_")] != [CONVENTIONS_HOOK]:
         return False
     code = getattr(plugin.dispatch_conventions, "__code__", None)
     return isinstance(code, CodeType) and not (code.co_argcount or code.co_kwonlyargcount or code.co_flags & _UNUSUAL)
