@@ -115,7 +115,7 @@ class Source:
         return f"{self.name} ({origin})"
 
 
-#: Distributions by their names, each with the plugins that it declares.
+#: The plugins that distributions declare, by `NAME-VERSION` as in the names of their `.dist-info` folders.
 Found = dict[str, list[Source]]
 
 
@@ -125,16 +125,20 @@ def installed(paths: Iterable[str]) -> list[Source]:
 
 
 def found(paths: Iterable[str]) -> Found:
-    """The distributions in these folders."""
-    return merged(_in_folder(path) for path in paths)
+    """The distributions in these folders, without any that an earlier one of the same name hides."""
+    return merged(map(_in_folder, paths))
 
 
 def merged(several: Iterable[Found]) -> Found:
-    """All of these distributions; the first of several with the same name counts."""
+    """All of these distributions, without any that an earlier one of the same name hides."""
+    names: set[str] = set()
     first: Found = {}
     for one in several:
-        for name, sources in one.items():
-            first.setdefault(name, sources)
+        for distribution, sources in one.items():
+            name = distribution.partition("-")[0]
+            if name not in names:
+                names.add(name)
+                first[distribution] = sources
     return first
 
 
@@ -144,22 +148,29 @@ def plugins(distributions: Found) -> list[Source]:
 
 
 def _in_folder(path: str) -> Found:
-    planned = read_plan(os.path.join(path, PLAN))
-    if planned is not None:
-        return planned
-    here: Found = {}
     try:
         with os.scandir(path or os.curdir) as entries:
-            folders = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
+            folders = sorted(entry.name for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
     except OSError:
-        return here
+        return {}
+    # It may know only some of them, because Lambda unpacks all layers into one folder.
+    planned = read_plan(os.path.join(path, PLAN)) or {}
+    here: Found = {}
     for folder in folders:
-        name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
-        if name not in here:
-            here[name] = [
-                Source(key, reference, name.replace("_", "-"), version) for key, reference in _declared(folder)
-            ]
+        distribution = folder.rpartition(".")[0]
+        if distribution in planned:
+            here[distribution] = planned[distribution]
+        else:
+            declared = _declared(os.path.join(path, folder))
+            here[distribution] = [_source(distribution, name, reference) for name, reference in declared]
     return here
+
+
+def _source(distribution: str, name: str, reference: str, hooks: str = "", conventions: str = "") -> Source:
+    title, _, version = distribution.partition("-")
+    source = Source(name, reference, title.replace("_", "-"), version)
+    source.hooks, source.conventions = hooks.split(), conventions.split()
+    return source
 
 
 def _declared(folder: str) -> Iterator[tuple[str, str]]:
@@ -186,18 +197,13 @@ def read_plan(file: str) -> Found | None:
             head, *lines = opened.read().splitlines()
         if head != PLAN_HEAD:
             return None
-        for kind, first, second, *plugin in (line.split("\t") for line in lines):
+        for kind, subject, *facts in (line.split("\t") for line in lines):
             if kind == "unchanged":
-                if stamp(first) != second:
+                if [stamp(subject)] != facts:
                     return None
-                continue
-            sources = planned.setdefault(first, [])
-            if plugin:
-                name, reference, hooks, conventions = plugin
-                source = Source(name, reference, first.replace("_", "-"), second)
-                source.hooks, source.conventions = hooks.split(), conventions.split()
-                sources.append(source)
-    except (OSError, ValueError):
+            else:
+                planned.setdefault(subject, []).extend([_source(subject, *facts)] if facts else [])
+    except (OSError, ValueError, TypeError):  # TypeError: too many or too few fields
         return None
     return planned
 

@@ -283,3 +283,55 @@ def test_functions_for_other_platforms(tmp_path: Path) -> None:
     built = build(source, tmp_path / "app.zip")
     assert ["app.py", "app.handler", "api/index.handler"] == built.handlers
     assert {"api/index.handler": "vercel"} == built.conventions == built.as_json()["conventions"]
+
+
+def plugin_wheel(index: Path, name: str, source: str) -> None:
+    """A wheel with one plugin."""
+    make_wheel(
+        index,
+        name,
+        files={f"{name}.py": source, f"{name}-1.0.dist-info/entry_points.txt": f"[dispatch]\n{name} = {name}\n"},
+    )
+
+
+CONVENTION = """
+import sys
+from dispatch import respond
+def own(function):
+    return lambda invocation: respond(function({name!r}), str.encode, "text/plain")
+def dispatch_conventions():
+    return {{{name!r}: own}}
+"""
+LOADED = {
+    "app.py": "import sys\ndef handler(*arguments):\n    return ' '.join({'one_plugin', 'added'} & {*sys.modules})\n"
+}
+
+
+def test_plan_of_the_plugins(tmp_path: Path, index: Path, serve: Serve) -> None:
+    """A start imports the plugins that it needs: those of the plan, and any that came into the folder after it."""
+    plugin_wheel(index, "one_plugin", CONVENTION.format(name="one"))
+    plugin_wheel(index, "added", CONVENTION.format(name="two"))
+    built = build(write(tmp_path / "src", LOADED), tmp_path / "f.zip", requirements=["one_plugin"])
+    assert ("dispatch-plugins.txt" in names(built.file), built.notes) == (True, [])
+    root = tmp_path / "task"
+    archive.unpack(built.file, root)
+
+    def loaded(convention: str) -> set[str]:
+        return {*serve({}, "app.handler", convention, root=root).invoke(b"x").body.decode().split()}
+
+    assert [set(), {"one_plugin"}] == [loaded(each) for each in ("standard", "one")]
+    with zipfile.ZipFile(index / "added-1.0-py3-none-any.whl") as wheel:
+        wheel.extractall(root)
+    assert [{"added"}, {"one_plugin", "added"}, {"one_plugin", "added"}] == [
+        loaded(each) for each in ("standard", "one", "two")
+    ]
+
+
+def test_no_plan_of_a_broken_plugin(tmp_path: Path, index: Path) -> None:
+    """A plugin that cannot be loaded is named by the build, and again by each start."""
+    plugin_wheel(index, "broken", "1 / 0\n")
+    built = build(write(tmp_path / "src", LOADED), tmp_path / "f.zip", requirements=["broken"])
+    assert "dispatch-plugins.txt" not in names(built.file)
+    (note,) = built.notes
+    assert "no plan of the plugins" in note
+    assert "left out the plugin broken (broken 1.0): ZeroDivisionError: division by zero" in note

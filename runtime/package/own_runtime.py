@@ -51,6 +51,11 @@ def copy(into: Path) -> None:
     _copy_metadata(into / f"{STEM}-{__version__}.dist-info")
 
 
+def home() -> Path:
+    """The folder of our packages on this machine."""
+    return _home("dispatch").parent
+
+
 def _home(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:

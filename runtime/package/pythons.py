@@ -7,9 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from dispatch import discovery
 from runtime.package.errors import PackageError
+
+#: How long the plugins of a folder may take to load, in seconds.
+_LONGEST_LOADING = 60
 
 
 def find_python(version: str) -> Path | None:
@@ -61,3 +66,29 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
     if done.returncode != 0 and not compiled:
         raise PackageError(f"{python} cannot compile: {(done.stderr or done.stdout).strip()[-500:]}")
     return compiled
+
+
+def write_plans(folders: Sequence[Path], python: Path, runtime: Path) -> list[str]:
+    """Write the plan of each folder with plugins, by loading them; returns a note for each that gets none.
+
+    Args:
+        folders: the folders of an archive for libraries.
+        python: an interpreter of the target's version.
+        runtime: the folder of our packages, for an archive without them.
+    """
+    path = os.pathsep.join(map(str, (*folders, runtime)))
+    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    notes = []
+    for folder in (folder for folder in folders if discovery.installed([str(folder)])):
+        command = [str(python), "-P", "-B", "-m", "dispatch.plan", str(folder)]
+        try:
+            done = subprocess.run(  # noqa: S603
+                command, capture_output=True, text=True, check=False, env=environment, timeout=_LONGEST_LOADING
+            )
+        except subprocess.TimeoutExpired:
+            reason = f"they did not load within {_LONGEST_LOADING} s"
+        else:
+            reason = (done.stderr.strip() or "they end the process").splitlines()[-1] if done.returncode else ""
+        if reason:
+            notes.append(f"no plan of the plugins, so that each start imports all of them: {reason}")
+    return notes

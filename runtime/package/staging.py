@@ -77,6 +77,7 @@ class Staging:
         self.libraries: list[str] = []
         self.interpreter: interpreter.Interpreter | None = None
         self.notes: list[str] = []
+        self._library_folders: list[Path] = []
         self._progress = progress
         self._step = 0
         self._steps = steps
@@ -114,6 +115,7 @@ class Staging:
         self.step("fetching wheels")
         wanted = wheels.Wanted(requirements, files, self.target, self.python, own_file)
         installed = wheels.install(wanted, self.folder / where)
+        self._library_folders.append(self.folder / where)
         self.libraries += installed.libraries
         self.notes += installed.notes
 
@@ -148,7 +150,9 @@ class Staging:
         (self.folder / where / LISTING).write_text("\n".join([*head, *sorted(set(self.libraries)), ""]))
 
     def compile(self, place: str, *, beside: bool = False) -> int:
-        """Compile all modules for the place that they are unpacked to, if this machine has a Python of their version.
+        """Compile all modules for the place that they are unpacked to, and write the plans of the plugins.
+
+        Both need a Python of the target's version on this machine.
 
         Returns:
             The number of modules that were compiled.
@@ -158,7 +162,10 @@ class Staging:
             version = self.target.python
             self.notes.append(f"not compiled: no Python {version} on this machine; without bytecode it starts slower")
             return 0
-        return pythons.compile_tree(self.folder, place, self.python, beside=beside)
+        compiled = pythons.compile_tree(self.folder, place, self.python, beside=beside)
+        if not beside:  # plugins are not looked for inside a zip archive
+            self.notes += pythons.write_plans(self._library_folders, self.python, own_runtime.home())
+        return compiled
 
     def finish(
         self,
