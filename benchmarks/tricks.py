@@ -20,6 +20,10 @@ TRICKS: Mapping[str, tuple[str, str]] = {
         "import httptools",
         "dispatch.cold_start.import_without('typing', 'httptools')",
     ),
+    "stand-in for inspect": (
+        "import pluggy",
+        "dispatch.cold_start.import_without('inspect', 'pluggy')",
+    ),
     "logging, when it is imported": ("import logging", ""),
     "no pluggy without a plugin": ("import pluggy", ""),
     "entry_points.txt": ("import importlib.metadata", "import dispatch.discovery"),

@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from types import FunctionType, MethodType, ModuleType
 
+from dispatch.shadowing import OUR_PACKAGES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +51,20 @@ class _Awaited:
                 self._then(module)
 
         loader.exec_module = execute_and_call
+
+
+def import_lazily() -> bool:
+    """Make the module-level imports of all code but ours lazy from now on; False if this Python cannot (before 3.15).
+
+    Ours stay eager: a name that is looked up late could find a module of the task root.
+    """
+    if not hasattr(sys, "set_lazy_imports"):
+        return False
+    sys.set_lazy_imports_filter(  # type: ignore[attr-defined]
+        lambda importing, *_: importing.partition(".")[0] not in OUR_PACKAGES
+    )
+    sys.set_lazy_imports("all")
+    return True
 
 
 def import_without(needless: str, name: str) -> Any:

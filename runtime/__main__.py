@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 
 from dispatch import __version__, asynchrony, error_reports, exceptions
-from dispatch.cold_start import when_imported
+from dispatch.cold_start import import_lazily, when_imported
 from dispatch.errors import DispatchError, RuntimeApiError, SettingError, Terminated
 from dispatch.load import choose
 from runtime.client import RuntimeClient
@@ -123,6 +123,8 @@ def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log,
     try:
         os.chdir(settings.root)
         choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
+        if settings.lazy and not import_lazily():
+            log.warning(f"HANDLER_LAZY has no effect before Python 3.15; this is Python {sys.version.split()[0]}")
         with signals.guard:
             function = choice.load()
         if settings.concurrency:

@@ -19,6 +19,7 @@ TRANSPORTS = ("socket", "requests")
 WRAPPED = "DISPATCH_WRAPPED"
 
 SHUTDOWN = ("", "extension")
+LAZY = ("", "all")
 
 
 class Settings:
@@ -33,20 +34,22 @@ class Settings:
         transport: `socket` or `requests`.
         workers: how many execution environments run side by side.
         concurrency: `async` to run them on one event loop instead of in separate processes.
+        lazy: `all` to import user code lazily.
         shutdown: `extension` to register an extension; without one the platform does not send SIGTERM.
         snap_start: whether a snapshot is taken after the function is loaded.
         log_socket: the socket that provides a separate log for each worker, or an empty string.
     """
 
     __slots__ = (
-        "concurrency", "convention", "encoding", "handler", "log_socket", "plugins", "root", "shutdown", "snap_start",
-        "transport", "workers",
+        "concurrency", "convention", "encoding", "handler", "lazy", "log_socket", "plugins", "root", "shutdown",
+        "snap_start", "transport", "workers",
     )  # fmt: skip
 
     concurrency: str
     convention: str
     encoding: str
     handler: str
+    lazy: str
     log_socket: str
     plugins: str
     root: str
@@ -68,6 +71,7 @@ class Settings:
         self.transport = variables.one_of("HANDLER_TRANSPORT", TRANSPORTS, environ)
         self.concurrency = variables.ASYNC if environ.get("HANDLER_CONCURRENCY") == variables.ASYNC else ""
         self.shutdown = variables.one_of("HANDLER_SHUTDOWN", SHUTDOWN, environ)
+        self.lazy = variables.one_of("HANDLER_LAZY", LAZY, environ)
         variables.check(environ)
         self.workers = _workers(environ)
         self.encoding = _encoding(environ.get("HANDLER_ENCODING") or "utf-8")

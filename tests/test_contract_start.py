@@ -65,6 +65,7 @@ INIT_ERRORS = {
     "transport": ({"HANDLER_TRANSPORT": "pigeon"}, None, ["HANDLER_TRANSPORT", "pigeon", "socket", "requests"]),
     "invoke mode": ({"HANDLER_INVOKE_MODE": "stream"}, None, ["HANDLER_INVOKE_MODE", "BUFFERED, RESPONSE_STREAM"]),
     "HTTP body": ({"HANDLER_HTTP_BODY": "yes"}, None, ["HANDLER_HTTP_BODY", "yes", "0, 1"]),
+    "lazy": ({"HANDLER_LAZY": "some"}, None, ["HANDLER_LAZY", "some", "all"]),
     "trace": ({"HANDLER_TRACE_PLUGINS": "yes"}, None, ["HANDLER_TRACE_PLUGINS", "yes", "0, 1"]),
     "base path": ({"HANDLER_BASE_PATH": "prod"}, None, ["HANDLER_BASE_PATH", "prod", "/prod"]),
     "events path": ({"HANDLER_EVENTS_PATH": "events"}, None, ["HANDLER_EVENTS_PATH", "/events"]),
@@ -151,6 +152,34 @@ def test_transport_that_is_not_installed(fail: Fail) -> None:
     failed = fail({**FILES, **hidden}, env={"HANDLER_TRANSPORT": "requests", "PYTHONPATH": "."})
     assert (1, "Runtime.InvalidSetting") == (failed.status, failed.type)
     assert "socket" in failed.report["errorMessage"]
+
+
+#: Python 3.15's two functions, as far as a start sees them: it prints what it asks them for.
+AS_IN_3_15 = """
+import sys
+def set_lazy_imports_filter(lazy):
+    names = "app", "boto3.session", "runtime", "runtime.workers", "dispatch.http"
+    print(*[name for name in names if lazy(name, "json", None)])
+sys.set_lazy_imports, sys.set_lazy_imports_filter = print, set_lazy_imports_filter
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="this Python has the real ones")
+def test_lazy_imports_are_asked_for(serve: Serve) -> None:
+    """HANDLER_LAZY=all asks Python 3.15 for lazy imports in all modules but ours, before user code is imported."""
+    files = {"app.py": "print('imported')\n" + FILES["app.py"], "sitecustomize.py": AS_IN_3_15}
+    runtime = serve(files, "app.handler", env={"HANDLER_LAZY": "all", "PYTHONPATH": "."})
+    runtime.invoke(b"1")
+    assert [b"app boto3.session", b"all", b"imported"] == runtime.child.output["stdout"].splitlines()
+
+
+def test_lazy_imports(serve: Serve) -> None:
+    """HANDLER_LAZY=all makes the imports of user code lazy; a Python that cannot says so and serves all the same."""
+    source = "import sys, colorsys\ndef handler(event, headers):\n    return str('colorsys' in sys.modules)\n"
+    runtime = serve({"app.py": source}, "app.handler", env={"HANDLER_LAZY": "all"})
+    lazy = sys.version_info >= (3, 15)
+    assert str(not lazy).encode() == runtime.invoke(b"1").body
+    assert lazy == ("HANDLER_LAZY has no effect before Python 3.15" not in runtime.child.output["stderr"].decode())
 
 
 @pytest.mark.parametrize(
