@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dispatch import discovery
+from runtime.package import start_scripts
 from runtime.package.errors import PackageError
+
+#: The folders whose modules a start may need, and the length of what precedes the code in a compiled one (PEP 552).
+_STARTED = ("dispatch", "conventions", "runtime", "runtime/transport")
+_HEADER = 16
 
 #: How long the plugins of a folder may take to load, in seconds.
 _LONGEST_LOADING = 60
@@ -41,8 +46,8 @@ def _version(python: Path) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False) -> int:
-    """Compile every module below a folder and return how many were compiled.
+def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False, only: Path | None = None) -> int:
+    """Compile every module below a folder, or only one, and return how many are compiled.
 
     The bytecode names the place that the folder is unpacked to ("/opt", "/var/task"), not this machine's, and Python
     never compares it with the source, because all files of an archive have the same date. A file that is not valid
@@ -53,12 +58,13 @@ def compile_tree(folder: Path, place: str, python: Path, *, beside: bool = False
         place: the path of the tree in the execution environment.
         python: an interpreter of the target's version.
         beside: whether bytecode goes next to its source, where imports from a zip archive look for it.
+        only: the module to compile.
 
     Raises:
         PackageError: the interpreter cannot compile at all.
     """
     command = [str(python), "-P", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
-    command += [*(["-b"] if beside else []), "-s", str(folder), "-p", place, str(folder)]
+    command += [*(["-b"] if beside else []), "-s", str(folder), "-p", place, str(only or folder)]
     # For equal bytes, one process compiles in one order (files share constants), with one order of hashes (sets).
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
@@ -92,3 +98,32 @@ def write_plans(folders: Sequence[Path], python: Path, runtime: Path) -> list[st
         if reason:
             notes.append(f"no plan of the plugins, so that each start imports all of them: {reason}")
     return notes
+
+
+def write_start_file(folder: Path, place: str, site: str, python: Path) -> None:
+    """Write the start file of an archive, once its modules are compiled.
+
+    Args:
+        folder: the archive's folder.
+        place: as for `compile_tree`.
+        site: the folder of the runtime, relative to the archive's.
+        python: as for `compile_tree`.
+    """
+    modules = {}
+    for inside in _STARTED:
+        for file in sorted(folder.joinpath(site, inside).glob("*.py")):
+            name = [*file.relative_to(folder / site).parts[:-1], file.stem]
+            is_package = name[-1] == "__init__"
+            compiled = next(file.parent.glob(f"__pycache__/{file.stem}.*.pyc"), None)
+            if compiled:
+                code = compiled.read_bytes()[_HEADER:]
+                modules[".".join(name[:-1] if is_package else name)] = (f"{inside}/{file.name}", is_package, code)
+    source = folder / start_scripts.START_FILE.replace(".pyc", ".py")
+    source.parent.mkdir(exist_ok=True)
+    text = Path(__file__).with_name("start.py").read_text()
+    text = text.replace("] = {}", f"] = {modules!r}").replace(
+        'SITE = ""', f"SITE = {os.path.relpath(site, start_scripts.HOME)!r}"
+    )
+    source.write_text(text)
+    compile_tree(folder, place, python, beside=True, only=source)
+    source.unlink()

@@ -78,6 +78,7 @@ class Staging:
         self.interpreter: interpreter.Interpreter | None = None
         self.notes: list[str] = []
         self._library_folders: list[Path] = []
+        self._runtime = ""
         self._progress = progress
         self._step = 0
         self._steps = steps
@@ -123,6 +124,7 @@ class Staging:
         """Add our runtime with its requirements, and other libraries, in a subfolder."""
         self.add_libraries([*own_runtime.required(), *requirements], files, where)
         own_runtime.copy(self.folder / where)
+        self._runtime = where
         self.libraries.append(own_runtime.name_and_version())
 
     def add_interpreter(self, where: str, conventions: Mapping[str, str] | None = None) -> None:
@@ -150,9 +152,9 @@ class Staging:
         (self.folder / where / LISTING).write_text("\n".join([*head, *sorted(set(self.libraries)), ""]))
 
     def compile(self, place: str, *, beside: bool = False) -> int:
-        """Compile all modules for the place that they are unpacked to, and write the plans of the plugins.
+        """Compile all modules for the place that they are unpacked to, write the start file and the plans of plugins.
 
-        Both need a Python of the target's version on this machine.
+        All of this needs a Python of the target's version on this machine.
 
         Returns:
             The number of modules that were compiled.
@@ -163,6 +165,8 @@ class Staging:
             self.notes.append(f"not compiled: no Python {version} on this machine; without bytecode it starts slower")
             return 0
         compiled = pythons.compile_tree(self.folder, place, self.python, beside=beside)
+        if self._runtime:
+            pythons.write_start_file(self.folder, place, self._runtime, self.python)
         if not beside:  # plugins are not looked for inside a zip archive
             self.notes += pythons.write_plans(self._library_folders, self.python, own_runtime.home())
         return compiled

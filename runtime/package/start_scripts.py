@@ -14,6 +14,7 @@ from runtime.package.target import BuildTarget
 #: The folder of our files in a layer (/opt) or a function (/var/task); no module can have this name.
 HOME = "dispatch-runtime"
 INTERPRETER = f"{HOME}/python/python3"
+START_FILE = f"{HOME}/start.pyc"
 
 _BOOTSTRAP = """#!/bin/sh
 # Starts the dispatch runtime, through AWS_LAMBDA_EXEC_WRAPPER if it is set: OS-only runtimes leave that to a bootstrap.
@@ -24,7 +25,12 @@ case "$here" in
     *) here=$PWD/$here ;;
 esac
 export PYTHONPATH="{path}${{PYTHONPATH:+:$PYTHONPATH}}"
-{conventions}set -- "$here/{interpreter}" -P -m runtime "$@"
+if [ -f "$here/{start_file}" ]; then
+    set -- "$here/{start_file}" "$@"
+else
+    set -- -m runtime "$@"
+fi
+{conventions}set -- "$here/{interpreter}" -P "$@"
 if [ -n "$AWS_LAMBDA_EXEC_WRAPPER" ] && [ -z "$DISPATCH_WRAPPED" ]; then
     export DISPATCH_WRAPPED=1
     exec "$AWS_LAMBDA_EXEC_WRAPPER" "$@"
@@ -35,14 +41,17 @@ exec "$@"
 _WRAPPER = """#!/bin/sh
 # Starts the dispatch runtime instead of the managed one. $1 is the interpreter; the rest is the managed runtime's.
 here=${{0%/*}}
+started=${{1:-nothing}}
+set -- "$1" -P -m runtime
 case "${{1##*/}}" in
-    python{python} | python3) ;;
-    *) echo "dispatch: this layer is for Python {python}, but the function's runtime started ${{1:-nothing}}" >&2 ;;
+    python{python}) [ -f "$here/{start_file}" ] && set -- "$1" -S -P "$here/{start_file}" ;;
+    python3) ;;
+    *) echo "dispatch: this layer is for Python {python}, but the function's runtime started $started" >&2 ;;
 esac
 export PYTHONPATH="$here/python${{PYTHONPATH:+:$PYTHONPATH}}"
 # This script is the wrapper; without the variable the runtime would start it again.
 export DISPATCH_WRAPPED=1
-exec "$1" -P -m runtime
+exec "$@"
 """
 
 
@@ -67,9 +76,9 @@ def bootstrap_script(target: BuildTarget, site: str, conventions: Mapping[str, s
     )
     chosen = _CONVENTIONS.format(cases=cases) if cases else ""
     path = f"$here/{site}:/opt/python:/opt/python/lib/{target.runtime}/site-packages"
-    return _BOOTSTRAP.format(path=path, interpreter=INTERPRETER, conventions=chosen)
+    return _BOOTSTRAP.format(path=path, interpreter=INTERPRETER, start_file=START_FILE, conventions=chosen)
 
 
 def wrapper_script(target: BuildTarget) -> str:
     """The wrapper in a layer for AWS's managed Python runtimes."""
-    return _WRAPPER.format(python=target.python)
+    return _WRAPPER.format(python=target.python, start_file=START_FILE)

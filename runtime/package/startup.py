@@ -92,12 +92,27 @@ def _run_module(module: str, unsafe_path: bool) -> None:
 
 
 def _run_file(path: str, unsafe_path: bool) -> None:
+    if path.endswith(".pyc"):
+        _run_compiled(path)
+        return
     import os
     import runpy
 
     if unsafe_path and os.path.isfile(path):
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     runpy.run_path(path, run_name="__main__")
+
+
+def _run_compiled(path: str) -> None:
+    import marshal
+
+    import __main__
+
+    with open(path, "rb") as file:
+        file.seek(16)  # PEP 552
+        code = marshal.load(file)  # noqa: S302 - it was named on the command line
+    __main__.__file__ = path
+    exec(code, __main__.__dict__)  # noqa: S102 - the same
 
 
 def _run_input(_what: str, unsafe_path: bool) -> None:

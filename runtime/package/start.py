@@ -1,0 +1,104 @@
+"""The start file of an archive: starts the runtime, whose modules it contains in compiled form.
+
+`dispatch build` fills it in and compiles it. One file is read faster than forty are found, opened and read, and what
+Python's `site` does at every start is done only where it matters: the start file may be run with `-S`.
+"""
+
+from __future__ import annotations
+
+import _imp
+import marshal
+import os
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+#: The modules by their names: the file, whether it is a package's, and the code.
+MODULES: dict[str, tuple[str, bool, bytes]] = {}
+#: The folder of the modules' sources, relative to the folder of this file.
+SITE = ""
+
+
+class _Bundle:
+    """Imports what MODULES has; everything else comes from the folders on Python's path."""
+
+    def __init__(self, site: str) -> None:
+        self._site = site
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None, /) -> ModuleSpec | None:
+        if name not in MODULES:
+            return None
+        file, is_package, _ = MODULES[name]
+        spec = ModuleSpec(name, self, origin=os.path.join(self._site, file))  # type: ignore[arg-type]
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations = [os.path.join(self._site, os.path.dirname(file))]
+        return spec
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 - this is an import
+
+    def get_code(self, name: str) -> CodeType:
+        file, _, compiled = MODULES[name]
+        code: CodeType = marshal.loads(compiled)  # noqa: S302 - our own
+        # As Python's own importers do.
+        _imp._fix_co_filename(code, os.path.join(self._site, file))  # type: ignore[attr-defined] # noqa: SLF001
+        return code
+
+    def get_source(self, name: str) -> str:
+        """For tracebacks, whose lines Python looks up when it shows them."""
+        with open(os.path.join(self._site, MODULES[name][0]), encoding="utf-8") as file:
+            return file.read()
+
+
+def _packages() -> str:
+    """The folder of installed libraries, if adding it is all that `site` would do; otherwise an empty string."""
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    installed = os.path.join(sys.prefix, "lib", name, "site-packages")
+    own = os.path.join(os.environ.get("HOME", ""), ".local", "lib", name, "site-packages")
+    program = os.path.dirname(sys.executable)
+    settings = (os.path.join(folder, "pyvenv.cfg") for folder in (program, os.path.dirname(program)))
+    # A system's own Python has further folders, at least Debian's.
+    if sys.prefix == "/usr" or sys.platlibdir != "lib" or os.path.isdir(own) or any(map(os.path.exists, settings)):
+        return ""
+    try:
+        if any(file.endswith(".pth") for file in os.listdir(installed)):
+            return ""
+    except OSError:
+        return ""
+    path = [*sys.path, installed]
+    return "" if any(PathFinder.find_spec(name, path) for name in ("sitecustomize", "usercustomize")) else installed
+
+
+def _complete() -> None:
+    """Do what Python has left out because of `-S`."""
+    packages = _packages()
+    if not packages:
+        import site
+
+        site.main()
+        return
+    sys.path.append(packages)
+    import builtins
+    from _sitebuiltins import Quitter, _Helper
+
+    end = "Ctrl-D (i.e. EOF)"
+    builtins.quit, builtins.exit = Quitter("quit", end), Quitter("exit", end)
+    builtins.help = _Helper()
+
+
+if __name__ == "__main__":
+    if "-S" in sys.orig_argv:
+        _complete()
+    sys.meta_path.insert(0, _Bundle(os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), SITE))))
+    from runtime.__main__ import main
+    from runtime.lifecycle import leave
+
+    leave(main(sys.argv))
