@@ -1,0 +1,152 @@
+"""Gets a function that has been loaded ready to be forked into workers, which share its memory (`HANDLER_PRELOAD=1`).
+
+A fork copies only the thread that calls it, and shares every open file. So threads and event loops that would end up
+in the workers, broken, are an init error.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+import time
+import warnings
+
+# A reference from before user code runs, which may replace it.
+from _thread import get_ident
+
+from dispatch.errors import SettingError
+from runtime.snapshot import reseed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from dispatch.function import Function
+    from runtime.lifecycle import Signals
+    from runtime.workers import Supervisor
+
+#: How long a native thread may take to end after it was stopped, in seconds; the operating system shows it until then.
+_PATIENCE = 0.2
+
+_TASKS = "/proc/self/task"
+
+
+class Preload:
+    """The supervisor's side of a fork; created before user code runs."""
+
+    def __init__(self) -> None:
+        self._threads: list[str] = []
+        self._looking = False
+        # Called after the functions that user code registers later, which may stop threads.
+        os.register_at_fork(before=self._look)
+
+    def _look(self) -> None:
+        if self._looking:
+            self._threads = _python_threads()
+
+    def get_ready(self, function: Function) -> None:
+        """Call the plugins' hook and prepare the memory. Raises SettingError if the process cannot be forked."""
+        function.notify("before_fork")
+        gc.collect()  # also whatever only a cycle keeps alive, such as an event loop
+        problem = _open_loops() or self._surviving_threads()
+        if problem:
+            raise SettingError(
+                f"HANDLER_PRELOAD is '1', but {function.target.description} cannot be forked: {problem}; or unset "
+                "HANDLER_PRELOAD, so that each worker loads the function itself"
+            )
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()  # otherwise each worker would write what the buffer holds
+        # The collector writes into the objects that it visits; in a worker each page that is written to is copied.
+        gc.freeze()
+
+    def fork(self, supervisor: Supervisor, work: Callable[[], int]) -> int:
+        """Run the workers; returns the exit status."""
+        status = supervisor.run(work)
+        atexit._clear()  # noqa: SLF001 - the workers have called them
+        return status
+
+    def in_worker(self, function: Function, signals: Signals) -> Function:
+        """The function, in a worker that has just been forked."""
+        signals.guard.in_child = False  # a worker is an environment, other than a process that user code forks
+        reseed()
+        return function
+
+    def _surviving_threads(self) -> str:
+        """The threads that would be missing in a forked process, as a clause; empty if there are none.
+
+        A library may stop its threads when the process is forked, as OpenBLAS does, so a fork shows which ones remain.
+        """
+        if _tasks() == [str(os.getpid())]:
+            return ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of what is found out here
+            self._looking = True
+            process = os.fork()
+            if process == 0:
+                os._exit(0)
+            self._looking = False
+        os.waitpid(process, 0)
+        threads = [*self._threads, *_native_threads()]
+        if not threads:
+            return ""
+        return (
+            f"it has started threads, which workers would not have: {', '.join(threads)}; start them in the handler's "
+            "first call, or stop them in os.register_at_fork(before=...) or the hook dispatch_before_fork"
+        )
+
+
+def _open_loops() -> str:
+    """The event loops that a forked process would share, as a clause; empty if there are none."""
+    base: Any = getattr(sys.modules.get("asyncio.events"), "AbstractEventLoop", None)
+    if base is None:
+        return ""
+    loops = [one for one in gc.get_objects() if issubclass(type(one), base) and not one.is_closed()]
+    if not loops:
+        return ""
+    return (
+        f"it has an open event loop, which workers would share: {type(loops[0]).__name__}; create it in the handler's "
+        "first call, or call asyncio.run(), which closes its loop"
+    )
+
+
+def _python_threads() -> list[str]:
+    """The threads that run Python code, without the main thread."""
+    count = len(sys._current_frames()) - 1  # noqa: SLF001 - also those that _thread has started
+    every = getattr(sys.modules.get("threading"), "enumerate", list)
+    named = [repr(thread.name) for thread in every() if thread.ident != get_ident()]
+    return named + ["one that _thread has started"] * (count - len(named))
+
+
+def _native_threads() -> list[str]:
+    """The threads that run no Python code, by the names that the operating system has for them; Linux only."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        tasks = _tasks()
+        count = len(tasks) - len(sys._current_frames())  # noqa: SLF001 - as above
+        if count <= 0:
+            return []
+        if time.monotonic() > end:
+            every = getattr(sys.modules.get("threading"), "enumerate", list)
+            python = {str(thread.native_id) for thread in every()} | {str(os.getpid())}
+            return [f"{_task_name(task)!r} (not of Python)" for task in tasks if task not in python][:count]
+        time.sleep(_PATIENCE / 20)
+
+
+def _task_name(task: str) -> str:
+    try:
+        with open(f"{_TASKS}/{task}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _tasks() -> list[str]:
+    """The numbers of all threads of the process; empty if the system has no such list."""
+    try:
+        return os.listdir(_TASKS)
+    except OSError:
+        return []
