@@ -105,7 +105,7 @@ def test_startup_of_the_handler(serve: Serve) -> None:
         assert scope["type"] == "lifespan"
         while True:
             message = await receive()
-            print(message["type"], os.getpid(), "\\n", end="")
+            print(f"{message['type']} {os.getpid()}\\n", end="")
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -417,3 +417,37 @@ def test_snap_start(serve: Serve) -> None:
     workers = sorted(ready(runtime))
     assert workers == sorted(map(int, re.findall(r"BEFORE (\d+)", runtime.child.log)))
     assert b"fine" == runtime.invoke().body
+
+
+#: A function for each of some conventions; it answers "abc" with ABC somewhere.
+CONVENTIONS = {
+    "script": ({"tool.py": "import sys\nprint(sys.stdin.read().upper())\n"}, "tool.py"),
+    "expression": ({}, "event.upper()"),
+    "json": ({"app.py": "def handler(event, headers):\n    return event.upper()\n"}, "app.handler"),
+    "lambda": ({"app.py": "def handler(event, context):\n    return event.upper()\n"}, "app.handler"),
+    "stream": (
+        {"app.py": "def handler(event, stream, headers):\n    stream.write(event.read().upper())\n"},
+        "app.handler",
+    ),
+    "process": ({}, "tr a-z A-Z"),
+    "shell": ({"app.sh": "handler() { echo $1 | tr a-z A-Z; }\n"}, "app.handler"),
+    "coprocess": ({"upper": '#!/bin/sh\nwhile read -r line; do echo \'{"result": "ABC"}\'; done\n'}, "upper"),
+    "wsgi": (
+        {
+            "app.py": "def app(environ, start):\n    start('200 OK', [])\n    return [environ['wsgi.input'].read().upper()]\n"
+        },
+        "app:app",
+    ),
+}
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_conventions(serve: Serve, convention: str) -> None:
+    """What a convention has set up before the fork serves in each worker, several events each."""
+    files, handler = CONVENTIONS[convention]
+    runtime = serve(files, handler, convention, env=TWO)
+    workers = ready(runtime)
+    for _ in range(6):
+        assert b"ABC" in runtime.invoke(b'"abc"').body
+    runtime.end()
+    assert all(gone(worker) for worker in workers)
