@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runtime.lifecycle import Signals
     from runtime.workers import Supervisor
 
-#: How long a native thread may take to end after it was stopped, in seconds; the operating system shows it until then.
+#: How long a thread may take to end after it was stopped, in seconds; the system shows it until then.
 _PATIENCE = 0.2
 
 _TASKS = "/proc/self/task"
@@ -38,14 +38,12 @@ class Preload:
     """The supervisor's side of a fork; created before user code runs."""
 
     def __init__(self) -> None:
-        self._threads: list[str] = []
         self._looking = False
-        # Called after the functions that user code registers later, which may stop threads.
-        os.register_at_fork(before=self._look)
-
-    def _look(self) -> None:
-        if self._looking:
-            self._threads = _python_threads()
+        self._python: dict[int | None, str] = {}
+        self._tasks: list[str] = []
+        # The order is the one that counts: after what user code registers `before`, and before what it registers for
+        # afterwards. It may stop its threads and start them again.
+        os.register_at_fork(before=self._before, after_in_parent=self._after)
 
     def get_ready(self, function: Function) -> None:
         """Call the plugins' hook and prepare the memory. Raises SettingError if the process cannot be forked."""
@@ -90,13 +88,33 @@ class Preload:
                 os._exit(0)
             self._looking = False
         os.waitpid(process, 0)
-        threads = [*self._threads, *_native_threads()]
-        if not threads:
+        if _tasks() and not self._tasks:
+            return ""
+        names = [repr(name) for name in self._python.values()]
+        known = {str(number) for number in self._python}
+        others = [task for task in self._tasks if task not in known]
+        names += [f"{_task_name(task)!r} (not of threading)" for task in others]
+        if not names:  # as far as a system without that list shows
             return ""
         return (
-            f"it has started threads, which workers would not have: {', '.join(threads)}; start them in the handler's "
+            f"it has started threads, which workers would not have: {', '.join(names)}; start them in the handler's "
             "first call, or stop them in os.register_at_fork(before=...) or the hook dispatch_before_fork"
         )
+
+    def _before(self) -> None:
+        if self._looking:
+            every = getattr(sys.modules.get("threading"), "enumerate", list)
+            self._python = {one.native_id: one.name for one in every() if one.ident != get_ident()}
+
+    def _after(self) -> None:
+        if not self._looking:
+            return
+        end = time.monotonic() + _PATIENCE
+        while True:
+            self._tasks = [task for task in _tasks() if task != str(os.getpid())]
+            if not self._tasks or time.monotonic() > end:
+                return
+            time.sleep(_PATIENCE / 20)
 
 
 def _open_loops() -> str:
@@ -111,29 +129,6 @@ def _open_loops() -> str:
         f"it has an open event loop, which workers would share: {type(loops[0]).__name__}; create it in the handler's "
         "first call, or call asyncio.run(), which closes its loop"
     )
-
-
-def _python_threads() -> list[str]:
-    """The threads that run Python code, without the main thread."""
-    count = len(sys._current_frames()) - 1  # noqa: SLF001 - also those that _thread has started
-    every = getattr(sys.modules.get("threading"), "enumerate", list)
-    named = [repr(thread.name) for thread in every() if thread.ident != get_ident()]
-    return named + ["one that _thread has started"] * (count - len(named))
-
-
-def _native_threads() -> list[str]:
-    """The threads that run no Python code, by the names that the operating system has for them; Linux only."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        tasks = _tasks()
-        count = len(tasks) - len(sys._current_frames())  # noqa: SLF001 - as above
-        if count <= 0:
-            return []
-        if time.monotonic() > end:
-            every = getattr(sys.modules.get("threading"), "enumerate", list)
-            python = {str(thread.native_id) for thread in every()} | {str(os.getpid())}
-            return [f"{_task_name(task)!r} (not of Python)" for task in tasks if task not in python][:count]
-        time.sleep(_PATIENCE / 20)
 
 
 def _task_name(task: str) -> str:

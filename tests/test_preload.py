@@ -154,16 +154,7 @@ def test_one_process(serve: Serve, env: dict[str, str]) -> None:
 
 
 THREAD = "import threading\nthread = threading.Thread(target=threading.Event().wait, name='poller', daemon=True)\n"
-RESTS = """
-import time, _thread
-begun = _thread.allocate_lock()
-begun.acquire()
-def rest():
-    begun.release()
-    time.sleep(60)
-_thread.start_new_thread(rest, ())
-begun.acquire()
-"""
+RESTS = "import time, _thread\n_thread.start_new_thread(time.sleep, (60,))\n"
 HANDLER = "def handler(event, headers):\n    return 'fine'\n"
 LOOP = "import asyncio\nloop = asyncio.new_event_loop()\n"
 SETTLED = "import asyncio, dispatch\ndispatch.settle(asyncio.sleep(0))\n"
@@ -173,7 +164,7 @@ REFUSED = {
         "import warnings\nwarnings.simplefilter('error')\n" + THREAD + "thread.start()\n",
         "threads, which workers would not have: 'poller'; start them in",
     ),
-    "without a name": (RESTS, "one that _thread has started;"),
+    "without a name": (RESTS, "(not of threading); start them in"),
     "loop": (LOOP, "an open event loop, which workers would share"),
     "loop of ours": (SETTLED, "an open event loop, which workers would share"),
 }
@@ -201,6 +192,19 @@ def stop():
     end.set()
     thread.join()
 os.register_at_fork(before=stop)
+""",
+    "thread that stops at the fork, and starts again": """
+import os, threading
+def start():
+    global end, thread
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, daemon=True)
+    thread.start()
+def stop():
+    end.set()
+    thread.join()
+os.register_at_fork(before=stop, after_in_parent=start, after_in_child=start)
+start()
 """,
     "loop that was closed": LOOP + "loop.close()\n",
     "loop of a call": "import asyncio\nasyncio.run(asyncio.to_thread(print, 'hello'))\n",
@@ -243,7 +247,7 @@ def test_native_thread(fail: Fail, tmp_path: Path) -> None:
     subprocess.run(build, input=code, text=True, check=True)
     failed = fail(f"import ctypes\nctypes.CDLL({str(library)!r}).begin()\n{HANDLER}", env=TWO)
     assert "Runtime.InvalidSetting" == failed.type
-    assert "threads, which workers would not have: 'resting' (not of Python);" in failed.log
+    assert "threads, which workers would not have: 'resting' (not of threading);" in failed.log
 
 
 def test_random_numbers(serve: Serve) -> None:
