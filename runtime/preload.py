@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: How long a thread may take to end after it was stopped, in seconds; the system shows it until then.
 _PATIENCE = 0.2
 
-_TASKS = "/proc/self/task"
+_SELF = "/proc/self"
 
 
 class Preload:
@@ -40,7 +40,7 @@ class Preload:
     def __init__(self) -> None:
         self._looking = False
         self._python: dict[int | None, str] = {}
-        self._tasks: list[str] = []
+        self._tasks: list[str] | None = []
         # The order is the one that counts: after what user code registers `before`, and before what it registers for
         # afterwards. It may stop its threads and start them again.
         os.register_at_fork(before=self._before, after_in_parent=self._after)
@@ -56,8 +56,10 @@ class Preload:
                 "HANDLER_PRELOAD, so that each worker loads the function itself"
             )
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
+            try:
                 stream.flush()  # otherwise each worker would write what the buffer holds
+            except Exception:  # noqa: BLE001, S112 - user code may have put anything in their place
+                continue
         # The collector writes into the objects that it visits; in a worker each page that is written to is copied.
         gc.freeze()
 
@@ -78,7 +80,7 @@ class Preload:
 
         A library may stop its threads when the process is forked, as OpenBLAS does, so a fork shows which ones remain.
         """
-        if _tasks() == [str(os.getpid())]:
+        if _other_tasks() == []:
             return ""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns of what is found out here
@@ -88,13 +90,12 @@ class Preload:
                 os._exit(0)
             self._looking = False
         os.waitpid(process, 0)
-        if _tasks() and not self._tasks:
+        if self._tasks == []:
             return ""
-        names = [repr(name) for name in self._python.values()]
         known = {str(number) for number in self._python}
-        others = [task for task in self._tasks if task not in known]
-        names += [f"{_task_name(task)!r} (not of threading)" for task in others]
-        if not names:  # as far as a system without that list shows
+        others = [task for task in self._tasks or () if task not in known]
+        names = [*map(repr, self._python.values()), *(f"{_task_name(task)!r} (not of threading)" for task in others)]
+        if not names:
             return ""
         return (
             f"it has started threads, which workers would not have: {', '.join(names)}; start them in the handler's "
@@ -111,7 +112,7 @@ class Preload:
             return
         end = time.monotonic() + _PATIENCE
         while True:
-            self._tasks = [task for task in _tasks() if task != str(os.getpid())]
+            self._tasks = _other_tasks()
             if not self._tasks or time.monotonic() > end:
                 return
             time.sleep(_PATIENCE / 20)
@@ -122,7 +123,7 @@ def _open_loops() -> str:
     base: Any = getattr(sys.modules.get("asyncio.events"), "AbstractEventLoop", None)
     if base is None:
         return ""
-    loops = [one for one in gc.get_objects() if issubclass(type(one), base) and not one.is_closed()]
+    loops = [one for one in gc.get_objects() if issubclass(type(one), base) and _is_open(one)]
     if not loops:
         return ""
     return (
@@ -131,17 +132,25 @@ def _open_loops() -> str:
     )
 
 
+def _is_open(loop: Any) -> bool:
+    try:
+        return not loop.is_closed()
+    except Exception:  # noqa: BLE001 - user code may have derived anything from it
+        return False
+
+
 def _task_name(task: str) -> str:
     try:
-        with open(f"{_TASKS}/{task}/comm", encoding="utf-8", errors="replace") as file:
+        with open(f"{_SELF}/task/{task}/comm", encoding="utf-8", errors="replace") as file:
             return file.read().rstrip("\n")
     except OSError:
         return ""
 
 
-def _tasks() -> list[str]:
-    """The numbers of all threads of the process; empty if the system has no such list."""
+def _other_tasks() -> list[str] | None:
+    """The numbers of the process's threads but the main one; None if the system has no such list."""
     try:
-        return os.listdir(_TASKS)
+        main = os.readlink(_SELF)
+        return [task for task in os.listdir(f"{_SELF}/task") if task != main]
     except OSError:
-        return []
+        return None

@@ -16,7 +16,7 @@ from support.api import Scripted, event
 from support.logs import JSON, records
 from support.process import await_true, children
 from support.runtime import Fail, Serve
-from test_workers import LogServer, gone, log_server, ready  # noqa: F401 - a fixture
+from support.workers import LogServer, gone, ready
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
 
@@ -206,6 +206,7 @@ def stop():
 os.register_at_fork(before=stop, after_in_parent=start, after_in_child=start)
 start()
 """,
+    "no standard output": "import sys\nsys.stdout = None\nsys.stderr = object()\n",
     "loop that was closed": LOOP + "loop.close()\n",
     "loop of a call": "import asyncio\nasyncio.run(asyncio.to_thread(print, 'hello'))\n",
 }
@@ -312,7 +313,7 @@ def test_what_was_printed_before(serve: Serve) -> None:
     assert [1, 1, 1, 1] == [log.count(text) for text in ("PRINTED", "LOGGED before", "LOGGED after", "ANSWERED")]
 
 
-def test_log_socket(serve: Serve, tmp_path: Path, log_server: LogServer) -> None:  # noqa: F811 - the fixture
+def test_log_socket(serve: Serve, tmp_path: Path) -> None:
     """The load is logged where the supervisor's log goes, and each worker has its own log."""
     source = """
     import logging, os
@@ -323,14 +324,12 @@ def test_log_socket(serve: Serve, tmp_path: Path, log_server: LogServer) -> None
         return str(os.getpid())
     """
     env = {**TWO, "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": str(tmp_path / "log"), **JSON}
-    runtime = serve(source, env=env)
-    ready(runtime)
-    process = runtime.invoke().body.decode()
-    log = runtime.end()
-    with log_server.heard:
-        assert log_server.heard.wait_for(lambda: log_server.ended == 4, 20)
-    assert ["loaded"] == [record["message"] for record in records(log)]
-    logs = sorted(log.decode() for log in log_server.logs)
+    with LogServer(tmp_path / "log") as log_server:
+        runtime = serve(source, env=env)
+        ready(runtime)
+        process = runtime.invoke().body.decode()
+        assert ["loaded"] == [record["message"] for record in records(runtime.end())]
+        logs = log_server.wait_ended(4)
     assert ["", "", f"printed {process}\n"] == logs[:3]
     assert [f"logged {process}"] == [record["message"] for record in records(logs[3])]
 
