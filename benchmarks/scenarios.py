@@ -199,7 +199,7 @@ def _scenarios() -> tuple[Scenario, ...]:
         *(
             Scenario(
                 f"preload-{workers}",
-                f"process start until all workers poll, {workers} of a handler that imports boto3",
+                f"process start until all workers poll; the handler imports boto3; workers: {workers}",
                 tuple(f"{name}-{workers}" for name in ("awslambdaric-boto3", "dispatch-boto3", "dispatch-preload")),
                 (LAST_POLL, SHARED),
                 f"awslambdaric-boto3-{workers}",
