@@ -36,6 +36,7 @@ class Verdict:
 
 
 _LAMBDA, _RIC, _AS_AWS = "dispatch-lambda", "awslambdaric", "awslambdaric-aws"
+_SIXTEEN, _THEIRS = "dispatch-preload-16", "awslambdaric-boto3-16"
 
 BUDGETS = (
     Budget("time per invocation, 45-byte event", "small", "time", _LAMBDA, 0.40, _RIC),
@@ -48,6 +49,12 @@ BUDGETS = (
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
     Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),
     Budget("time per request of an ASGI application, against mangum", "web", "time", "dispatch-asgi", 0.60, "mangum"),
+    Budget(
+        "16 preloaded workers that import boto3, until all poll", "preload-16", "all polls", _SIXTEEN, 0.25, _THEIRS
+    ),
+    Budget(
+        "the same: memory of all processes, shared pages in proportion", "preload-16", "PSS", _SIXTEEN, 0.40, _THEIRS
+    ),
     Budget("memory growth over 200,000 invocations, KiB", "growth", "growth", _LAMBDA, ARENA_KIB),
 )
 

@@ -79,6 +79,7 @@ class Bench:
         options += ["-w", str(scenario.warmup), "-n", str(scenario.measured)]
         options += ["-x"] if subject.exits else []
         options += ["-p", str(scenario.pause)] if scenario.pause else []
+        options += ["-c", str(scenario.workers)] if scenario.workers else []
         options += _pinned(scenario)
         done = subprocess.run(
             [self._platform, *options, "--", *self._command(subject)],

@@ -39,6 +39,7 @@ class Scenario:
         others: how many other distributions are installed.
         placement: the processors of server and runtime.
         pause: the microseconds between a poll and its event; 0 if events are always waiting.
+        workers: how many workers have to poll until a run without events is over; 0 if the first poll ends it.
         cold_cache: whether each run starts with an empty file cache.
         answer_bytes: the size of the answer, if it is not the event.
         field: the only field of event and answer that has to be equal, if not everything has to be.
@@ -56,12 +57,14 @@ class Scenario:
     others: int = 0
     placement: Placement = "apart"
     pause: int = 0
+    workers: int = 0
     cold_cache: bool = False
     answer_bytes: int = 0
     field: str = ""
 
 
 FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
+LAST_POLL = Figure("all polls", "ms", lambda run: run["last_poll_ns"] / 1e6)
 # The median, not the mean, because other work of the machine that takes milliseconds changes the mean.
 TIME = Figure("time", "µs", lambda run: run["cycle_ns.p50"] / 1e3)
 MILLISECONDS = Figure("time", "ms", lambda run: run["cycle_ns.p50"] / 1e6)
@@ -70,6 +73,7 @@ ANSWER = Figure("answer p50", "µs", lambda run: run["answer_ns.p50"] / 1e3)
 SLOWEST = Figure("p99", "µs", lambda run: run["cycle_ns.p99"] / 1e3)
 CPU = Figure("CPU", "µs", lambda run: run["cpu_ns"] / run["invocations"] / 1e3)
 MEMORY = Figure("memory", "MiB", lambda run: run["resident_kib"] / 1024)
+SHARED = Figure("PSS", "MiB", lambda run: run["pss_kib"] / 1024)
 PEAK = Figure("peak memory", "MiB", lambda run: run["peak_kib"] / 1024)
 PEAK_EVENTS = Figure(
     "peak above idle", "events", lambda run: (run["peak_kib"] - run["resident_first_kib"]) * 1024 / run["answer_bytes"]
@@ -97,6 +101,9 @@ JSON = (
 )
 WARM = (TIME, MEAN, SLOWEST, ANSWER, CPU, MEMORY)
 COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin", "dispatch-lambda-plugins")
+
+#: The numbers of workers with which preloading is measured.
+PRELOADED = (1, 4, 16)
 
 
 def _scenarios() -> tuple[Scenario, ...]:
@@ -188,6 +195,18 @@ def _scenarios() -> tuple[Scenario, ...]:
             warmup=20,
             measured=400,
             placement="free",
+        ),
+        *(
+            Scenario(
+                f"preload-{workers}",
+                f"process start until all workers poll; the handler imports boto3; workers: {workers}",
+                tuple(f"{name}-{workers}" for name in ("awslambdaric-boto3", "dispatch-boto3", "dispatch-preload")),
+                (LAST_POLL, SHARED),
+                f"awslambdaric-boto3-{workers}",
+                workers=workers,
+                placement="free",
+            )
+            for workers in PRELOADED
         ),
         Scenario(
             "waiting",

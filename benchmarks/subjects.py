@@ -87,6 +87,7 @@ def _subjects() -> tuple[Subject, ...]:
         Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),
         Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),
         *_adapters(),
+        *(subject for workers in ("1", "4", "16") for subject in _workers(workers)),
         _ours("dispatch-script", "tool.py", "script"),
         _ours("dispatch-stream", "blocks.handler", "standard"),
         _ours("dispatch-subprocess", "each.handler", "standard"),
@@ -102,6 +103,17 @@ def _adapters() -> tuple[Subject, ...]:
         _ours("dispatch-mangum", "adapted.asgi", "lambda", Installed((OURS, "mangum", "apig-wsgi"))),
         _ours("dispatch-asgi", "webapp.asgi", "asgi"),
         _ours("dispatch-wsgi", "webapp.wsgi", "wsgi"),
+    )
+
+
+def _workers(count: str) -> tuple[Subject, ...]:
+    """So many workers of a handler that imports boto3; awslambdaric loads it in each of them."""
+    handler, ours = "cloud.handler", Installed((OURS, "boto3"))
+    theirs = _awslambdaric(f"awslambdaric-boto3-{count}", handler, AWS_LAMBDA_MAX_CONCURRENCY=count)
+    return (
+        replace(theirs, installed=Installed(("awslambdaric", "boto3"))),
+        _ours(f"dispatch-boto3-{count}", handler, "lambda", ours, HANDLER_WORKERS=count),
+        _ours(f"dispatch-preload-{count}", handler, "lambda", ours, HANDLER_WORKERS=count, HANDLER_PRELOAD="1"),
     )
 
 

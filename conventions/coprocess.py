@@ -39,6 +39,7 @@ def coprocess(user_object: Any) -> Handler:
     #: The program gets one event after another.
     handle.one_at_a_time = True  # type: ignore[attr-defined]
     handle.report = _report  # type: ignore[attr-defined]
+    handle.startup = program.start  # type: ignore[attr-defined]
     return handle
 
 
@@ -55,11 +56,14 @@ class _Program:
         self._restarts = 0
         self._ended = ""
         self._child: Piped | None = None
-        self._child = Piped(argv)
 
     def __del__(self) -> None:
         if self._child is not None and self._process == os.getpid():
             self._child.end()
+
+    def start(self) -> None:
+        """Start it before there is an event. Raises ExitError."""
+        self._child = self._ready()
 
     def answer(self, line: bytes, deadline: float) -> Iterator[tuple[str, Any]]:
         """The lines with which the program answers this one: chunks, then a result, each with its kind.

@@ -113,8 +113,8 @@ class _Answer(Buffer):
 
     @classmethod
     def give_up(cls) -> None:
-        """Write no more answers: this is a child process of the script, and its parent sends the answer."""
-        cls._out_of_reach = True
+        """Write no more answers if a script has forked this process during an event: its parent sends the answer."""
+        cls._out_of_reach |= cls._live is not None
 
     def __init__(self, invocation: Invocation, strangers: frozenset[FrameType], event: Event) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ class Function:
             shutdown()
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Call a hook in every plugin that implements it: `startup`, `before_snapshot`, `shutdown`."""
+        """Call a hook in every plugin that implements it: `startup`, `before_fork`, `shutdown`."""
         implemented = self._hooks(hook)
         if implemented:
             implemented(**arguments)

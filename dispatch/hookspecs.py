@@ -147,6 +147,15 @@ def dispatch_init_error(error: BaseException) -> None:
 
 
 @hookspec
+def dispatch_before_fork() -> None:
+    """Called with `HANDLER_PRELOAD=1` when the function has been loaded, once, before workers are forked.
+
+    Stop threads, and close event loops and connections: workers that share them disturb each other. Whatever a worker
+    needs can start again in `dispatch_startup`, which is called in each of them.
+    """
+
+
+@hookspec
 def dispatch_before_snapshot() -> None:
     """Called under SnapStart before the snapshot is taken: drop connections and secrets that must not be in it."""
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from dispatch.error_reports import ErrorReport
+    from dispatch.function import Function
+    from dispatch.load import Choice
+    from runtime.workers import Supervisor
 
 
 def main(argv: list[str]) -> int:
@@ -39,13 +42,18 @@ def main(argv: list[str]) -> int:
     try:
         _wrap()
         settings = Settings.from_environ(os.environ, argv[1] if len(argv) > 1 else None)
+        client = _client(address, settings, log)
     except DispatchError as error:
         return _init_error(_client(address, None, log), log, error_reports.report(error))
     if settings.workers == 1 or settings.concurrency:
-        return work(settings, address, log)
-    from runtime.workers import supervise
+        return work(_Start(settings, address, client, log))
+    from runtime.workers import Supervisor
 
-    return supervise(settings.workers, lambda: work(settings, address, log), log)
+    supervisor = Supervisor(settings.workers, log)
+    if settings.preload:
+        return _preload(_Start(settings, address, client, log), supervisor)
+    # A client connects when it is first used, so each worker gets a connection of its own.
+    return supervisor.run(lambda: work(_Start(settings, address, client, log)))
 
 
 def _wrap() -> None:
@@ -62,8 +70,50 @@ def _wrap() -> None:
         ) from error
 
 
-def work(settings: Settings, address: Address, log: Log) -> int:
+class _Start:
+    """Loads the function, in the process that serves it or in the one that is forked, and keeps what both need.
+
+    Attributes:
+        settings, address, client, log: those of the process.
+        signals: turns signals into the end of the process, from the load on.
+        optional: the modules that only some settings need.
+        choice: the convention chosen for the function; None before there is one.
+        load: loads the function.
+    """
+
+    def __init__(self, settings: Settings, address: Address, client: RuntimeClient, log: Log) -> None:
+        self.settings = settings
+        self.address = address
+        self.client = client
+        self.log = log
+        self.signals = Signals()
+        self.signals.report = lambda error: log.error(error_reports.report(error))
+        self.optional: dict[str, ModuleType] = {}
+        self.choice: Choice | None = None
+        self.load: Callable[[], Function] = self._load
+
+    def _load(self) -> Function:
+        settings = self.settings
+        self.signals.install()
+        self.optional = _optional(settings)
+        when_imported("logging", self.log.set_up)
+        os.chdir(settings.root)
+        self.choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
+        if settings.lazy and not import_lazily():
+            self.log.warning(f"HANDLER_LAZY has no effect before Python 3.15; this is Python {sys.version.split()[0]}")
+        with self.signals.guard:
+            return self.choice.load()
+
+    def failed(self, error: BaseException) -> int:
+        """Report an init error, unless it is what user code has made of our end; returns the exit status."""
+        self.signals.check()
+        self.client.init_error(init_report(error, self.choice, self.log))
+        return 1
+
+
+def work(start: _Start) -> int:
     """Load the function and serve it in this process; returns the exit status."""
+    settings, log = start.settings, start.log
     if settings.log_socket:
         from runtime.workers import log_to
 
@@ -71,13 +121,35 @@ def work(settings: Settings, address: Address, log: Log) -> int:
             log_to(settings.log_socket)
         except OSError as error:
             log.warning(f"cannot log to _LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET {settings.log_socket!r}: {error}")
-    try:
-        client = _client(address, settings, log)
-    except DispatchError as error:
-        return _init_error(_client(address, None, log), log, error_reports.report(error))
-    signals = Signals()
-    signals.report = lambda error: log.error(error_reports.report(error))
-    reason, status = _until_the_end(lambda: _live(settings, address, client, log, signals), log, signals)
+    status = _live_and_end(lambda: _live(start), log, start.signals)
+    start.client.close()
+    return status
+
+
+def _preload(start: _Start, supervisor: Supervisor) -> int:
+    """Load the function once, then serve it in forked workers; returns the exit status."""
+    from runtime.preload import Preload
+
+    preload = Preload()
+
+    def live() -> int:
+        try:
+            function = start.load()
+            preload.get_ready(function)
+        except Terminated:
+            raise
+        except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
+            return start.failed(error)
+        start.signals.check()
+        start.load = lambda: preload.in_worker(function, start.signals)
+        return preload.fork(supervisor, lambda: work(start))
+
+    return _live_and_end(live, start.log, start.signals)
+
+
+def _live_and_end(live: Callable[[], int], log: Log, signals: Signals) -> int:
+    """Let the environment live, and end in order; returns the exit status."""
+    reason, status = _until_the_end(live, log, signals)
     signals.arrive()
     # Here, while the time that user code has after SIGTERM is still limited.
     for what, close in (("handler", signals.stop), ("event loop", asynchrony.close)):
@@ -88,7 +160,6 @@ def work(settings: Settings, address: Address, log: Log) -> int:
             log.warning(f"the {what} did not end cleanly: {words}")
     signals.leave_in_peace()
     signals.last_resort(reason)
-    client.close()
     return status
 
 
@@ -96,7 +167,6 @@ def _until_the_end(live: Callable[[], int], log: Log, signals: Signals) -> tuple
     """Let the environment live; returns why it has ended, for the plugins, and the exit status."""
     try:
         try:
-            signals.install()
             status = live()
         except RuntimeApiError as error:
             log.warning(str(error))
@@ -115,42 +185,33 @@ def _until_the_end(live: Callable[[], int], log: Log, signals: Signals) -> tuple
     return "exit", status
 
 
-def _live(settings: Settings, address: Address, client: RuntimeClient, log: Log, signals: Signals) -> int:
+def _live(start: _Start) -> int:
     """Load the function, run the hooks around a snapshot, and serve; returns the exit status if it cannot serve."""
-    optional = _optional(settings)
-    when_imported("logging", log.set_up)
-    choice = None
+    settings, client, log, signals = start.settings, start.client, start.log, start.signals
     try:
-        os.chdir(settings.root)
-        choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
-        if settings.lazy and not import_lazily():
-            log.warning(f"HANDLER_LAZY has no effect before Python 3.15; this is Python {sys.version.split()[0]}")
-        with signals.guard:
-            function = choice.load()
+        function = start.load()
         if settings.concurrency:
-            optional["concurrent"].check(function)
+            start.optional["concurrent"].check(function)
             asynchrony.share()
         with signals.guard:
             function.start()
-        if "extension" in optional:
-            optional["extension"].register(address)
+        if "extension" in start.optional:
+            start.optional["extension"].register(start.address)
     except Terminated:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
-        signals.check()  # unless it is what user code has made of our end
-        client.init_error(init_report(error, choice, log))
-        return 1
+        return start.failed(error)
     signals.stop = function.stop
     signals.last_resort = lambda reason: function.notify("shutdown", reason=reason)
     function.notify("startup", function=function)
     signals.check()
     environment = Environment(client, function, log, signals)
-    status: int = optional["snapshot"].snapshot(environment) if settings.snap_start else 0
+    status: int = start.optional["snapshot"].snapshot(environment) if settings.snap_start else 0
     if status:
         return status
     if settings.concurrency:
-        another = lambda: Environment(_client(address, settings, log), function, log, signals)  # noqa: E731 - a name
-        optional["concurrent"].serve(settings.workers, another, signals)
+        another = lambda: Environment(_client(start.address, settings, log), function, log, signals)  # noqa: E731 - a name
+        start.optional["concurrent"].serve(settings.workers, another, signals)
     return environment.serve()
 
 

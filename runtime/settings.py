@@ -33,6 +33,7 @@ class Settings:
         plugins: modules to register as plugins, `-name` to block one.
         transport: `socket` or `requests`.
         workers: how many execution environments run side by side.
+        preload: whether the function is loaded before the workers are forked.
         concurrency: `async` to run them on one event loop instead of in separate processes.
         lazy: `all` to import user code lazily.
         shutdown: `extension` to register an extension; without one the platform does not send SIGTERM.
@@ -41,8 +42,8 @@ class Settings:
     """
 
     __slots__ = (
-        "concurrency", "convention", "encoding", "handler", "lazy", "log_socket", "plugins", "root", "shutdown",
-        "snap_start", "transport", "workers",
+        "concurrency", "convention", "encoding", "handler", "lazy", "log_socket", "plugins", "preload", "root",
+        "shutdown", "snap_start", "transport", "workers",
     )  # fmt: skip
 
     concurrency: str
@@ -52,6 +53,7 @@ class Settings:
     lazy: str
     log_socket: str
     plugins: str
+    preload: bool
     root: str
     shutdown: str
     snap_start: bool
@@ -70,6 +72,7 @@ class Settings:
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.transport = variables.one_of("HANDLER_TRANSPORT", TRANSPORTS, environ)
         self.concurrency = variables.ASYNC if environ.get("HANDLER_CONCURRENCY") == variables.ASYNC else ""
+        self.preload = variables.one_of("HANDLER_PRELOAD", variables.SWITCH, environ) == "1"
         self.shutdown = variables.one_of("HANDLER_SHUTDOWN", SHUTDOWN, environ)
         self.lazy = variables.one_of("HANDLER_LAZY", LAZY, environ)
         variables.check(environ)

@@ -37,7 +37,7 @@ def snapshot(environment: Environment) -> int:
         client.init_error(environment.report(error), BeforeSnapshotError.error_type)
         return BEFORE_SNAPSHOT_FAILED
     try:
-        _reseed()
+        reseed()
         for call, arguments, options in _registered("get_after_restore"):
             call(*arguments, **options)
         function.notify("after_restore")
@@ -55,8 +55,8 @@ def _registered(name: str) -> Any:
     return getattr(module, name)() if module else []
 
 
-def _reseed() -> None:
-    """Reseed random generators, so that environments restored from one snapshot draw different numbers."""
+def reseed() -> None:
+    """Reseed random generators, so that environments with a common past draw different numbers."""
     for name in ("random", "numpy.random"):
         seed = getattr(sys.modules.get(name), "seed", None)  # the task root may have its own random.py
         if seed is not None:

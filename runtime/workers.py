@@ -1,14 +1,16 @@
 """Runs several execution environments side by side in forked processes, each a complete runtime.
 
 Fork, then load, then connect: an event loop or a socket from before the fork would be shared and hang the siblings.
+`HANDLER_PRELOAD=1` loads first; `runtime.preload` makes sure that there is no such loop.
 """
 
 from __future__ import annotations
 
+# Not signal: its functions, which the runtime wraps for user code, would wrap the handlers that are put back.
+import _signal as signal  # type: ignore[import-not-found]
 import mmap
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -35,18 +37,11 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 
 
-def supervise(count: int, work: Callable[[], int], log: Log) -> int:
-    """Run `work` in that many processes until SIGTERM, which they receive too; returns the exit status.
+class Supervisor:
+    """Runs the workers, and replaces one that dies."""
 
-    A worker that dies is replaced. If one gives up (an init error, or the Runtime API has failed), all of them end
-    with its status, because a replacement would give up for the same reason.
-    """
-    return _Supervisor(count, work, log).run()
-
-
-class _Supervisor:
-    def __init__(self, count: int, work: Callable[[], int], log: Log) -> None:
-        self._work = work
+    def __init__(self, count: int, log: Log) -> None:
+        """Create it with that many workers to start; before user code runs, because this imports modules."""
         self._log = log
         self._due = [time.monotonic()] * count
         self._running: dict[int, float] = {}
@@ -58,14 +53,18 @@ class _Supervisor:
         self._process = os.getpid()
         self._with_parent = _death_signal()
 
-    def run(self) -> int:
+    def run(self, work: Callable[[], int]) -> int:
+        """Run `work` in each worker until SIGTERM, which they receive too; returns the exit status.
+
+        If a worker gives up (an init error, or the Runtime API has failed), all of them end with its status, because a
+        replacement would give up for the same reason.
+        """
         self._inbox, self._outbox = os.pipe()
         os.set_blocking(self._outbox, False)
-        signal.set_wakeup_fd(self._outbox)
-        for number in _SIGNALS:
-            signal.signal(number, lambda *_: None)
+        self._wakeup = signal.set_wakeup_fd(self._outbox)
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
         while self._due or self._running:
-            self._start_due()
+            self._start_due(work)
             pause = max(0.0, min(self._due) - time.monotonic()) if self._due else None
             if select.select([self._inbox], [], [], pause)[0]:
                 self._take(os.read(self._inbox, 512))
@@ -93,7 +92,7 @@ class _Supervisor:
         self._log.warning(f"worker {process} died with status {status}; another starts in {pause:g} s")
         self._due.append(time.monotonic() + pause)
 
-    def _start_due(self) -> None:
+    def _start_due(self, work: Callable[[], int]) -> None:
         now = time.monotonic()
         for due in [due for due in self._due if due <= now]:
             self._due.remove(due)
@@ -101,24 +100,25 @@ class _Supervisor:
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             process = os.fork()
             if process == 0:
-                self._be_worker()
+                self._be_worker(work)
             self._running[process] = now
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
-    def _be_worker(self) -> NoReturn:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        os.close(self._inbox)
-        os.close(self._outbox)
-        self._with_parent(signal.SIGTERM)
-        if os.getppid() != self._process:
-            leave(0)
-        status = self._work()
-        self._gave_up[0] |= status > 0
-        leave(status)
+    def _be_worker(self, work: Callable[[], int]) -> NoReturn:
+        status = 0
+        try:
+            signal.set_wakeup_fd(self._wakeup)
+            for number, handler in self._handlers.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            os.close(self._inbox)
+            os.close(self._outbox)
+            self._with_parent(signal.SIGTERM)
+            if os.getppid() == self._process:
+                status = work()
+                self._gave_up[0] |= status > 0
+        finally:  # a signal before the work has begun may raise, and must not unwind into the supervisor's code
+            leave(status)
 
     def _end(self, number: int) -> None:
         self._ending = number

@@ -91,6 +91,15 @@ def test_cold_start_ends_with_the_first_poll(place: Bench) -> None:
     assert 0 < run["first_poll_ns"] < 60e9
 
 
+@pytest.mark.parametrize("name", SCENARIOS["preload-4"].subjects)
+def test_workers_are_awaited(place: Bench, name: str) -> None:
+    """The run is over when all workers have polled; pages that they share count once in the sum of their memory."""
+    run = place.run(SUBJECTS[name], SCENARIOS["preload-4"])
+
+    assert 0 < run["first_poll_ns"] < run["last_poll_ns"] < 60e9
+    assert 0 < run["pss_kib"] < run["resident_kib"]
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
-import socket
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.api import OK, event, refusal
 from support.logs import JSON, records
 from support.process import await_true, children
-from support.runtime import Runtime, Serve
+from support.runtime import Serve
+from support.workers import LogServer, gone, polls, ready
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
 
 PID = "import os\nloaded_by = os.getpid()\ndef handler(event, headers):\n    return f'{loaded_by} {os.getpid()}'\n"
 TWO = {"HANDLER_WORKERS": "2"}
 HOOKS = "import os\ndef dispatch_shutdown(reason):\n    print(f'SHUTDOWN {reason} {os.getpid()}')\n"
-
-
-def polls(runtime: Runtime) -> int:
-    """How many connections have asked for an event."""
-    return len({request.connection for request in runtime.api.finished("GET", "next")})
-
-
-def ready(runtime: Runtime, connections: int = 2) -> list[int]:
-    """Wait until so many connections have polled; the workers' processes."""
-    runtime.api.wait(lambda: polls(runtime) >= connections, f"{connections} polling workers")
-    return children(runtime.child.process.pid)
-
-
-def gone(process: int) -> bool:
-    """Whether there is no such process any more, or it only waits to be buried."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @pytest.mark.parametrize("variable", ["HANDLER_WORKERS", "AWS_LAMBDA_MAX_CONCURRENCY"])
@@ -175,47 +153,7 @@ def test_the_supervisors_words(serve: Serve) -> None:
     assert re.search(r'{"timestamp": "[^"]+", "level": "WARN", "message": "worker \d+ died with', runtime.child.log)
 
 
-class LogServer:
-    """The platform's log socket: keeps what each connection wrote."""
-
-    def __init__(self, path: Path) -> None:
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        self.heard = threading.Condition()
-        self.logs: list[bytearray] = []
-        self.ended = 0
-        self.accepting = threading.Thread(target=self._accept, daemon=True)
-        self.accepting.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                self.logs.append(bytearray())
-                threading.Thread(target=self._read, args=(connection, self.logs[-1]), daemon=True).start()
-
-    def _read(self, connection: socket.socket, log: bytearray) -> None:
-        with connection:
-            while data := connection.recv(65536):
-                with self.heard:
-                    log += data
-        with self.heard:
-            self.ended += 1
-            self.heard.notify_all()
-
-
-@pytest.fixture
-def log_server(tmp_path: Path) -> Iterator[LogServer]:
-    """A log socket at tmp_path/"log"."""
-    server = LogServer(tmp_path / "log")
-    yield server
-    server.listener.shutdown(socket.SHUT_RDWR)
-    server.accepting.join()
-    server.listener.close()
-
-
-def test_log_socket(serve: Serve, tmp_path: Path, log_server: LogServer) -> None:
+def test_log_socket(serve: Serve, tmp_path: Path) -> None:
     """Each worker has a connection for each of its streams; printing, logging and child processes write to them."""
     source = """
     import logging, os, subprocess
@@ -227,14 +165,12 @@ def test_log_socket(serve: Serve, tmp_path: Path, log_server: LogServer) -> None
     """
     socket_path = str(tmp_path / "log")
     env = {"AWS_LAMBDA_MAX_CONCURRENCY": "2", "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": socket_path, **JSON}
-    runtime = serve(source, env=env)
-    ready(runtime)
-    process = runtime.invoke().body.decode()
-    log = runtime.end()
-    with log_server.heard:
-        assert log_server.heard.wait_for(lambda: log_server.ended == 4, 20)
-    assert "" == log
-    logs = sorted(log.decode() for log in log_server.logs)
+    with LogServer(tmp_path / "log") as log_server:
+        runtime = serve(source, env=env)
+        ready(runtime)
+        process = runtime.invoke().body.decode()
+        assert "" == runtime.end()
+        logs = log_server.wait_ended(4)
     assert ["", "", f"printed {process}\nchild {process}\n"] == [logs[0], logs[1], logs[2]]
     assert [f"logged {process}"] == [record["message"] for record in records(logs[3])]
 

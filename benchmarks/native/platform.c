@@ -1,13 +1,15 @@
 /* A Lambda Runtime API server that starts one runtime, sends it events, and prints the measurements as JSON.
  *
  *   platform [-e EVENT_FILE] [-w WARMUP] [-n MEASURED] [-a CPU | -A CPU] [-p MICROSECONDS] [-o ANSWER_FILE] [-t SECONDS] [-x]
- *            -- COMMAND...
+ *            [-c CONNECTIONS] -- COMMAND...
  *
  * It must cost so little that only the runtime is measured: one thread, replies rendered in advance, no allocation per
  * invocation. The time of a cold start begins before the fork and ends when the first poll has been read. An answer is
  * acknowledged in a separate write, as by Lambda, which does not have the next event yet.
  * With -a both run on that processor; with -A only the server does, and the runtime on all others that it may use.
  * With -p each event comes this long after its poll; without it events are always waiting.
+ * With -c no event is sent, and the run ends when so many connections have polled; only then is the memory summed up
+ * whose pages are shared in proportion (smaps_rollup(5), Pss), because that takes longer than a poll.
  * With -x the command must exit by itself without polling, and the time until then is measured. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,7 +34,7 @@
 
 #include "request.h"
 
-enum { CONNECTIONS = 16, IN_FLIGHT = 64, ERROR_TEXT = 4096 };
+enum { CONNECTIONS = 64, IN_FLIGHT = 64, ERROR_TEXT = 4096 };
 enum kind { NEXT, RESPONSE, FAILURE, UNKNOWN };
 
 static struct connection connections[CONNECTIONS];
@@ -41,7 +43,7 @@ static char head[1024], *event;
 static size_t head_size, event_size, id_places[4];
 static int id_count;
 static uint64_t warmup, total, issued, answered, body_bytes;
-static uint64_t in_flight[IN_FLIGHT], started, first_poll;
+static uint64_t in_flight[IN_FLIGHT], started, first_poll, last_poll, waiting, awaited;
 static uint64_t *issue_at, *latency, *first_byte;
 static uint64_t cpu_before, cpu_after, own_cpu_before, own_cpu_after, resident_first, resident_before;
 static uint64_t descriptors_before, threads_before;
@@ -54,6 +56,7 @@ static cpu_set_t runtime_cpus;
 static int finished, pinned;
 static useconds_t pause_before;
 
+static const char PSS[] = "Pss";
 static const char ACCEPTED[] = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n"
                                "{\"status\":\"OK\"}\n";
 static const char NOT_FOUND[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
@@ -88,19 +91,19 @@ static void too_late(int signal) {
     _exit(1);
 }
 
-/* One field of /proc/PID/status, in KiB. */
+/* One field of /proc/PID/status, or Pss of /proc/PID/smaps_rollup, in KiB. */
 static uint64_t memory_of(int process, const char *field) {
     char path[64], line[256];
     unsigned long long value = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", process);
+    snprintf(path, sizeof path, "/proc/%d/%s", process, strcmp(field, PSS) ? "status" : "smaps_rollup");
     FILE *status = fopen(path, "r");
     while (status && fgets(line, sizeof line, status))
-        if (!strncmp(line, field, strlen(field))) value = strtoull(line + strlen(field) + 1, NULL, 10);
+        if (!strncmp(line, field, strlen(field)) && line[strlen(field)] == ':') value = strtoull(line + strlen(field) + 1, NULL, 10);
     if (status) fclose(status);
     return value;
 }
 
-/* The sum for the runtime and its workers; shared pages count once for each. */
+/* The sum for the runtime and its workers; shared pages count once for each, except in Pss. */
 static uint64_t memory(const char *field) {
     char path[64];
     int process;
@@ -157,6 +160,11 @@ static void give_event(struct connection *c) {
     if (!first_poll) {
         first_poll = now - started;
         resident_first = memory("VmRSS");
+    }
+    if (awaited) {
+        last_poll = now - started;
+        finished = ++waiting == awaited;
+        return;
     }
     if (pause_before) {
         usleep(pause_before);
@@ -329,7 +337,7 @@ static void print_spread(const char *name, uint64_t *values, uint64_t count) {
 static uint64_t microseconds(struct timeval t) { return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec; }
 
 static void report(int expect_exit) {
-    uint64_t resident = memory("VmRSS"), peak = memory("VmHWM"), measured = total - warmup;
+    uint64_t resident = memory("VmRSS"), peak = memory("VmHWM"), shared = awaited ? memory(PSS) : 0, measured = total - warmup;
     uint64_t descriptors_after = descriptors(), threads_after = memory_of(runtime, "Threads");
     struct rusage usage;
     int status = 0;
@@ -341,6 +349,7 @@ static void report(int expect_exit) {
            (unsigned long long)first_poll, (unsigned long long)measured, (unsigned long long)resident,
            (unsigned long long)resident_first, (unsigned long long)resident_before, (unsigned long long)peak, (unsigned long long)microseconds(usage.ru_utime),
            (unsigned long long)microseconds(usage.ru_stime), usage.ru_nvcsw);
+    if (awaited) printf(", \"last_poll_ns\": %llu, \"pss_kib\": %llu", (unsigned long long)last_poll, (unsigned long long)shared);
     if (measured) {
         printf(", \"elapsed_ns\": %llu, \"cpu_ns\": %llu, \"platform_cpu_ns\": %llu, \"answer_bytes\": %llu",
                (unsigned long long)(issue_at[total] - issue_at[warmup]), (unsigned long long)(cpu_after - cpu_before),
@@ -381,7 +390,7 @@ static void pin(const char *cpu, int together) {
 int main(int argc, char **argv) {
     unsigned limit = 60;
     int option, expect_exit = 0;
-    while ((option = getopt(argc, argv, "+e:w:n:a:A:p:o:t:x")) != -1) switch (option) {
+    while ((option = getopt(argc, argv, "+e:w:n:a:A:p:o:t:c:x")) != -1) switch (option) {
         case 'e': read_event(optarg); break;
         case 'w': warmup = strtoull(optarg, NULL, 10); break;
         case 'n': total = strtoull(optarg, NULL, 10); break;
@@ -390,6 +399,7 @@ int main(int argc, char **argv) {
         case 'p': pause_before = (useconds_t)atoi(optarg); break;
         case 'o': if (!(answer = fopen(optarg, "wb"))) fail("cannot write the answer file"); break;
         case 't': limit = (unsigned)atoi(optarg); break;
+        case 'c': awaited = strtoull(optarg, NULL, 10); break;
         case 'x': expect_exit = 1; break;
         default: return 2;
     }
