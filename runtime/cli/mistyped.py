@@ -14,7 +14,7 @@ from runtime.local.config.likely import likely
 
 #: The runtime's own settings, and those of the conventions (docs/settings.md), without the prefix.
 RUNTIME_SETTINGS: Final = (
-    "BASE_PATH", "CONCURRENCY", "CONVENTION", "ENCODING", "EVENTS_PATH", "HTTP_BODY", "INVOKE_MODE", "PLUGINS",
+    "BASE_PATH", "CONCURRENCY", "CONVENTION", "ENCODING", "EVENTS_PATH", "HTTP_BODY", "INVOKE_MODE", "LAZY", "PLUGINS",
     "PRELOAD", "SHUTDOWN", "TRACE_PLUGINS", "TRANSPORT", "WEB", "WORKERS",
 )  # fmt: skip
 #: A function may have variables of its own with these prefixes, so a little more than what is enough for keys.
