@@ -148,7 +148,7 @@ def test_events_have_the_promised_sizes() -> None:
     for name in SOURCES:
         for size in SIZES:
             made = event(f"{name}-{size}")
-            assert (made, True) == (event(f"{name}-{size}"), 0.75 < len(made) / 1000 / size < 1.25)
+            assert (made, True) == (event(f"{name}-{size}"), 0.7 < len(made) / 1000 / size < 1.35)
             assert isinstance(json.loads(made), dict)
     assert json.loads(json.loads(event("sqs-120"))["Records"][-1]["body"])["items"]
 
