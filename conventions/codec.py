@@ -1,8 +1,8 @@
 """Reads and writes JSON as simplejson does: with Python's own C code, and with orjson for large texts if installed.
 
 Each of them gets only values that it is known to treat as simplejson does. simplejson does the rest, and whatever they
-refuse; it is imported for the first of those, because its import is a sixth of a cold start. orjson is imported for
-the first large text.
+refuse; it is imported for the first of those, because its import would take a quarter of a cold start. orjson is
+imported for the first large text.
 """
 
 from __future__ import annotations
