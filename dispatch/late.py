@@ -48,14 +48,15 @@ class Late:
 
 def _imported(name: str) -> ModuleType:
     others = {key: module for key, module in [*sys.modules.items()] if _is_anothers(_top(key), name)}
-    for key in others:
-        del sys.modules[key]
-    before, finder = {*sys.modules}, _AsBefore()
-    sys.meta_path.insert(0, finder)
+    before, finder = {*sys.modules} - others.keys(), _AsBefore()
     try:
+        for key in others:
+            sys.modules.pop(key, None)
+        sys.meta_path.insert(0, finder)
         return import_module(name)
     finally:
-        sys.meta_path.remove(finder)
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
         loaded = {*sys.modules} - before
         found = {top: sys.modules[top] for top in map(_top, loaded) if top in sys.modules and top not in before}
         hidden = {*map(_top, others), *(top for top in found if _is_hidden(top, found[top]))}
