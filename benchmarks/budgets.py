@@ -43,11 +43,13 @@ BUDGETS = (
     Budget("the same, against awslambdaric as AWS runs it", "small", "time", _LAMBDA, 0.25, _AS_AWS),
     Budget("the same, server and runtime on one processor", "small-one-cpu", "time", _LAMBDA, 0.60, _RIC),
     Budget("processor time per invocation", "small", "CPU", _LAMBDA, 0.50, _RIC),
-    Budget("time per invocation, 120 KB of JSON in and out", "json", "time", _LAMBDA, 0.70, _RIC),
+    Budget("time per invocation, 120 KB of JSON in and out", "json", "time", _LAMBDA, 0.50, _RIC),
     # With the json convention, because the lambda convention also writes the blanks that the managed runtime writes.
     Budget("the same in the json convention with the fast extra", "json", "time", "dispatch-json-fast", 0.35, _RIC),
-    Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
-    Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),
+    Budget("time per invocation, 120 KB of SQS with JSON bodies", "sqs", "time", _LAMBDA, 0.45, _RIC),
+    Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 0.70, _RIC),
+    Budget("the same with one plugin", "cold", "first poll", "dispatch-lambda-plugin", 1.1, _RIC),
+    Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 0.90, _RIC),
     Budget("time per request of an ASGI application, against mangum", "web", "time", "dispatch-asgi", 0.60, "mangum"),
     Budget(
         "16 preloaded workers that import boto3, until all poll", "preload-16", "all polls", _SIXTEEN, 0.25, _THEIRS

@@ -12,7 +12,8 @@ from shutil import copytree
 from tempfile import TemporaryDirectory
 
 from benchmarks import environments, native
-from benchmarks.scenarios import Run, Scenario, event
+from benchmarks.events import event
+from benchmarks.scenarios import Run, Scenario
 from benchmarks.subjects import LAMBDA, Subject
 
 #: The number of modules that the handler `thousand.handler` imports.

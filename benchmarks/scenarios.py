@@ -1,10 +1,10 @@
 """The scenarios: each has an event, numbers of invocations and rounds, its subjects, and the figures of a run."""
 
-import json
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from benchmarks.events import SIZES, SOURCES
 
 #: The output of the platform for one run, flat: `{"elapsed_ns": …, "cycle_ns.p50": …}`.
 Run = Mapping[str, float]
@@ -163,17 +163,14 @@ def _scenarios() -> tuple[Scenario, ...]:
             measured=400,
             pause=2000,
         ),
-        Scenario(
-            "json",
-            "120 KB event, JSON in and out",
-            JSON,
-            WARM,
-            THEIRS[0],
-            event="records",
-            warmup=20,
-            measured=200,
-            rounds=9,
+        *(
+            Scenario(name, title, JSON, WARM, THEIRS[0], event=event, warmup=20, measured=200, rounds=9)
+            for name, title, event in (
+                ("json", "120 KB event, JSON in and out", "records"),
+                ("sqs", "120 KB event of SQS, whose bodies are JSON texts", "sqs-120"),
+            )
         ),
+        *_of_sources(),
         Scenario(
             "large",
             "5 MB event, JSON in and out",
@@ -270,6 +267,23 @@ def _scenarios() -> tuple[Scenario, ...]:
     )
 
 
+def _of_sources() -> Iterator[Scenario]:
+    """A scenario for each event that AWS's services send, in three sizes: only the time, in a few invocations."""
+    for name, title in SOURCES.items():
+        for size in SIZES:
+            yield Scenario(
+                f"{name}-{size}",
+                f"{size} KB event of {title}",
+                (THEIRS[0], "dispatch-lambda", "dispatch-lambda-fast"),
+                (TIME,),
+                THEIRS[0],
+                event=f"{name}-{size}",
+                warmup=20,
+                measured=100,
+                rounds=3,
+            )
+
+
 def _web() -> tuple[Scenario, ...]:
     adapters = ("mangum", "mangum-off", "dispatch-mangum", "dispatch-asgi", "apig-wsgi", "dispatch-wsgi")
     return (
@@ -297,71 +311,3 @@ def _web() -> tuple[Scenario, ...]:
 
 
 SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _scenarios()}
-
-
-def event(name: str) -> bytes:
-    """The event of a scenario, the same in every run."""
-    return _EVENTS[name]()
-
-
-def _records(size: int) -> bytes:
-    """JSON of about `size` bytes with names, numbers, flags and text, as in events of queues and tables."""
-    chance = random.Random(45)
-    records: list[object] = []
-    length = 0
-    while length < size:
-        number = len(records)
-        record = {
-            "messageId": f"{chance.getrandbits(128):032x}",
-            "sequence": number,
-            "price": round(chance.random() * 1000, 2),
-            "active": number % 3 == 0,
-            "parent": None,
-            "tags": ["new", "größer", f"group-{number % 17}"],
-            "body": "The quick brown fox jumps over the lazy dog. " * (number % 4),
-        }
-        records.append(record)
-        length += len(json.dumps(record)) + 2
-    return json.dumps({"Records": records}).encode()
-
-
-def _request() -> bytes:
-    """A POST of JSON to a function URL, with the headers of a browser."""
-    headers = {
-        "accept": "*/*",
-        "accept-encoding": "gzip, deflate, br, zstd",
-        "accept-language": "en-GB,en;q=0.5",
-        "content-length": "17",
-        "content-type": "application/json",
-        "host": "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws",
-        "origin": "https://www.example.com",
-        "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        "x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678",
-        "x-forwarded-for": "203.0.113.7",
-        "x-forwarded-port": "443",
-        "x-forwarded-proto": "https",
-    }
-    http = {"method": "POST", "path": "/users/7", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"}
-    context = {"apiId": headers["host"][:32], "domainName": headers["host"], "http": http, "stage": "$default"}
-    event = {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": "/users/7",
-        "rawQueryString": "fields=name&fields=age",
-        "cookies": ["session=0123456789abcdef", "theme=dark"],
-        "headers": headers,
-        "queryStringParameters": {"fields": "name,age"},
-        "requestContext": context,
-        "body": '{"name": "Grüß"}',
-        "isBase64Encoded": False,
-    }
-    return json.dumps(event).encode()
-
-
-_EVENTS: Mapping[str, Callable[[], bytes]] = {
-    "small": lambda: b'{"message": "small event", "n": 123456789012}',
-    "records": lambda: _records(120_000),
-    "large": lambda: _records(5_000_000),
-    "count": lambda: b"3200",
-    "request": _request,
-}

@@ -32,6 +32,7 @@ TRICKS: Mapping[str, tuple[str, str]] = {
     "_collections_abc": ("import collections.abc", "import _collections_abc"),
     "the tree without ast": ("import ast", "import _ast"),
     "the host as bytes": ("import encodings.idna", ""),
+    "simplejson when it is needed": ("import simplejson", "import dispatch.late"),
     "asyncio at the first awaitable": ("import asyncio", ""),
 }
 

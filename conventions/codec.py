@@ -1,17 +1,24 @@
-"""Reads and writes JSON as simplejson does, with orjson for large texts if it is installed.
+"""Reads and writes JSON as simplejson does: with Python's own C code, and with orjson for large texts if installed.
 
-orjson gets only values that it is known to treat in the same way; simplejson does the rest, and whatever orjson
-refuses. orjson is imported for the first large text, because its import takes as long as simplejson's.
+Each of them gets only values that it is known to treat as simplejson does. simplejson does the rest, and whatever they
+refuse; it is imported for the first of those, because its import would take a quarter of a cold start. orjson is
+imported for the first large text.
 """
 
 from __future__ import annotations
 
+import marshal
 import sys
-
-import simplejson
+from types import FunctionType, SimpleNamespace
 
 from dispatch.errors import UnmarshalError
+from dispatch.late import Late
 from dispatch.shadowing import shadowed
+
+try:
+    import _json
+except ImportError:  # not CPython: simplejson does everything
+    _json = None  # type: ignore[assignment]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +30,17 @@ if TYPE_CHECKING:
 
 UTF_8 = "utf-8"
 
-#: From this size a text counts as large, in bytes: simplejson takes 30 µs for it, and most events are smaller.
+#: simplejson, for what only it does as AWS's client does: named tuples, Decimal, the words of errors.
+simplejson = Late("simplejson")
+
+#: From this size a text counts as large, in bytes: parsing takes 20 µs, and most events are smaller.
 LARGE = 4096
+
+#: After how many bytes of large answers simplejson writes them: importing it takes 10 ms, and it saves 1.2 ns a byte.
+WORTH_IMPORTING = 8 * 1024 * 1024
+
+#: What JSON allows around a value.
+_BLANKS = " \t\n\r"
 
 #: A translation table: each digit becomes 0, each byte that may come before a number a colon, and all others x.
 _SHAPE = bytes(48 if 48 <= byte <= 57 else 58 if byte in b" \t\r\n:,[-" else 120 for byte in range(256))
@@ -113,15 +129,35 @@ def loads(text: bytes | str) -> Any:
                 except ValueError:  # simplejson may accept it; if not, it words the error
                     pass
     string = text.decode() if isinstance(text, bytes) else text
-    try:
-        value, end = _DECODER.scan_once(string, 0)
-    except (StopIteration, ValueError):
-        end = -1
-    # decode() takes twice as long; it accepts blanks around the value, and words the error for anything else there.
-    return value if end == len(string) else _DECODER.decode(string)
+    value, end = _scanned(string)
+    if end == len(string):
+        return value
+    bare = string.strip(_BLANKS)
+    if len(bare) < len(string):
+        value, end = _scanned(bare)
+    return value if end == len(bare) else simplejson().JSONDecoder().decode(string)
 
 
-_DECODER = simplejson.JSONDecoder()
+def _scanner() -> Callable[[str], tuple[Any, int]]:
+    """A function that returns the value at the start of a text, and where it ends; -1 if simplejson has to read it."""
+    options = {"strict": True, "parse_float": float, "parse_int": int, "parse_constant": {}.__getitem__}
+    hooks = dict.fromkeys(("object_hook", "object_pairs_hook", "array_hook"))
+    context: Any = SimpleNamespace(**options, **hooks)
+    scan: Any = _json and _json.make_scanner(context)
+
+    def scanned(string: str) -> tuple[Any, int]:
+        try:
+            return scan(string, 0)  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001 - StopIteration, KeyError for NaN, or whatever a failing import raises
+            return None, -1
+
+    # For the class of its errors, _json would import json, and the task root may have its own json.py. It imports with
+    # the builtins of the function that has called it, so that function gets builtins that cannot import.
+    builtins = {"Exception": Exception}
+    return FunctionType(scanned.__code__, {"__builtins__": builtins}, closure=scanned.__closure__)
+
+
+_scanned = _scanner()
 
 
 def parsed(invocation: Invocation, parse: Callable[[bytes | str], Any] = loads) -> Any:
@@ -156,15 +192,48 @@ def encoder(default: Callable[[Any], Any] = refused, *, blanks: bool, **options:
     Returns:
         A function that raises TypeError, ValueError or RecursionError for a value that JSON cannot express.
     """
-    simple = _simple_encoder(default, separators=(", ", ": ") if blanks else (",", ":"), **options)
+    separators = (", ", ": ") if blanks else (",", ":")
+    standard = _standard_encoder(separators, options.get("allow_nan", False))
+    simple: Callable[[Any], bytes] | None = None
+    large, size = 0, 0  # the bytes of all large answers, and of the last answer
 
     def dumps(value: Any) -> bytes:
+        nonlocal simple, large, size
         data = None if _fast.module is None else _fast.written(value, blanks)
+        if data is None and (size < LARGE or large < WORTH_IMPORTING):
+            data = standard(value)
         if data is None:
+            if simple is None:
+                simple = _simple_encoder(default, separators=separators, **options)
             data = simple(value)
-            if len(data) >= LARGE and not _fast.sought:
+        size = len(data)
+        if size >= LARGE:
+            large += size
+            if not _fast.sought:
                 _fast.seek()
         return data
+
+    return dumps
+
+
+def _standard_encoder(separators: tuple[str, str], allow_nan: bool) -> Callable[[Any], bytes | None]:
+    """A function that writes values of exactly the types that JSON has, and returns None for all others.
+
+    Python's own encoder in C would write named tuples as arrays, and ignore the methods of subclasses.
+    """
+    item, key = separators
+    # No check for cycles: they exceed the recursion limit, and simplejson words the error.
+    encode: Any = _json and _json.make_encoder(
+        None, refused, _json.encode_basestring, None, key, item, False, False, allow_nan
+    )
+
+    def dumps(value: Any) -> bytes | None:
+        try:
+            # marshal refuses any other type, except some that _json refuses. The fourth format survives cycles.
+            marshal.dumps(value, 4)
+            return "".join(encode(value, 0)).encode()
+        except Exception:  # noqa: BLE001 - also those of audit hooks
+            return None
 
     return dumps
 
@@ -188,19 +257,19 @@ def _simple_encoder(default: Callable[[Any], Any], **options: Any) -> Callable[[
         return list(value) if isinstance(value, tuple) else default(value)
 
     shortcuts = {"encoding": None, "namedtuple_as_object": False, "tuple_as_array": False, "check_circular": False}
-    quick = simplejson.JSONEncoder(ensure_ascii=False, default=rest, **{**options, **shortcuts})
-    careful = simplejson.JSONEncoder(ensure_ascii=False, default=default, **options)
-    in_ascii = simplejson.JSONEncoder(default=default, **options)
+    quick = simplejson().JSONEncoder(ensure_ascii=False, default=rest, **{**options, **shortcuts})
+    careful = simplejson().JSONEncoder(ensure_ascii=False, default=default, **options)
+    in_ascii = simplejson().JSONEncoder(default=default, **options)
 
     def dumps(value: Any) -> bytes:
         try:
-            text = quick.encode(value)
+            text: str = quick.encode(value)
         except (TypeError, RecursionError):
             text = careful.encode(value)
         try:
             return text.encode()
         except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot express
-            return in_ascii.encode(value).encode()
+            return str(in_ascii.encode(value)).encode()
 
     return dumps
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from datetime import date, datetime
 from enum import Enum
-from uuid import UUID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ def plainer(value: Any) -> Any:
     """Replace a value of a type that JSON lacks, such as a date or a dataclass. Raises TypeError for others."""
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
+    if any(kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in type(value).__mro__):
+        return str(value)  # without importing uuid, which imports re before Python 3.13
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, set | frozenset):

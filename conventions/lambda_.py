@@ -6,10 +6,6 @@ intended differences.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-import simplejson
-
 from conventions import codec, taking_event
 from conventions.context import LambdaContext, shared_attributes
 from conventions.lambda_reports import report
@@ -70,7 +66,8 @@ def _encoded(answer: Any) -> bytes:
 
 def _number(value: Any) -> Any:
     """A Decimal as a JSON number with all its digits."""
-    if isinstance(value, Decimal):
+    simplejson = codec.simplejson()
+    if isinstance(value, simplejson.Decimal):
         return float("nan") if value.is_nan() else simplejson.RawJSON(str(value))
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 

@@ -10,8 +10,6 @@ import sys
 from _functools import partial  # type: ignore[import-not-found]
 from types import FunctionType
 
-import simplejson
-
 from conventions import codec
 from conventions.typed_problems import in_words
 from dispatch.errors import ImportModuleError, UnmarshalError
@@ -131,11 +129,12 @@ def _parts(annotation: Any, names: dict[str, Any]) -> Iterator[Any]:
 def _converter(annotation: Any, names: dict[str, Any]) -> Callable[[Invocation], Any]:
     shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     adapter, is_exact = _adapter(annotation, names, shown)
+    exactly = _exact_parser() if is_exact else codec.loads
     from pydantic import ValidationError
 
     def validated(invocation: Invocation) -> Any:
         if is_exact:
-            return adapter.validate_python(codec.parsed(invocation, _exactly))
+            return adapter.validate_python(codec.parsed(invocation, exactly))
         if invocation.encoding != codec.UTF_8 or any(word in invocation.body for word in _NOT_JSON):
             codec.parsed(invocation)
         return adapter.validate_json(invocation.body if invocation.encoding == codec.UTF_8 else invocation.text)
@@ -255,8 +254,7 @@ class _Number(float):
         return self._text
 
 
-_DECODER = simplejson.JSONDecoder(parse_float=_Number)
-
-
-def _exactly(text: bytes | str) -> Any:
-    return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
+def _exact_parser() -> Callable[[bytes | str], Any]:
+    """A JSON parser that keeps the digits of numbers."""
+    decode = codec.simplejson().JSONDecoder(parse_float=_Number).decode
+    return lambda text: decode(text.decode() if isinstance(text, bytes) else text)

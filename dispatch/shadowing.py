@@ -31,6 +31,9 @@ CLAIMABLE = (
 #: The folder of Python's standard library; not taken from `os`, which may be frozen into an interpreter without a file.
 LIBRARY = os.path.dirname(contextvars.__file__)
 
+#: Where modules are looked for before the task root is put first, and before user code can change `sys.path`.
+ORIGINAL_PATH = (*sys.path,)
+
 #: Modules of each of our packages that tell a copy of this project from a user's package of the same name.
 _MARKS = {
     "dispatch": ("error_reports", "hookspecs"),

@@ -15,9 +15,10 @@ from benchmarks import tricks
 from benchmarks.__main__ import main
 from benchmarks.budgets import BUDGETS, judge
 from benchmarks.environments import OURS, Installed, create
+from benchmarks.events import SIZES, SOURCES, event
 from benchmarks.report import Report, tables
 from benchmarks.rounds import Bench, BenchError, Series, bench, measure
-from benchmarks.scenarios import SCENARIOS, Placement, Scenario, event
+from benchmarks.scenarios import SCENARIOS, Placement, Scenario
 from benchmarks.subjects import SUBJECTS, Subject
 
 pytestmark = pytest.mark.skipif(
@@ -153,6 +154,12 @@ def test_events_have_the_promised_sizes() -> None:
     assert 0.98 < len(event("large")) / 5_000_000 < 1.02
     assert event("records") == event("records")
     assert json.loads(event("large"))["Records"]
+    for name in SOURCES:
+        for size in SIZES:
+            made = event(f"{name}-{size}")
+            assert (made, True) == (event(f"{name}-{size}"), 0.7 < len(made) / 1000 / size < 1.35)
+            assert isinstance(json.loads(made), dict)
+    assert json.loads(json.loads(event("sqs-120"))["Records"][-1]["body"])["items"]
 
 
 def test_ratios_are_taken_round_by_round() -> None:

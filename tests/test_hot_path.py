@@ -21,6 +21,10 @@ from runtime.transport import Address, kept_alive
 
 EVENT = b'{"message": "small event", "n": 123456789012}'
 
+#: A request to a function URL.
+REQUEST = b"""{"version": "2.0", "rawPath": "/", "rawQueryString": "", "headers": {"host": "a"}, "isBase64Encoded": false,
+  "requestContext": {"http": {"method": "GET", "path": "/", "sourceIp": "1.2.3.4"}}}"""
+
 #: A handler of each convention that tells what was imported since it was.
 TELLING = {
     "standard": "def handler(event, headers): return ' '.join(sorted(set(sys.modules) - BEFORE))",
@@ -45,6 +49,24 @@ def test_nothing_is_imported_for_an_event(telling: Any) -> None:
     second, third = (set(telling.invoke(EVENT).body.decode().strip('" \n').split()) for _ in range(2))
     assert second == third
     assert set() == {name for name in second if name.startswith(("runtime", "dispatch", "conventions"))}
+
+
+@pytest.mark.parametrize("convention", ["json", "lambda", "coprocess", "records", "openwhisk", "wsgi"])
+def test_an_ordinary_event_imports_no_json_library(serve: Serve, tmp_path: Path, convention: str) -> None:
+    """Neither the start nor an event with an answer of ordinary values needs more than Python's own C code."""
+    run = "import atexit, sys\natexit.register(lambda: print('AT THE END', *sys.modules))\n"
+    source = {
+        "wsgi": "def main(environ, start_response):\n    start_response('200 OK', [])\n    return [b'[1]']\n",
+        "coprocess": "while read -r line; do echo '{\"result\": [1, 1.5]}'; done\n",
+    }.get(convention, "def main(*event): return {'list': [1, 1.5, None, True, 'größer', ()]}\n")
+    files = {"app.py": source, "app.sh": source, "sitecustomize.py": run}
+    handler = "sh app.sh" if convention == "coprocess" else "app.main"
+    runtime = serve(files, handler, convention, env={"PYTHONPATH": "."})
+    body = b'{"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "\\"x\\u00e4\\ud83d\\udc0d"}]}\n'
+    answer = runtime.invoke(REQUEST if convention == "wsgi" else body)
+    assert "response" == answer.kind, answer.body
+    loaded = next(line for line in runtime.end().splitlines() if line.startswith("AT THE END")).split()
+    assert set() == {"simplejson", "re", "decimal", "json", "typing"} & {*loaded}
 
 
 def traced(

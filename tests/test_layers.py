@@ -15,38 +15,38 @@ from dispatch.discovery import BUILT_IN, OF_ANY
 #: What no run needs that handles a plain function: see CONTRACT, budgets.
 HEAVY = {"requests", "click", "rich", "starlette", "uvicorn", "h11", "pluggy", "importlib.metadata", "asyncio",
          "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading", "typing",
-         "re"}  # fmt: skip
+         "re", "decimal"}  # fmt: skip
 
-JSON = {"simplejson", "json", "re"}
 #: What asyncio imports.
-ASYNC = {"asyncio", "inspect", "logging", "subprocess", "threading", "traceback", "typing"}
+ASYNC = {"asyncio", "inspect", "logging", "subprocess", "threading", "traceback", "typing", "re"}
+
 NEIGHBOURS = ("alibaba", "scaleway", "tencent", "yandex")
 
 #: What a convention may need of it. The packages of the platforms need some of it for themselves.
 OF_A_CONVENTION = {
     "standard": set(),
     "script": set(),
-    "json": JSON,
-    "lambda": JSON,
+    "json": set(),
+    "lambda": set(),
     "stream": {"threading"},
     "process": set(),
-    "coprocess": JSON,
+    "coprocess": set(),
     "shell": set(),
-    "asgi": JSON | ASYNC,
-    "wsgi": JSON,
-    "cloudevent": JSON | {"typing"},
-    "records": JSON,
-    "functions-framework": JSON | ASYNC - {"asyncio"} | {"click", "dataclasses", "importlib.metadata"},
-    "knative": JSON | ASYNC,
-    "azure": JSON | ASYNC | {"dataclasses"},
-    "openfaas": JSON,
-    "openwhisk": JSON,
-    "digitalocean": JSON,
-    "nuclio": JSON | ASYNC - {"asyncio"},
-    "fn": JSON | ASYNC,
-    "agentcore": JSON | ASYNC,
-    "vercel": JSON | {"threading"},
-    **dict.fromkeys(NEIGHBOURS, JSON),
+    "asgi": ASYNC,
+    "wsgi": set(),
+    "cloudevent": {"typing", "re"},
+    "records": set(),
+    "functions-framework": ASYNC - {"asyncio"} | {"click", "dataclasses", "importlib.metadata"},
+    "knative": ASYNC,
+    "azure": ASYNC | {"dataclasses", "json"},
+    "openfaas": set(),
+    "openwhisk": set(),
+    "digitalocean": set(),
+    "nuclio": ASYNC - {"asyncio"} | {"json"},
+    "fn": ASYNC | {"json"},
+    "agentcore": ASYNC,
+    "vercel": {"threading", "re"},
+    **{name: set() for name in NEIGHBOURS},
 }
 
 #: The conventions that are built on others.

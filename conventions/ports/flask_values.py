@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 
-import simplejson
-
+from conventions import codec
 from conventions.web import part
 from conventions.wsgi import called
 from dispatch.asynchrony import settle
@@ -172,7 +171,8 @@ def _pairs(headers: Any) -> list[tuple[str, str]]:
 
 def dumps(value: Any) -> bytes:
     """A value as `jsonify` writes it."""
-    return f"{_encoder.encode(value)}\n".encode()
+    encoder = codec.simplejson().JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, **_options)
+    return f"{encoder.encode(value)}\n".encode()
 
 
 def _plain(value: Any) -> Any:
@@ -194,7 +194,6 @@ def _plain(value: Any) -> Any:
 
 
 _options: dict[str, Any] = {"use_decimal": False, "namedtuple_as_object": False, "allow_nan": True, "encoding": None}
-_encoder = simplejson.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, **_options)
 
 
 def flask_context(request: Request) -> AbstractContextManager[Any]:

@@ -65,6 +65,7 @@ class KeptAlive(Transport):
         bytes(PIPELINED)
         self._last_used = 0.0
         self._asked: str | None = None
+        self._questions: dict[str, bytes] = {}
         self._unsent = False  # whether the connection broke before a request had left
         self._awake_until = 0.0  # 0 while not looking
         self._unwatched = 1  # answers between two looks
@@ -95,7 +96,7 @@ class KeptAlive(Transport):
         elif not then or not self._replies.kept_alive:
             self._send(head + body)
         elif between is None:
-            question = self._question(then)
+            question = self._questions.get(then) or self._question(then)
             self._send(b"".join((head, body, question)), len(question))
             self._asked = then
         else:
@@ -141,7 +142,9 @@ class KeptAlive(Transport):
         self._asked = path
 
     def _question(self, path: str) -> bytes:
-        return f"GET {self._address.prefix}{path}{self._common}\r\n".encode("latin-1")
+        question = f"GET {self._address.prefix}{path}{self._common}\r\n".encode("latin-1")
+        self._questions[path] = question  # one of the two that a runtime asks
+        return question
 
     def _head(self, path: str, headers: Mapping[str, str], framing: str) -> bytes:
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -313,7 +316,11 @@ class _Replies:
             text = name.decode("latin-1")
             known = self._names[name] = (text.lower(), text)
         key, sent = known
-        self._headers.add(key, sent, as_text(value))
+        try:
+            decoded = value.decode()
+        except UnicodeDecodeError:
+            decoded = as_text(value)
+        self._headers.add(key, sent, decoded)
 
     def on_headers_complete(self) -> None:
         self._in_body = True
