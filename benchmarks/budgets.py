@@ -36,6 +36,7 @@ class Verdict:
 
 
 _LAMBDA, _RIC, _AS_AWS = "dispatch-lambda", "awslambdaric", "awslambdaric-aws"
+_OBSERVER = "dispatch-lambda-observer"
 _SIXTEEN, _THEIRS = "dispatch-preload-16", "awslambdaric-boto3-16"
 
 BUDGETS = (
@@ -49,6 +50,7 @@ BUDGETS = (
     Budget("time per invocation, 120 KB of SQS with JSON bodies", "sqs", "time", _LAMBDA, 0.45, _RIC),
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 0.70, _RIC),
     Budget("the same with one plugin", "cold", "first poll", "dispatch-lambda-plugin", 1.1, _RIC),
+    Budget("the same with one that observes, and so needs pluggy", "cold", "first poll", _OBSERVER, 1.1, _RIC),
     Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 0.90, _RIC),
     Budget("time per request of an ASGI application, against mangum", "web", "time", "dispatch-asgi", 0.60, "mangum"),
     Budget(

@@ -1,7 +1,7 @@
 """Creates the virtual environments in which runtimes are measured: one runtime each, with only its dependencies.
 
 A developer's own environment would distort the figures: every distribution in it costs time in a runtime that looks
-for plugins, and an installed orjson would be used where it must not be measured.
+for plugins, and an installed msgspec would be used where it must not be measured.
 """
 
 import compileall
@@ -30,6 +30,12 @@ def unused(function):
 def dispatch_conventions():
     return {{"{name}": unused}}
 '''
+OBSERVER = '''"""A plugin that observes, to measure the cost of pluggy."""
+
+
+def dispatch_startup(function):
+    pass
+'''
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,15 @@ class Installed:
 
     Attributes:
         distributions: distributions that are installed together with their dependencies.
-        plugins: how many plugins are installed as well.
+        plugins: how many plugins that add a convention are installed as well.
+        observer: whether a plugin that observes is installed as well.
         others: how many other distributions are installed as well.
         layer: whether a layer from `dispatch build` lies beside it, unpacked as Lambda unpacks it below `/opt`.
     """
 
     distributions: tuple[str, ...] = ()
     plugins: int = 0
+    observer: bool = False
     others: int = 0
     layer: bool = False
 
@@ -58,9 +66,10 @@ def create(folder: Path, installed: Installed) -> Path:
         _copy(metadata.distribution(name), site)
     if OURS in installed.distributions:
         _copy_ours(site)
-    for number in range(installed.plugins):
-        (site / f"unused{number}.py").write_text(PLUGIN.format(name=f"unused{number}"))
-        _describe(site, f"unused{number}", f"[dispatch]\nunused{number} = unused{number}\n")
+    plugins = {f"unused{number}": PLUGIN.format(name=f"unused{number}") for number in range(installed.plugins)}
+    for name, text in (plugins | ({"observer": OBSERVER} if installed.observer else {})).items():
+        (site / f"{name}.py").write_text(text)
+        _describe(site, name, f"[dispatch]\n{name} = {name}\n")
     for number in range(installed.others):
         # About one distribution in three has entry points, nearly always for commands.
         commands = f"[console_scripts]\nother{number} = other{number}:main\n" if number % 3 == 0 else ""
@@ -130,5 +139,5 @@ def _describe(site: Path, name: str, entry_points: str) -> None:
 
 def versions() -> dict[str, str]:
     """The versions of the measured distributions and of their dependencies."""
-    names = sorted(_closure((OURS, "awslambdaric", "orjson", "msgspec")))
+    names = sorted(_closure((OURS, "awslambdaric", "msgspec")))
     return {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in names}

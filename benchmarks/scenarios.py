@@ -100,7 +100,14 @@ JSON = (
     "dispatch-json-fast",
 )
 WARM = (TIME, MEAN, SLOWEST, ANSWER, CPU, MEMORY)
-COLD = (*THEIRS, "dispatch-standard", "dispatch-lambda", "dispatch-lambda-plugin", "dispatch-lambda-plugins")
+COLD = (
+    *THEIRS,
+    "dispatch-standard",
+    "dispatch-lambda",
+    "dispatch-lambda-plugin",
+    "dispatch-lambda-plugins",
+    "dispatch-lambda-observer",
+)
 
 #: The numbers of workers with which preloading is measured.
 PRELOADED = (1, 4, 16)

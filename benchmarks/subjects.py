@@ -55,8 +55,9 @@ def _awslambdaric(name: str, handler: str = "app.handler", **variables: str) -> 
 
 
 def _subjects() -> tuple[Subject, ...]:
-    fast = Installed((OURS, "orjson", "msgspec"))
+    fast = Installed((OURS, "msgspec"))
     plugin, plugins = (Installed((OURS,), plugins=count) for count in (1, 20))
+    observer = Installed((OURS,), observer=True)
     layer = Installed(layer=True)
     packaged = {"_HANDLER": "app.handler", "HANDLER_CONVENTION": "lambda"}
     return (
@@ -82,6 +83,7 @@ def _subjects() -> tuple[Subject, ...]:
         _ours("dispatch-waiting-async", "waiting.waiting", "lambda", HANDLER_WORKERS="8", HANDLER_CONCURRENCY="async"),
         _ours("dispatch-lambda-plugin", "app.handler", "lambda", plugin),
         _ours("dispatch-lambda-plugins", "app.handler", "lambda", plugins),
+        _ours("dispatch-lambda-observer", "app.handler", "lambda", observer),
         _awslambdaric("awslambdaric-modules", "thousand.handler"),
         _ours("dispatch-lambda-modules", "thousand.handler", "lambda"),
         Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),

@@ -150,9 +150,8 @@ def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     to_keep = bool(file) and planned is None and len(wanted) == len(installed)
     if to_keep:
         from dispatch.plan import keep
-    path = [*sys.path]
     _put_first(root)
-    plugins = load_plugins(wanted, requested, blocked, traced=variables.traces_plugins(), path=path)
+    plugins = load_plugins(wanted, requested, blocked, traced=variables.traces_plugins())
     if to_keep and all(source.state == "ok" for source in installed):
         keep(file, root, elsewhere, found)
     return plugins

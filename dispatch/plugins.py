@@ -19,10 +19,11 @@ from dispatch.errors import PluginError, Terminated
 from dispatch.exceptions import titled
 from dispatch.locate import Target
 from dispatch.modules import listing
+from dispatch.shadowing import ORIGINAL_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from dispatch.registry import Registry
@@ -42,7 +43,6 @@ def load_plugins(
     blocked: Iterable[str] = (),
     *,
     traced: bool = False,
-    path: Sequence[str] | None = None,
 ) -> Plugins:
     """Load all plugins, the built-in ones first.
 
@@ -51,14 +51,13 @@ def load_plugins(
         requested: the modules that `HANDLER_PLUGINS` names.
         blocked: the names that `HANDLER_PLUGINS` blocks.
         traced: whether each call of a hook is logged with its time.
-        path: the folders to import pluggy from; by default `sys.path`.
 
     Raises:
         PluginError: a requested plugin cannot be loaded.
     """
     built_in_ones = [Source(name, reference, DISTRIBUTION) for name, reference in BUILT_IN.items()]
     every_source = [*built_in_ones, *sources, *(Source(name, name) for name in requested)]
-    plugins = Plugins(every_source, path, _tracing() if traced else None)
+    plugins = Plugins(every_source, _tracing() if traced else None)
     for source in [*plugins.sources]:
         plugins.load(source, blocked=any(source.answers_to(name) for name in blocked))
     for name in sorted(set(blocked)):
@@ -84,18 +83,14 @@ class Plugins:
         sources: where each plugin comes from, and whether it could be loaded.
     """
 
-    def __init__(
-        self, sources: list[Source], path: Sequence[str] | None, trace: Callable[[Any, str], Any] | None = None
-    ) -> None:
+    def __init__(self, sources: list[Source], trace: Callable[[Any, str], Any] | None = None) -> None:
         """Create it, without any plugin.
 
         Args:
             sources: the plugins that will be loaded.
-            path: the folders to import pluggy from; None for `sys.path`.
             trace: turns an implementation of a hook into one that logs its calls.
         """
         self.sources = sources
-        self._path = path
         self._trace = trace
         self._registry: Registry | None = None
         self._loaded: list[Any] = []
@@ -133,7 +128,7 @@ class Plugins:
         if self._trace is None and _adds_conventions_only(plugin):
             return _conventions([plugin.dispatch_conventions()])
         if self._registry is None:
-            self._registry = _new_registry(self._path)
+            self._registry = _new_registry()
         source.hooks = self._registry.add(plugin, source)
         try:
             own = [one for one in self._implementations(CONVENTIONS_HOOK) if one.plugin is plugin]
@@ -194,10 +189,10 @@ class Plugins:
         return [one if self._trace is None else self._trace(one, hook) for one in found]
 
 
-def _new_registry(path: Sequence[str] | None) -> Registry:
-    """A registry whose pluggy comes from these folders."""
+def _new_registry() -> Registry:
+    """A registry whose pluggy is the one that would have been imported before any plugin."""
     here = [*sys.path]
-    sys.path[:] = here if path is None else path
+    sys.path[:] = ORIGINAL_PATH
     try:
         from dispatch.registry import Registry
     finally:

@@ -137,8 +137,8 @@ def test_environments_hold_what_they_name(tmp_path: Path) -> None:
     code = "from importlib.metadata import distributions as d; print(*sorted(x.name.lower() for x in d()))"
     listed = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
-    expected = ["certifi", "charset-normalizer", "handler-dispatch", "httptools", "idna", "other0", "other1"]
-    expected += ["pluggy", "requests", "simplejson", "unused0", "urllib3"]
+    expected = ["certifi", "charset-normalizer", "handler-dispatch", "httptools", "idna", "orjson"]
+    expected += ["other0", "other1", "pluggy", "requests", "simplejson", "unused0", "urllib3"]
     assert expected == [name.replace("_", "-") for name in listed]
 
     path = subprocess.run(

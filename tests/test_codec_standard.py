@@ -159,7 +159,7 @@ def test_large_answers_are_worth_an_import(monkeypatch: pytest.MonkeyPatch) -> N
     dumps = codec.encoder(blanks=True, allow_nan=True)
     asked: list[Any] = []
     monkeypatch.setattr(codec, "_simple_encoder", lambda *_, **__: lambda value: asked.append(value) or b"[]")  # type: ignore[func-returns-value]
-    large = "x" * (codec.WORTH_IMPORTING // 2)
+    large = "x" * (codec.WORTH_SIMPLEJSON // 2)
     assert [len(large) + 2] * 2 == [len(dumps(large)) for _ in range(2)]
     assert [] == asked
     assert [b"[]", b"1"] == [dumps(1), dumps(1)]

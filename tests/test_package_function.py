@@ -262,7 +262,7 @@ def test_our_own_runtime(tmp_path: Path) -> None:
     checkout = str(Path(function.__file__).parents[2]).encode()
     assert [path for path in found if checkout in (tmp_path / path).read_bytes()] == []
     required = sorted(re.split(r"[<>=]", requirement)[0] for requirement in own_runtime.required())
-    assert required == ["httptools", "pluggy", "requests", "simplejson"]
+    assert required == ["httptools", "orjson", "pluggy", "requests", "simplejson"]
 
 
 def test_programs_and_shell_functions(tmp_path: Path, serve: Serve) -> None:

@@ -34,7 +34,7 @@ ARCHES = {"x86_64": "x86_64", "arm64": "aarch64"}
 VERSION = BuildTarget.here().python
 NATIVE = BuildTarget.here().arch
 # A compiled library for the layer, another for the function.
-LAYER_LIBRARY, FUNCTION_LIBRARY = "orjson", "markupsafe"
+LAYER_LIBRARY, FUNCTION_LIBRARY = "msgspec", "markupsafe"
 PYTHON = "/opt/dispatch-runtime/python/python3"
 
 Make = Callable[..., Path]
