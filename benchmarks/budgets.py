@@ -48,6 +48,9 @@ BUDGETS = (
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 1.0, _RIC),
     Budget("resident memory after 5,000 invocations", "small", "memory", _LAMBDA, 1.0, _RIC),
     Budget("time per request of an ASGI application, against mangum", "web", "time", "dispatch-asgi", 0.60, "mangum"),
+    Budget(
+        "dispatch serve, a synchronous invocation of an idle function", "platform", "time", "dispatch-serve", 1.0, "rie"
+    ),
     Budget("memory growth over 200,000 invocations, KiB", "growth", "growth", _LAMBDA, ARENA_KIB),
 )
 

@@ -184,5 +184,5 @@ def complete(event: Event, function: FunctionConfig) -> Event:
 
 def new_trace_id() -> str:
     """Return a new X-Ray trace header that is not sampled."""
-    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
+    drawn = secrets.token_hex(20)
+    return f"Root=1-{int(time.time()):08x}-{drawn[:24]};Parent={drawn[24:]};Sampled=0"

@@ -66,8 +66,13 @@ def make_app(
     rules, invoke_api = Rules(token, allows), InvokeApi(platform, queue)
 
     def answer_at_once(scope: Scope, headers: Mapping[str, str], body: bytes, respond: Respond) -> bool:
-        may_pass = by_host_name(scope) is scope and rules.refusal(scope, headers) is None
-        return may_pass and invoke_api.answer_at_once(scope, headers, body, respond)
+        if (
+            not InvokeApi.matches(scope)
+            or by_host_name(scope) is not scope
+            or rules.refusal(scope, headers) is not None
+        ):
+            return False
+        return invoke_api.answer_at_once(scope, headers, body, respond)
 
     asgi = Starlette(
         routes=[

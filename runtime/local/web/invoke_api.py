@@ -114,15 +114,19 @@ class InvokeApi:
 
     # -- the same without a task
 
+    @staticmethod
+    def matches(scope: Scope) -> bool:
+        """Return whether a request is one that `answer_at_once` may answer."""
+        path = scope["path"]
+        is_invoke = path.startswith(PREFIX) and path.endswith(SUFFIX)
+        return is_invoke and scope["method"] == "POST" and not scope["query_string"]
+
     def answer_at_once(self, scope: Scope, headers: Mapping[str, str], body: bytes, respond: Respond) -> bool:
         """Invoke, for an environment that is idle; return whether it does. What is unusual is left to `invoke`."""
-        path = scope["path"]
-        if not path.startswith(PREFIX) or not path.endswith(SUFFIX) or scope["query_string"]:
+        if headers.get(INVOCATION_TYPE, TYPES[0]) != TYPES[0] or _wants_log(headers):
             return False
         try:
-            if scope["method"] != "POST" or _invocation_type(headers, TYPES) != TYPES[0] or _wants_log(headers):
-                return False
-            name = find_function(self._platform, path[len(PREFIX) : -len(SUFFIX)])
+            name = find_function(self._platform, scope["path"][len(PREFIX) : -len(SUFFIX)])
             event = make_event(headers, body, self._arn(name))
         except ApiError:
             return False
