@@ -91,18 +91,18 @@ def test_turns_tasks_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(owner, name, counting)
 
     with served(tmp_path) as (caller, _):
-        # uvicorn's own clock: a task that is woken ten times a second.
+        # uvicorn's own clock, which ticks ten times a second, is a few turns more.
         for name in ("_run_once", "create_task"):
             count(asyncio.base_events.BaseEventLoop, name)
         count(selector_events._SelectorSocketTransport, "write")  # type: ignore[attr-defined]
         for _ in range(COUNT):
             invoke(caller)
+        taken = Counter(counted)
 
     # The reply to the last answer may come late, or the one before the first.
-    assert abs(3 * COUNT - counted["write"]) <= 1
-    # A task or a future in between would be one turn more each time; timers and segments that come apart are fewer.
-    assert 2 * COUNT <= counted["_run_once"] < 3 * COUNT
-    assert 0 == counted["create_task"]
+    assert abs(3 * COUNT - taken["write"]) <= 1
+    assert 2 * COUNT <= taken["_run_once"] < 2.5 * COUNT
+    assert 0 == taken["create_task"]
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
