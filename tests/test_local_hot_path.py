@@ -38,7 +38,7 @@ def served(root: Path) -> Iterator[tuple[Client, LocalPlatform]]:
     function = FunctionConfig("one", "app.handler", root, "lambda")
     history = History()
     with loop_in_thread() as loop, listen("127.0.0.1", 0) as sock:
-        platform = Platform([function], watch=history.add)
+        platform = Platform([function], history.add_line, history.add)
         local = LocalPlatform(platform, loop)
 
         async def start() -> tuple[WebServer, asyncio.Task[None], Queue]:
@@ -115,6 +115,17 @@ def test_an_answer_takes_no_memory_afterwards(tmp_path: Path, size: int) -> None
         exchange = environment._session.exchange
     assert exchange is not None
     assert (size + 2, b"", b"") == (exchange.answer.size, exchange.answer.whole, exchange.body)
+
+
+def test_the_page_has_the_whole_log(tmp_path: Path) -> None:
+    """Also the first line, which is written in the turn in which the invocation starts."""
+    with served(tmp_path) as (caller, _):
+        invoke(caller)
+        shown = caller.call("GET", "/_dispatch/state").json["invocations"][-1]
+        path = f"/_dispatch/invocations/{shown['id']}"
+        await_true(lambda: caller.call("GET", path).json["status"] == "success", "the end of the invocation")
+        log = caller.call("GET", path).json["log"]
+    assert ["START", "END", "REPORT"] == [line.split()[0] for line in log]
 
 
 def test_h11_is_not_imported(tmp_path: Path) -> None:

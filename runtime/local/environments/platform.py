@@ -135,9 +135,9 @@ class Platform:
             self._reports.discard(report)
             pool.release(environment)
 
-        environment.run(invocation, release)
         if self._watch is not None:
             self._watch(invocation, source)
+        environment.run(invocation, release)
         return invocation
 
     def _new_pool(self, function: FunctionConfig) -> EnvironmentPool:
