@@ -170,6 +170,7 @@ class Connection(asyncio.Protocol):
         if not self.parser.offers:
             self._within = False
             self._arrived.append(self._taken_headers())
+            self._wake()  # the caller need not wait until the next poll is parsed, too
 
     def _taken_headers(self) -> dict[str, str]:
         found = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
