@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from benchmarks import rie
@@ -61,7 +61,8 @@ def serving(
     devnull = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=root, env=own, stdout=devnull, stderr=devnull) as process:
         try:
-            yield connect(port)
+            with closing(connect(port)) as connection:
+                yield connection
         finally:
             process.terminate()
 
