@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import rie
 from benchmarks.plot import drawing
 from benchmarks.report import Report, around_figures, caption, machine, tables
 from benchmarks.rounds import BenchError, Series, bench, can_drop_file_cache, measure
@@ -116,6 +117,14 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     if unknown:
         raise BenchError(f"no scenario {', '.join(map(repr, unknown))}; available: {', '.join(SCENARIOS)}")
     chosen = [SCENARIOS[name] for name in names or SCENARIOS]
+    if any(scenario.platforms for scenario in chosen):
+        try:
+            rie.binary()
+        except rie.NoEmulator as reason:
+            if names:
+                raise BenchError(f"AWS's emulator cannot be had: {reason}") from reason
+            print(f"benchmarks: left out what is compared with AWS's emulator: {reason}", file=sys.stderr)
+            chosen = [scenario for scenario in chosen if not scenario.platforms]
     if can_drop_file_cache():
         return chosen
     if any(SCENARIOS[name].cold_cache for name in names):

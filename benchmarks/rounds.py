@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
 
-from benchmarks import environments, native
+from benchmarks import environments, native, platforms, rie
 from benchmarks.events import event
 from benchmarks.scenarios import Run, Scenario
 from benchmarks.subjects import LAMBDA, Subject
@@ -75,6 +75,8 @@ class Bench:
 
     def run(self, subject: Subject, scenario: Scenario) -> Run:
         """Run the subject under the platform once, and check its answer. Raises BenchError."""
+        if scenario.platforms:
+            return self._run_platform(subject, scenario)
         event_file, answer_file = self._event(scenario), self._folder / "answer"
         options = ["-e", str(event_file), "-o", str(answer_file), "-t", "600"]
         options += ["-w", str(scenario.warmup), "-n", str(scenario.measured)]
@@ -92,10 +94,15 @@ class Bench:
             _check_answer(scenario, subject, event_file.read_bytes(), answer_file.read_bytes())
         return _flat(json.loads(done.stdout))
 
-    def _command(self, subject: Subject) -> list[str]:
+    def _run_platform(self, subject: Subject, scenario: Scenario) -> Run:
+        port, second = platforms.free_port(), platforms.free_port()
+        command = self._command(subject, port=port, second_port=second, rie=rie.binary())
+        return platforms.run(command, self._root, port, subject.variables, scenario.measured)
+
+    def _command(self, subject: Subject, **more: object) -> list[str]:
         python = self.python(subject.installed)
         layer = python.parents[1] / "layer"
-        return [word.format(python=python, client=self._client, layer=layer) for word in subject.command]
+        return [word.format(python=python, client=self._client, layer=layer, **more) for word in subject.command]
 
     def python(self, installed: environments.Installed) -> Path:
         """The interpreter of an environment, which is created on first use."""

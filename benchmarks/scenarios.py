@@ -43,6 +43,7 @@ class Scenario:
         cold_cache: whether each run starts with an empty file cache.
         answer_bytes: the size of the answer, if it is not the event.
         field: the only field of event and answer that has to be equal, if not everything has to be.
+        platforms: whether the subjects are platforms, which are invoked over HTTP and start the runtime themselves.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Scenario:
     cold_cache: bool = False
     answer_bytes: int = 0
     field: str = ""
+    platforms: bool = False
 
 
 FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
@@ -232,6 +234,17 @@ def _scenarios() -> tuple[Scenario, ...]:
             warmup=1,
             measured=3,
             answer_bytes=streamed,
+        ),
+        Scenario(
+            "platform",
+            "one caller's invocations of an idle function, on the local platform and on AWS's emulator",
+            ("rie", "dispatch-serve", "dispatch-serve-uvloop"),
+            (TIME,),
+            "rie",
+            measured=500,
+            rounds=15,
+            placement="free",
+            platforms=True,
         ),
         *_web(),
         Scenario(

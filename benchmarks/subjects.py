@@ -88,12 +88,26 @@ def _subjects() -> tuple[Subject, ...]:
         _ours("dispatch-lambda-modules", "thousand.handler", "lambda"),
         Subject("dispatch-layer", ("{layer}/dispatch", "{python}"), layer, packaged),
         Subject("dispatch-layer-python", ("{layer}/bootstrap",), layer, packaged),
+        *_platforms(),
         *_adapters(),
         *(subject for workers in ("1", "4", "16") for subject in _workers(workers)),
         _ours("dispatch-script", "tool.py", "script"),
         _ours("dispatch-stream", "blocks.handler", "standard"),
         _ours("dispatch-subprocess", "each.handler", "standard"),
         _ours("dispatch-process", "cat", "process"),
+    )
+
+
+def _platforms() -> tuple[Subject, ...]:
+    needs = (OURS, "click", "packaging", "pathspec", "pyyaml", "rich", "starlette", "uvicorn", "watchfiles")
+    serve = ("{python}", "-P", "-m", "runtime.cli", "serve", "app.handler", "--name", "function", "--port", "{port}")
+    emulator = ("{rie}", "--runtime-interface-emulator-address", "127.0.0.1:{port}", "--runtime-api-address")
+    runtime = ("127.0.0.1:{second_port}", "{python}", "-P", "-m", "runtime", "app.handler")
+    convention = {"HANDLER_CONVENTION": "lambda"}
+    return (
+        Subject("rie", (*emulator, *runtime), Installed((OURS,)), convention),
+        Subject("dispatch-serve", serve, Installed(needs), convention),
+        Subject("dispatch-serve-uvloop", serve, Installed((*needs, "uvloop")), convention),
     )
 
 

@@ -35,7 +35,7 @@ FLOORS = [
     {"environments"},
     {"config", "runtime_api"},
     {"addresses", "function", "function_name", "invocation", "samples"},
-    {"values"},
+    {"gates", "loop", "plain_parser", "values"},
 ]
 
 

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import tricks
-from benchmarks.__main__ import main
+from benchmarks import rie, tricks
+from benchmarks.__main__ import _chosen, main
 from benchmarks.budgets import BUDGETS, judge
 from benchmarks.environments import OURS, Installed, create
 from benchmarks.events import SIZES, SOURCES, event
@@ -279,6 +279,32 @@ def test_what_cannot_be_done_is_refused_at_once(
     Path("no-marks.md").write_text("{}")
     assert 1 == main(arguments)
     assert told in capsys.readouterr().err
+
+
+def test_without_the_emulator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is compared with it is left out with a message; if it was asked for, that is an error."""
+
+    def missing() -> Path:
+        raise rie.NoEmulator("no emulator for this machine")
+
+    monkeypatch.setattr(rie, "binary", missing)
+    chosen = [scenario.name for scenario in _chosen([])]
+    assert "platform" not in chosen
+    assert {"small", "growth"} < set(chosen)
+    assert "left out what is compared with AWS's emulator: no emulator" in capsys.readouterr().err
+    assert 1 == main(["platform"])
+    assert "AWS's emulator cannot be had: no emulator for this machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SCENARIOS["platform"].subjects)
+def test_platforms_are_invoked(place: Bench, name: str) -> None:
+    """The local platform, on either loop, and AWS's emulator return the event."""
+    try:
+        run = place.run(SUBJECTS[name], replace(SCENARIOS["platform"], measured=20))
+    except rie.NoEmulator as reason:
+        pytest.skip(str(reason))
+    assert 20 == run["invocations"]
+    assert 0 < run["cycle_ns.p50"]
 
 
 def test_no_rounds(capsys: pytest.CaptureFixture[str]) -> None:

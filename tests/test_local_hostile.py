@@ -425,7 +425,13 @@ def test_more_connections_than_the_system_allows(tmp_path: Path) -> None:
     if not Path("/proc/self/fd").exists():
         pytest.skip("the system does not tell how many files a process has open: no /proc")
     (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
-    with ServerProcess(tmp_path, "app.handler", "--no-reload") as one, contextlib.ExitStack() as held:
+    # With uvloop they are closed instead, and nothing is written.
+    (tmp_path / "uvloop.py").write_text("raise ImportError\n")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    with (
+        ServerProcess(tmp_path, "app.handler", "--no-reload", environment=environment) as one,
+        contextlib.ExitStack() as held,
+    ):
         limit = len(os.listdir(f"/proc/{one.process.pid}/fd")) + 5
         resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
         for _ in range(20):

@@ -14,7 +14,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    import asyncio
+    from collections.abc import Callable, Coroutine
     from typing import Any, NoReturn, TypeVar
 
     T = TypeVar("T")
@@ -67,8 +68,12 @@ class Held:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 
-def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
+def run_on_loop(work: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
     """Run `work` on an event loop. The first signal that ends programs cancels it, and is the reason of the exit.
+
+    Args:
+        work: what to run.
+        new_loop: makes the loop; by default one of asyncio's own.
 
     Raises:
         SystemExit: there was a signal; the status is 130 for SIGINT, and 143 for SIGTERM and SIGHUP.
@@ -100,7 +105,8 @@ def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
 
     ends_at_once()
     try:
-        result = asyncio.run(until_signal())
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            result = runner.run(until_signal())
     except asyncio.CancelledError:
         if not received:
             raise

@@ -18,6 +18,7 @@ from runtime.cli.pythons import Pythons
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.local.gates import passed
 from runtime.local.invocation import OUT_OF_MEMORY, TIMED_OUT, Answer, Event, FunctionError, InvocationReport
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 from runtime.package.recognition import recognised
@@ -178,7 +179,7 @@ class Printer:
 
 async def show_answer(answer: Answer, printer: Printer | None) -> bytes:
     """Print the answer's body, without the prelude, while it arrives; return all of it."""
-    await answer.opened()
+    await passed(answer.opened)
     splitter, parts = PreludeSplitter(answer.content_type), []
     async for chunk in answer:
         try:

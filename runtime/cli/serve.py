@@ -153,6 +153,7 @@ def command(
     There is an Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, and a page at /.
     """
     from runtime.local.asynchronous.queue_file import QueueError
+    from runtime.local.loop import new_loop
     from runtime.local.serve import ServeSettings, serve
     from runtime.local.web.server import CannotListen
 
@@ -191,7 +192,8 @@ def command(
     )
     try:
         interrupted = interrupt.run_on_loop(
-            serve(work, lambda address, asked: banner(address, asked, functions, described, given=bool(token)))
+            serve(work, lambda address, asked: banner(address, asked, functions, described, given=bool(token))),
+            new_loop,
         )
     except (CannotListen, QueueError) as error:
         raise click.ClickException(str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from dispatch.protocol import LATEST
@@ -34,6 +35,7 @@ class FunctionName:
     qualifier: str
 
     @classmethod
+    @lru_cache(maxsize=64)
     def parse(cls, text: str, qualifier: str = "") -> FunctionName:
         """Take a name or an ARN apart; `qualifier` is the one that was passed beside it.
 

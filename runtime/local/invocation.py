@@ -6,11 +6,13 @@ import asyncio
 import base64
 import json
 import math
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from dispatch import protocol
+from runtime.local.gates import Gate, passed
 from runtime.local.values import one_line, parse_json
 
 #: How far a streaming runtime may be ahead of a slow reader, in bytes: what Lambda lets through before it limits the
@@ -98,7 +100,7 @@ def _as_type(value: Any) -> str:
     return one_line(str(value or ""))[:TYPE_LIMIT] or UNHANDLED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """One event as a caller sends it; `client_context` is the decoded JSON, as runtimes get it."""
 
@@ -113,7 +115,7 @@ class Event:
 
 
 class Answer:
-    """The answer to one event: iterate over it for the chunks, once, then look at `error`.
+    """The answer to one event: iterate over it for the chunks or read it whole, once, then look at `error`.
 
     Chunks that nobody reads any more are dropped, so an answer whose reader has left takes no memory.
 
@@ -123,7 +125,14 @@ class Answer:
         size: the bytes that have arrived.
         kept: the first bytes, for the page.
         error: why the invocation failed; an error before the first byte leaves no chunk.
+        opened: opens when the runtime begins to answer, or fails.
+        over: opens when the answer is complete, or failed.
     """
+
+    __slots__ = (
+        "_caught_up", "_chunks", "_limit", "_more", "_unread", "content_type", "error", "kept", "opened", "over",
+        "size", "streaming",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.content_type = ""
@@ -131,32 +140,25 @@ class Answer:
         self.size = 0
         self.error: FunctionError | None = None
         self.kept = bytearray()
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._opened = asyncio.Event()
+        self.opened: Gate[None] = Gate()
+        self.over: Gate[None] = Gate()
+        self._chunks: deque[bytes] = deque()
         self._unread = 0
-        self._has_reader = True
-        self._caught_up = asyncio.Event()
-        self._caught_up.set()
-        self._over = asyncio.Event()
+        #: The size of the answer beyond which chunks are dropped; negative once nobody reads them.
+        self._limit: float = math.inf
+        self._more: Gate[None] | None = None
+        self._caught_up: Gate[None] | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the answer is complete, or failed."""
-        return self._over.is_set()
-
-    async def over(self) -> None:
-        """Wait until the answer is complete, or failed."""
-        await self._over.wait()
-
-    async def opened(self) -> None:
-        """Wait until the runtime begins to answer, or fails."""
-        await self._opened.wait()
+        return self.over.is_open
 
     def open(self, content_type: str, *, streaming: bool) -> None:
         """Note that the runtime begins to answer."""
         self.content_type = content_type
         self.streaming = streaming
-        self._opened.set()
+        self.opened.open(None)
 
     def write(self, chunk: bytes) -> None:
         """Pass one chunk on to the reader."""
@@ -165,55 +167,82 @@ class Answer:
         self.size += len(chunk)
         if len(self.kept) < KEPT:
             self.kept += chunk[: KEPT - len(self.kept)]
-        if not self._has_reader:
-            return
-        self._chunks.put_nowait(chunk)
-        self._unread += len(chunk)
-        if self._unread > AHEAD:
-            self._caught_up.clear()
+        if self.size <= self._limit:
+            self._chunks.append(chunk)
+            self._unread += len(chunk)
+            self._go_on()
 
     async def caught_up(self) -> None:
         """Wait until the reader has caught up; an answer that has lost its reader is not held up."""
-        await self._caught_up.wait()
+        if self._unread > AHEAD and not self.finished and self._limit == math.inf:
+            self._caught_up = Gate()
+            await self._caught_up
 
     def finish(self, error: FunctionError | None = None) -> None:
         """Note that the answer is complete, or failed. Only the first call has an effect."""
         if self.finished:
             return
         self.error = error
-        self._over.set()
-        self._opened.set()
-        self._caught_up.set()
-        self._chunks.put_nowait(None)
+        self.over.open(None)
+        self.opened.open(None)
+        self._go_on()
+        self._let_write()
+
+    def _go_on(self) -> None:
+        """Wake the reader."""
+        more, self._more = self._more, None
+        if more is not None:
+            more.open(None)
+
+    def _let_write(self) -> None:
+        """Wake the writer."""
+        caught_up, self._caught_up = self._caught_up, None
+        if caught_up is not None:
+            caught_up.open(None)
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         try:
-            while (chunk := await self._chunks.get()) is not None:
-                self._unread -= len(chunk)
-                if self._unread <= AHEAD:
-                    self._caught_up.set()
-                yield chunk
+            while self._limit >= 0 and (self._chunks or not self.finished):
+                if self._chunks:
+                    chunk = self._chunks.popleft()
+                    self._unread -= len(chunk)
+                    if self._unread <= AHEAD:
+                        self._let_write()
+                    yield chunk
+                else:
+                    self._more = Gate()
+                    await passed(self._more)
         finally:
             self.leave()
 
     def leave(self) -> None:
         """Note that nobody reads the answer any more."""
-        self._has_reader = False
-        self._chunks = asyncio.Queue()
-        self._chunks.put_nowait(None)
-        self._caught_up.set()
+        self._limit = -1
+        self._chunks.clear()
+        self._go_on()
+        self._let_write()
+
+    def collect(self) -> None:
+        """Read all as it comes, as far as it fits into one response; `whole` returns it once the answer is over.
+
+        Of a streamed answer that does not fit, the rest is dropped: see `size`.
+        """
+        self._limit = protocol.RESPONSE_LIMIT
+        self._let_write()
+
+    @property
+    def whole(self) -> bytes:
+        """What was collected; the error report if the invocation failed before the first byte."""
+        return self.error.body if self.error is not None and not self.size else b"".join(self._chunks)
 
     async def read(self) -> bytes:
-        """Return the answer; the error report if the invocation failed before the first byte.
-
-        Of a streamed answer that does not fit into one response, the rest is read and dropped: see `size`.
-        """
-        parts, size = [], 0
-        async for chunk in self:
-            size += len(chunk)
-            if size <= protocol.RESPONSE_LIMIT:
-                parts.append(chunk)
-        return self.error.body if self.error is not None and not size else b"".join(parts)
+        """Wait for the answer, and return it as `whole` does."""
+        self.collect()
+        try:
+            await passed(self.over)
+            return self.whole
+        finally:
+            self.leave()
 
     @property
     def too_large(self) -> FunctionError | None:
@@ -223,16 +252,24 @@ class Answer:
         return FunctionError.too_large("Response payload size", protocol.RESPONSE_LIMIT)
 
 
-@dataclass(slots=True)
 class Exchange:
-    """An event that was handed to a runtime, its deadline (milliseconds since the epoch), and the answer to it."""
+    """An event that was handed to a runtime, its deadline (milliseconds since the epoch), and the answer to it.
 
-    event: Event
-    deadline_ms: int
-    invocation_id: str
-    answer: Answer = field(default_factory=Answer)
+    Attributes:
+        body: the event's bytes, until the exchange is over.
+    """
 
-    def headers(self) -> list[tuple[str, bytes]]:
+    __slots__ = ("answer", "body", "deadline_ms", "event", "invocation_id", "request_id")
+
+    def __init__(self, event: Event, deadline_ms: int, invocation_id: str, answer: Answer | None = None) -> None:
+        self.event = event
+        self.body = event.body
+        self.request_id = event.request_id
+        self.deadline_ms = deadline_ms
+        self.invocation_id = invocation_id
+        self.answer = answer or Answer()
+
+    def headers(self) -> list[tuple[str, str]]:
         """The headers of the event, whatever its caller gave; an empty value is left out."""
         event = self.event
         pairs = (
@@ -246,10 +283,10 @@ class Exchange:
             (protocol.TENANT_ID, event.tenant_id),
             (protocol.INVOCATION_ID, self.invocation_id),
         )
-        return [(name, cleaned.encode()) for name, value in pairs if (cleaned := one_line(value))]
+        return [(name, cleaned) for name, value in pairs if (cleaned := one_line(value))]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InvocationReport:
     """How one invocation went. Durations are in milliseconds, memory in MB; `init` is None in a warm environment."""
 
@@ -276,11 +313,32 @@ class InvocationReport:
         return "timeout" if self.error.type == TIMED_OUT else "error"
 
 
-@dataclass(slots=True)
 class RunningInvocation:
-    """An invocation that has started: its answer as it arrives, and its report once it is over."""
+    """An invocation that has started: its answer as it arrives, and its report once it is over.
 
-    function: str
-    event: Event
-    answer: Answer
-    report: asyncio.Task[InvocationReport]
+    Attributes:
+        function: the function's name.
+        report: resolves when the runtime is ready for its next event, or has ended.
+        when_over: is called with the report at that moment.
+    """
+
+    __slots__ = ("answer", "event", "function", "report", "when_over")
+
+    def __init__(self, function: str, event: Event) -> None:
+        self.function = function
+        self.event = event
+        self.answer = Answer()
+        self.report: asyncio.Future[InvocationReport] = asyncio.get_running_loop().create_future()
+        self.when_over: Callable[[InvocationReport], None] | None = None
+
+    def end(self, report: InvocationReport) -> None:
+        """Note that it is over."""
+        if self.when_over is not None:
+            self.when_over(report)
+        if not self.report.done():
+            self.report.set_result(report)
+
+    def abandon(self, error: FunctionError) -> None:
+        """Note that it will have no report; the error has an effect if there is no answer yet."""
+        self.answer.finish(error)
+        self.report.cancel()

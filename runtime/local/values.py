@@ -30,4 +30,6 @@ def _integer(digits: str) -> int | float:
 
 def one_line(text: str) -> str:
     """Return text without control characters, surrogates, and blanks around it."""
+    if text.isascii() and text.isprintable():
+        return text.strip(" ")
     return text.translate(CONTROLS).strip(" ").encode(errors="replace").decode()

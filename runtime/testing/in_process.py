@@ -129,8 +129,7 @@ class InProcess:
     def _handle(self, event: Event, deadline: Deadline, headers: Mapping[str, str]) -> None:
         assert self._environment is not None  # noqa: S101 - it has been loaded
         exchange = Exchange(event, int((time.time() + deadline.seconds) * 1000), "")
-        sent = [(name, value.decode()) for name, value in exchange.headers()]
-        invocation = Invocation(event.body, Headers([*sent, *headers.items()]), self._encoding)
+        invocation = Invocation(event.body, Headers([*exchange.headers(), *headers.items()]), self._encoding)
         _guard().active = True
         try:
             self._environment.handle(invocation)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from runtime.local.environments.environment import LocalEnvironment, Phase
 from runtime.local.environments.log_lines import WriteLog
 from runtime.local.environments.process import Process
+from runtime.local.environments.tasks import Tasks
 from runtime.local.function import FunctionConfig
 
 
@@ -37,9 +38,9 @@ class AttachedEnvironment(LocalEnvironment):
     """An environment that waits for a runtime; `open` makes one."""
 
     @classmethod
-    async def open(cls, function: FunctionConfig, write_log: WriteLog, port: int) -> AttachedEnvironment:
+    async def open(cls, function: FunctionConfig, write_log: WriteLog, tasks: Tasks, port: int) -> AttachedEnvironment:
         """Serve its Runtime API on the port, or on a free one if the port is taken."""
-        environment = cls(replace(function, concurrency=1), write_log)
+        environment = cls(replace(function, concurrency=1), write_log, tasks)
         environment.has_deadline = False
         environment._new_session(restartable=True)
         try:

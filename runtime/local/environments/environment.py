@@ -11,7 +11,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NoReturn
 
@@ -19,9 +20,11 @@ from runtime.local.environments import log_lines
 from runtime.local.environments.log_lines import LogLine, WriteLog
 from runtime.local.environments.process import Process, to_the_end
 from runtime.local.environments.process_tree import owns_connection
+from runtime.local.environments.tasks import Tasks
 from runtime.local.environments.variables import variables
 from runtime.local.function import FunctionConfig
-from runtime.local.invocation import TIMED_OUT, Answer, Event, FunctionError, InvocationReport
+from runtime.local.gates import Gate
+from runtime.local.invocation import TIMED_OUT, FunctionError, InvocationReport, RunningInvocation
 from runtime.local.runtime_api.server import RuntimeApiServer
 from runtime.local.runtime_api.session import RuntimeSession
 
@@ -55,12 +58,16 @@ class StartFailed(Exception):
         self.error = error
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StartTime:
     """What the start took: `init` milliseconds of its own, and `borrowed` seconds of the first event's timeout."""
 
     init: float | None = None
     borrowed: float = 0.0
+
+
+#: Of an environment that has been started for an earlier event.
+NO_START: Final = StartTime()
 
 
 class LocalEnvironment:
@@ -76,7 +83,7 @@ class LocalEnvironment:
         has_deadline: whether its events have a deadline.
     """
 
-    def __init__(self, function: FunctionConfig, write_log: WriteLog) -> None:
+    def __init__(self, function: FunctionConfig, write_log: WriteLog, tasks: Tasks) -> None:
         self.function = function
         self.id = log_lines.new_log_stream()
         self.phase = Phase.STARTING
@@ -88,11 +95,17 @@ class LocalEnvironment:
         self.has_deadline = function.debug_port is None
         self._memory_read = 0.0
         self._write_log = write_log
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
         self._lines: deque[str] = deque()
         self._log_size = 0
-        self._start_time = StartTime()
+        self._start_time = NO_START
         self._process: Process | None = None
-        self._answer = Answer()
+        self._invocation: RunningInvocation | None = None
+        self._released: Callable[[], None] = self._check
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = self._started = self._deadline = 0.0
+        self._failing = False
         self._new_session()
 
     # -- start and stop
@@ -100,9 +113,10 @@ class LocalEnvironment:
     def _new_session(self, *, restartable: bool = False) -> None:
         """Make the Runtime API of a new process."""
         self._session = RuntimeSession(self.function, restartable=restartable)
+        self._session.when_idle = self._note_poll
         self._server = RuntimeApiServer(self._session, self._admit)
         #: Before it is known, nobody is admitted to the Runtime API.
-        self._started_pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._started_pid: Gate[int] = Gate()
 
     async def start(self, request_id: str) -> Process:
         """Start the runtime and wait for its first poll.
@@ -117,14 +131,14 @@ class LocalEnvironment:
         began = time.perf_counter()
         process = await self._launch(INIT_LIMIT if self.has_deadline else None)
         if process is not None:
-            self._start_time.init = _milliseconds_since(began)
+            self._start_time = StartTime(init=_milliseconds_since(began))
             return process
         self._log(log_lines.init_report_line(_milliseconds_since(began), None))
         await self._end_process()
         self._new_session()
         began = time.perf_counter()
         process = await self._launch(self.function.timeout)
-        self._start_time.borrowed = time.perf_counter() - began
+        self._start_time = StartTime(borrowed=time.perf_counter() - began)
         return process or await self._fail_start(log_lines.timed_out(request_id, self.function.timeout), began)
 
     async def _launch(self, limit: float | None) -> Process | None:
@@ -135,7 +149,8 @@ class LocalEnvironment:
             process = self._process = await Process.start(self.function, environment, self._write)
         except OSError as error:
             return await self._fail_start(FunctionError.of("Runtime.InvalidEntrypoint", str(error)), began)
-        self._started_pid.set_result(process.pid)
+        process.exited.add_done_callback(self._note_exit)
+        self._started_pid.open(process.pid)
         started = self._session.started
         if not await first_of(limit, started, process.exited):
             return None
@@ -143,7 +158,7 @@ class LocalEnvironment:
         return process if failure is None else await self._fail_start(failure, began)
 
     async def _admit(self, peer: tuple[str, int]) -> bool:
-        pid = await asyncio.shield(self._started_pid)
+        pid = await self._started_pid
         own = owns_connection(pid, peer, self._server.host_and_port)
         if not own:
             self._log("a process of another environment called this one's Runtime API, and was refused")
@@ -166,6 +181,8 @@ class LocalEnvironment:
         """End the runtime: SIGTERM, and SIGKILL after the grace period, in seconds."""
         if self.phase is not Phase.STOPPED:
             self.phase = Phase.STOPPED
+            if self._invocation is not None and not self._failing:
+                self._abandon(self._invocation)
             await to_the_end(self._end_process(grace))
 
     @property
@@ -181,87 +198,148 @@ class LocalEnvironment:
     @property
     def finishing(self) -> bool:
         """Whether it has answered and will soon wait for an event, if nothing else keeps it."""
-        return self.phase is Phase.BUSY and self._answer.finished
+        return self.phase is Phase.BUSY and self._invocation is not None and self._invocation.answer.finished
 
     def reserve(self) -> None:
         """Keep it for the event that it is about to be given."""
         if self.phase is Phase.IDLE:
             self.phase = Phase.BUSY
-        self._answer = Answer()
         self.last_used = time.monotonic()
 
     # -- one invocation
 
-    async def run(self, event: Event, answer: Answer) -> InvocationReport:
-        """Handle one event, in a new process if there is none yet."""
-        try:
-            return await self._handle(event, answer, self._process or await self.start(event.request_id))
-        except StartFailed as failed:
-            answer.finish(failed.error)
-            return replace(self._report(event, time.time(), 0.0, None), error=failed.error, log=self._log_text())
-        finally:
-            # Has an effect only if the platform is stopped in the middle of an event.
-            answer.finish(log_lines.exited(event.request_id, "the platform was stopped"))
+    def run(self, invocation: RunningInvocation, released: Callable[[], None]) -> None:
+        """Handle one event, in a new process if there is none yet; `released` is called when it is over."""
+        self._released = released
+        if self._process is not None:
+            self._begin(invocation)
+        else:
+            self._tasks.spawn(self._run_first(invocation))
 
-    async def _handle(self, event: Event, answer: Answer, process: Process) -> InvocationReport:
-        """Give the runtime one event, and wait until it asks for the next one or has ended."""
+    async def _run_first(self, invocation: RunningInvocation) -> None:
+        try:
+            await self.start(invocation.event.request_id)
+        except StartFailed as failed:
+            invocation.answer.finish(failed.error)
+            invocation.end(self._report(invocation, time.time(), 0.0, None, failed.error))
+            self._released()
+        except asyncio.CancelledError:
+            self._abandon(invocation)
+            raise
+        else:
+            self._begin(invocation)
+
+    def _abandon(self, invocation: RunningInvocation) -> None:
+        self._stop_looking()
+        self._invocation = None
+        invocation.abandon(log_lines.exited(invocation.event.request_id, "the platform was stopped"))
+
+    def _begin(self, invocation: RunningInvocation) -> None:
+        """Give the runtime, which is waiting for it, the event."""
+        event, allowed = invocation.event, UNLIMITED
+        if self.has_deadline:
+            allowed = self.function.timeout - self._start_time.borrowed
+        self._invocation = invocation
         self.phase, self.request_id = Phase.BUSY, event.request_id
         self.invocations += 1
-        start_time, self._start_time = self._start_time, StartTime()
+        self._began, self._started = time.perf_counter(), time.time()
+        self._deadline = self._loop.time() + allowed
+        self._session.deliver(event, int((self._started + allowed) * 1000), invocation.answer)
         self._log(log_lines.start_line(event.request_id))
-        began, started = time.perf_counter(), time.time()
-        await self._exchange(event, answer, process, self.function.timeout - start_time.borrowed)
-        duration = _milliseconds_since(began) + start_time.borrowed * 1000
-        self._log(log_lines.end_line(event.request_id))
-        report = replace(self._report(event, started, duration, start_time.init), error=answer.error)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        left = self._deadline - self._loop.time()
+        self._timer = self._loop.call_later(min(left, MEMORY_INTERVAL), self._check)
+
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        """See whether the runtime can still finish the event: from time to time, and when the process has ended."""
+        invocation, process = self._invocation, self._process
+        if self.phase is not Phase.BUSY or invocation is None or process is None or self._failing:
+            return
+        self._stop_looking()
+        self._read_memory(process)
+        request_id, failure = self.request_id, None
+        if self.memory > self.function.memory * MEGABYTE:
+            failure = log_lines.out_of_memory(request_id)
+        elif self._session.broken_off:
+            failure = log_lines.exited(request_id, "the answer broke off")
+        elif process.exited.done():
+            failure = log_lines.exited(request_id, process.exit_reason())
+        elif self._loop.time() >= self._deadline:
+            failure = log_lines.timed_out(request_id, self.function.timeout)
+        if failure is None:
+            self._look_later()
+        else:
+            self._failing = True
+            self._tasks.clean_up(self._fail(invocation, process, failure))
+
+    def _note_exit(self, exited: asyncio.Future[int]) -> None:
+        if not exited.cancelled():
+            self._check()
+
+    async def _fail(self, invocation: RunningInvocation, process: Process, failure: FunctionError) -> None:
+        """End the process, which cannot finish its event."""
+        answer, timed_out = invocation.answer, failure.type == TIMED_OUT
+        try:
+            if timed_out:
+                # Ending the process cuts off its stream, and that would be the error if there were none yet.
+                answer.finish(failure)
+            if self._session.broken_off:
+                await first_of(LAST_WORDS, process.exited)
+            await self.stop()
+        finally:
+            if timed_out:
+                text = f"Task timed out after {self.function.timeout:.2f} seconds"
+                self._log(f"{log_lines.timestamp()} {self.request_id} {text}")
+            elif not answer.finished:
+                self._log(failure.message)
+            answer.finish(failure)
+            self._finish(invocation)
+
+    def _note_poll(self) -> None:
+        """Note that the runtime is ready for its next event."""
+        if self._invocation is not None and self._process is not None and not self._failing:
+            self._read_memory(self._process)
+            self._process.drain_log()
+            self.phase = Phase.IDLE
+            self._finish(self._invocation)
+
+    def _finish(self, invocation: RunningInvocation) -> None:
+        """Report on an invocation that is over."""
+        self._stop_looking()
+        start_time, self._start_time, self._invocation = self._start_time, NO_START, None
+        duration = _milliseconds_since(self._began) + start_time.borrowed * 1000
+        self._log(log_lines.end_line(self.request_id))
+        report = self._report(invocation, self._started, duration, start_time.init, invocation.answer.error)
         self._log(log_lines.report_line(report))
-        report = replace(report, log=self._log_text())
+        report.log = self._log_text()
         self.request_id = ""
         self._lines.clear()
         self._log_size = 0
-        return report
+        invocation.end(report)
+        self._released()
 
-    def _report(self, event: Event, started: float, duration: float, init: float | None) -> InvocationReport:
-        size, used = self.function.memory, math.ceil(self.memory / MEGABYTE)
-        return InvocationReport(event.request_id, self.id, started, duration, size, used, init=init)
-
-    async def _exchange(self, event: Event, answer: Answer, process: Process, allowed: float) -> None:
-        allowed = allowed if self.has_deadline else UNLIMITED
-        self._answer = answer
-        self._session.deliver(event, int((time.time() + allowed) * 1000), answer)
-        failure = await self._wait_for_poll(event.request_id, process, time.monotonic() + allowed)
-        if failure is None:
-            process.drain_log()
-            self.phase = Phase.IDLE
-            return
-        if failure.type == TIMED_OUT:
-            # Ending the process cuts off its stream, and that would be the error if there were none yet.
-            answer.finish(failure)
-        await self.stop()
-        if failure.type == TIMED_OUT:
-            now = log_lines.timestamp()
-            self._log(f"{now} {event.request_id} Task timed out after {self.function.timeout:.2f} seconds")
-        elif not answer.finished:
-            self._log(failure.message)
-        answer.finish(failure)
-
-    async def _wait_for_poll(self, request_id: str, process: Process, deadline: float) -> FunctionError | None:
-        """Wait for the next poll; return why there will be none."""
-        ended, idle = process.exited, self._session.idle
-        while not idle.done():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return log_lines.timed_out(request_id, self.function.timeout)
-            await first_of(min(left, MEMORY_INTERVAL), idle, ended)
-            self._read_memory(process)
-            if self.memory > self.function.memory * MEGABYTE:
-                return log_lines.out_of_memory(request_id)
-            if self._session.broken_off:
-                await first_of(LAST_WORDS, ended)
-                return log_lines.exited(request_id, "the answer broke off")
-            if ended.done() and not idle.done():
-                return log_lines.exited(request_id, process.exit_reason())
-        return None
+    def _report(
+        self, invocation: RunningInvocation, started: float, duration: float, init: float | None,
+        error: FunctionError | None,
+    ) -> InvocationReport:  # fmt: skip
+        return InvocationReport(
+            invocation.event.request_id,
+            self.id,
+            started,
+            duration,
+            self.function.memory,
+            math.ceil(self.memory / MEGABYTE),
+            self._log_text(),
+            init,
+            error,
+        )
 
     def _read_memory(self, process: Process) -> None:
         now = time.monotonic()
@@ -271,7 +349,7 @@ class LocalEnvironment:
 
     # -- the log
 
-    def _write(self, text: str, *, platform: bool = False) -> None:
+    def _write(self, text: str, platform: bool = False) -> None:
         self._lines.append(text)
         self._log_size += len(text)
         while self._log_size > LOG_LIMIT and len(self._lines) > 1:

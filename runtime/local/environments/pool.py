@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from runtime.local.environments.environment import LocalEnvironment
 from runtime.local.environments.log_lines import WriteLog
 from runtime.local.environments.process import GRACE
+from runtime.local.environments.tasks import Tasks
 from runtime.local.function import FunctionConfig
-from runtime.local.invocation import Answer, Event, InvocationReport
 
 #: Seconds that an event waits for an environment that has answered before another one is started.
 MOMENT: Final = 0.05
-
-#: Starts a task that the platform waits for at its end.
-Spawn: TypeAlias = Callable[[Coroutine[object, object, Any]], "asyncio.Task[Any]"]
 
 
 class Throttled(Exception):
@@ -32,14 +28,25 @@ class Closed(Exception):
 class EnvironmentPool:
     """The environments of one function."""
 
-    def __init__(self, function: FunctionConfig, write_log: WriteLog, spawn: Spawn) -> None:
+    def __init__(self, function: FunctionConfig, write_log: WriteLog, tasks: Tasks) -> None:
         self.function = function
+        self.arn = function.arn
         self.environments: list[LocalEnvironment] = []
-        self._spawn = spawn
+        self._tasks = tasks
         self._write_log = write_log
         self._closed = False
         #: The events that wait for an environment, the oldest first, each with what wakes it.
         self._waiting: list[asyncio.Event] = []
+
+    def reserve_idle(self) -> LocalEnvironment | None:
+        """Reserve the idle environment that was used last, if there is one and no event is waiting for it."""
+        if self._closed or self._waiting or self.function.throttled:
+            return None
+        idle = [one for one in self.environments if one.usable]
+        environment = max(idle, key=lambda one: one.last_used) if idle else None
+        if environment is not None:
+            environment.reserve()
+        return environment
 
     async def reserve(self) -> LocalEnvironment:
         """Reserve an environment for one event: the idle one that was used last, else a new one.
@@ -75,7 +82,7 @@ class EnvironmentPool:
         """Return the environment for the event that has `ahead` others before it; None if it has to wait."""
         for dead in [one for one in self.environments if not one.alive]:
             self.environments.remove(dead)
-            self._spawn(dead.stop())
+            self._tasks.clean_up(dead.stop())
         idle = [one for one in self.environments if one.usable]
         finishing = sum(one.finishing for one in self.environments)
         if ahead < len(idle):
@@ -84,7 +91,7 @@ class EnvironmentPool:
             return None
         startable = self.function.concurrency - len(self.environments)
         if ahead < len(idle) + startable:
-            self.environments.append(LocalEnvironment(self.function, self._write_log))
+            self.environments.append(LocalEnvironment(self.function, self._write_log, self._tasks))
             return self.environments[-1]
         if ahead < len(idle) + startable + finishing:
             return None
@@ -95,19 +102,17 @@ class EnvironmentPool:
         for waiting in self._waiting:
             waiting.set()
 
-    async def run(self, environment: LocalEnvironment, event: Event, answer: Answer) -> InvocationReport:
-        """Handle an event in an environment that was reserved for it."""
-        try:
-            return await environment.run(event, answer)
-        finally:
-            await self._release(environment)
-
-    async def _release(self, environment: LocalEnvironment) -> None:
+    def release(self, environment: LocalEnvironment) -> None:
         """Keep the environment for the next event, unless the pool was closed or it is of no more use."""
         if self._closed or not environment.usable:
-            await environment.stop(GRACE)
-            if environment in self.environments:
-                self.environments.remove(environment)
+            self._tasks.clean_up(self._drop(environment))
+        elif self._waiting:
+            self._wake()
+
+    async def _drop(self, environment: LocalEnvironment) -> None:
+        await environment.stop(GRACE)
+        if environment in self.environments:
+            self.environments.remove(environment)
         self._wake()
 
     async def close(self, *, at_once: bool) -> None:
@@ -115,4 +120,5 @@ class EnvironmentPool:
         self._closed = True
         self._wake()
         ending = [one for one in self.environments if at_once or one.usable]
+        self.environments = [one for one in self.environments if one not in ending]
         await asyncio.gather(*(one.stop(GRACE) for one in ending))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-import h11
-
 from dispatch import protocol
-from runtime.local.runtime_api.connection import Connection, HeaderPairs
+from runtime.local.runtime_api.connection import Connection, HeaderPairs, RequestHead
 
 JSON_TYPE: Final = (("Content-Type", protocol.JSON),)
 TEXT_TYPE: Final = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -51,12 +48,12 @@ class ApiCall:
         headers: the values by their names in lower case.
     """
 
-    def __init__(self, connection: Connection, request: h11.Request) -> None:
+    def __init__(self, connection: Connection, head: RequestHead) -> None:
         self.connection = connection
-        self.method = request.method.decode()
-        self.path, self.request_id = _split(request.target.decode("latin-1").partition("?")[0])
-        self.headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
-        self._read = False
+        self.method = head.method
+        self.path, self.request_id = _split(head.target.partition("?")[0])
+        self.headers = head.headers
+        self._is_read = False
 
     def header(self, name: str, default: str = "") -> str:
         """Return a header's value; the name may be in any case."""
@@ -66,18 +63,18 @@ class ApiCall:
         """Return the value of a trailer, once the body is read, or an empty string."""
         return self.connection.trailers.get(name.lower(), "")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Iterate over the body as it arrives, once."""
-        if self._read:
-            return
-        self._read = True
-        async for chunk in self.connection.body():
-            yield chunk
+    async def part(self) -> bytes | None:
+        """Return the next part of the body as it arrives; None at its end."""
+        if self._is_read:
+            return None
+        part = await self.connection.part()
+        self._is_read = part is None
+        return part
 
     async def drain(self) -> None:
         """Read the rest of the body and drop it."""
-        async for _ in self.chunks():
-            pass
+        while not self._is_read:
+            await self.part()
 
     async def read(self) -> bytes:
         """Return the whole body; one that is too large is read to its end all the same.
@@ -86,10 +83,10 @@ class ApiCall:
             CallRefused: the body is larger than an answer may be.
         """
         parts, size = [], 0
-        async for chunk in self.chunks():
-            size += len(chunk)
+        while (part := await self.part()) is not None:
+            size += len(part)
             if size <= protocol.RESPONSE_LIMIT:
-                parts.append(chunk)
+                parts.append(part)
         if size > protocol.RESPONSE_LIMIT:
             raise CallRefused.too_large(protocol.RESPONSE_LIMIT)
         return b"".join(parts)

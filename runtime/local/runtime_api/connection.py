@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
-import h11
+import httptools
+
+from runtime.local.gates import Gate
+from runtime.local.plain_parser import PlainParser
+
+T = TypeVar("T")
 
 #: Bytes of headers or trailers that are accepted; more is status 431. AWS's emulator accepts 1 MiB (Go's default).
 HEADER_LIMIT: Final = 1024 * 1024
@@ -16,7 +23,12 @@ LINGER: Final = 1.0
 #: Bytes that may have arrived unread before the peer has to wait: what asyncio reads at once.
 UNREAD_LIMIT: Final = 256 * 1024
 
-HeaderPairs: TypeAlias = Iterable[tuple[str, str | bytes]]
+HeaderPairs: TypeAlias = Iterable[tuple[str, str]]
+
+STATUS_LINES: Final = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n" for one in HTTPStatus}
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+INCOMPLETE: Final = "the connection was closed before the request was complete"
+CLOSED: Final = "the peer closed the connection before it was answered"
 
 
 class ConnectionBroken(Exception):
@@ -27,34 +39,66 @@ class ConnectionBroken(Exception):
         self.status = status
 
 
+class RequestHead(NamedTuple):
+    """The first part of a request; the names of the headers are in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    keep_alive: bool
+
+
+#: What arrives, in its order: of each request the head, the parts of the body, and the trailers.
+Arrived: TypeAlias = RequestHead | bytes | dict[str, str]
+
+
 class Connection(asyncio.Protocol):
     """The server's side of one connection; `accept` is called with it as soon as it is open."""
 
     def __init__(self, accept: Callable[[Connection], None]) -> None:
         self._accept = accept
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT)
-        self._more: asyncio.Future[None] | None = None
-        self._unread = 0
-        self._is_head = False
+        self.parser = PlainParser(self)
+        self._arrived: deque[Arrived] = deque()
+        self._broken: ConnectionBroken | None = None
+        self._more: Gate[None] | None = None
+        self._pausing: Gate[Any] | None = None
+        self._unread = self._unparsed = self._head = 0
+        self._paused = self._within = False
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        #: The request that is being answered.
+        self._request: RequestHead | None = None
+        self._expects = False
         self.trailers: dict[str, str] = {}
-        #: Resolves when the peer closes the connection.
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: Whether the peer has closed the connection.
+        self.closed = False
 
     # -- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to serve an open connection."""
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._accept(self)
 
     def data_received(self, data: bytes) -> None:
-        """Keep the bytes that arrived, also those of a request that comes early."""
-        if self._http.their_state is not h11.ERROR:
-            self._http.receive_data(data)
-            self._unread += len(data)
-            if self._unread > UNREAD_LIMIT:
-                self._transport.pause_reading()
-            self._wake()
+        """Keep what arrived, also of a request that comes early."""
+        if self._broken is not None:
+            return
+        self._unread += len(data)
+        self._unparsed += len(data)
+        try:
+            self.parser.feed_data(data)
+        except ConnectionBroken as broken:
+            self._broken = broken
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._broken = cause if isinstance(cause, ConnectionBroken) else ConnectionBroken(str(error))
+        if self._unparsed > HEADER_LIMIT:
+            self._broken = ConnectionBroken("the headers are too large", 431)
+        self._wake()
+        if self._unread > UNREAD_LIMIT and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Note that the peer sends no more; it may still be reading."""
@@ -66,14 +110,76 @@ class Connection(asyncio.Protocol):
         self._close_reading()
 
     def _close_reading(self) -> None:
-        if not self.closed.done():
-            self._http.receive_data(b"")
-            self.closed.set_result(None)
+        if not self.closed:
+            self.closed = True
+            if self._pausing is not None:
+                self._pausing.fail(ConnectionBroken(CLOSED))
             self._wake()
 
     def _wake(self) -> None:
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
+        more, self._more = self._more, None
+        if more is not None:
+            more.open(None)
+
+    # -- the parser's side
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._within = True
+        self._head = 0
+        self._url, self._headers = b"", []
+
+    def on_url(self, url: bytes) -> None:
+        """Read a part of the request's line."""
+        self._count(len(url))
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a header, or a trailer."""
+        self._count(len(name) + len(value))
+        self._headers.append((name.lower(), value))
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > HEADER_LIMIT:
+            raise ConnectionBroken("the headers are too large", 431)
+
+    def on_headers_complete(self) -> None:
+        """Pass the head on."""
+        self._unparsed = self._head = 0
+        parser = self.parser
+        if parser.offers:
+            return
+        headers = self._taken_headers()
+        is_current = parser.get_http_version() == "1.1"
+        if is_current and "host" not in headers:
+            raise ConnectionBroken("the request has no Host header")
+        keep_alive = is_current and parser.should_keep_alive()
+        self._arrived.append(
+            RequestHead(parser.get_method().decode(), self._url.decode("latin-1"), headers, keep_alive)
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a part of the body on."""
+        self._unparsed = 0
+        self._arrived.append(body)
+
+    def on_message_complete(self) -> None:
+        """Pass the end on, with the trailers."""
+        self._unparsed = 0
+        if not self.parser.offers:
+            self._within = False
+            self._arrived.append(self._taken_headers())
+            self._wake()  # the caller need not wait until the next poll is parsed, too
+
+    def _taken_headers(self) -> dict[str, str]:
+        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
+        self._headers = []
+        return found
+
+    def head_without_offer(self) -> bytes:
+        """Return the head of the request that was parsed last, as one that offers no other protocol."""
+        return self.parser.head(self._url, self._headers)
 
     # -- the server's side
 
@@ -83,72 +189,92 @@ class Connection(asyncio.Protocol):
         host, port, *_ = self._transport.get_extra_info("peername")
         return host, port
 
-    async def request(self) -> h11.Request | None:
+    async def request(self) -> RequestHead | None:
         """Return the head of the next request; None if there will be none."""
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-        if self._http.our_state is not h11.IDLE:
+        if self._request is not None and not self._request.keep_alive:
             return None
-        event = await self._event()
-        if not isinstance(event, h11.Request):
+        self._request = None
+        arrived = await self._next()
+        if not isinstance(arrived, RequestHead):
             return None
-        self._is_head = event.method == b"HEAD"
-        return event
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """Iterate over the request's body as it arrives; afterwards `trailers` holds what followed it."""
+        self._request = arrived
+        self._expects = arrived.headers.get("expect", "").lower() == "100-continue"
         self.trailers = {}
-        while True:
-            event = await self._event()
-            if isinstance(event, h11.EndOfMessage):
-                self.trailers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
-                self._resume()
-                return
-            if not isinstance(event, h11.Data):
-                raise ConnectionBroken("the connection was closed before the request was complete")
-            yield bytes(event.data)
+        return arrived
 
-    async def _event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                raise ConnectionBroken(str(error), error.error_status_hint) from error
-            if event is not h11.NEED_DATA:
-                return event
-            if self._http.they_are_waiting_for_100_continue:
-                self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
-            self._resume()
-            self._more = asyncio.get_running_loop().create_future()
+    async def part(self) -> bytes | None:
+        """Return the next part of the request's body; None at its end, when `trailers` holds what followed it."""
+        arrived = await self._next()
+        if isinstance(arrived, bytes):
+            return arrived
+        if not isinstance(arrived, dict):
+            raise ConnectionBroken(INCOMPLETE)
+        self.trailers = arrived
+        return None
+
+    async def _next(self) -> Arrived | None:
+        """Return what arrives next; None at the end."""
+        while not self._arrived:
+            if self._broken is not None:
+                raise self._broken
+            if self.closed:
+                if self._within:
+                    raise ConnectionBroken(INCOMPLETE)
+                return None
+            if self._expects:
+                self._expects = False
+                self._write(CONTINUE)
+            self._unread = 0
+            if self._paused:
+                self._paused = False
+                self._transport.resume_reading()
+            self._more = Gate()
             await self._more
+        self._expects = False
+        return self._arrived.popleft()
 
-    def _resume(self) -> None:
-        self._unread = 0
-        self._transport.resume_reading()
+    async def until_closed(self, gate: Gate[T]) -> T:
+        """Wait at a gate for as long as the peer waits for the answer.
+
+        Raises:
+            ConnectionBroken: the peer closed the connection.
+        """
+        self._pausing = gate
+        try:
+            if self.closed:
+                gate.fail(ConnectionBroken(CLOSED))
+            return await gate
+        finally:
+            self._pausing = None
+            gate.forget()
 
     def send(self, status: int, headers: HeaderPairs, body: bytes) -> None:
-        """Answer the request with these headers and this body."""
-        pairs = [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in headers]
-        pairs.append((b"Content-Length", b"%d" % len(body)))
-        head = h11.Response(status_code=status, headers=pairs, reason=HTTPStatus(status).phrase.encode())
-        events = [head, h11.EndOfMessage()] if self._is_head else [head, h11.Data(data=body), h11.EndOfMessage()]
-        self._write(b"".join(self._http.send(event) or b"" for event in events))
+        """Answer the request with these headers and this body, in one write.
 
-    @property
-    def can_send(self) -> bool:
-        """Whether an answer may still be sent."""
-        return self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE} and not self._transport.is_closing()
+        Raises:
+            ConnectionBroken: the connection is closed.
+        """
+        request = self._request
+        ends = "" if request is not None and request.keep_alive else "Connection: close\r\n"
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        head = f"{STATUS_LINES[status]}{lines}{ends}Content-Length: {len(body)}\r\n\r\n".encode()
+        self._expects = False
+        self._write(head + body if request is None or request.method != "HEAD" else head)
 
-    def _write(self, data: bytes | None) -> None:
+    def _write(self, data: bytes) -> None:
         if self._transport.is_closing():
             raise ConnectionBroken("the connection is closed")
-        self._transport.write(data or b"")
+        self._transport.write(data)
 
     async def refuse(self, status: int, headers: HeaderPairs, body: bytes) -> None:
         """Answer a request that is incomplete, then wait: closing while the peer is sending would lose the answer."""
-        if self.can_send:
+        if not self._transport.is_closing():
             self.send(status, headers, body)
-            await asyncio.wait({self.closed}, timeout=LINGER)
+            lingered: Gate[None] = Gate()
+            timer = asyncio.get_running_loop().call_later(LINGER, lingered.open, None)
+            with contextlib.suppress(ConnectionBroken):
+                await self.until_closed(lingered)
+            timer.cancel()
 
     def close(self) -> None:
         """Close the connection once everything is written."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from collections import deque
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from dispatch import protocol
+from runtime.local.gates import Gate
 from runtime.local.invocation import Exchange
 from runtime.local.runtime_api.call import CallRefused
 from runtime.local.runtime_api.states import ERROR_TYPES, ExtensionState, StateMachine
@@ -19,13 +20,32 @@ WAITING: Final = 1000
 
 
 class Extension:
-    """One registered extension; `events` are those that it has not asked for yet."""
+    """One registered extension, and the events that it has not asked for yet."""
 
     def __init__(self, registered_for: frozenset[str]) -> None:
         self.id = str(uuid4())
         self.machine = StateMachine(f"extension {self.id}", ExtensionState.REGISTERED)
         self.wants_invoke = INVOKE in registered_for
-        self.events: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+        self._events: deque[bytes] = deque(maxlen=WAITING)
+        self._polls: deque[Gate[bytes]] = deque()
+
+    def put(self, event: bytes) -> None:
+        """Hand an event to the poll that is waiting for one, or keep it for the next."""
+        while self._polls:
+            poll = self._polls.popleft()
+            if not poll.is_open:
+                poll.open(event)
+                return
+        self._events.append(event)
+
+    def next_event(self) -> Gate[bytes]:
+        """Return the gate that the next event opens."""
+        poll: Gate[bytes] = Gate()
+        if self._events:
+            poll.open(self._events.popleft())
+        else:
+            self._polls.append(poll)
+        return poll
 
 
 class ExtensionRegistry:
@@ -66,6 +86,8 @@ class ExtensionRegistry:
 
     def announce(self, exchange: Exchange) -> None:
         """Queue an INVOKE event for each extension that registered for it."""
+        if not any(extension.wants_invoke for extension in self._by_name.values()):
+            return
         event = exchange.event
         body: dict[str, Any] = {
             "eventType": INVOKE,
@@ -77,6 +99,4 @@ class ExtensionRegistry:
             body["tracing"] = {"type": protocol.AMZN_TRACE_ID, "value": event.trace_id}
         for extension in self._by_name.values():
             if extension.wants_invoke:
-                if extension.events.full():
-                    extension.events.get_nowait()
-                extension.events.put_nowait(json.dumps(body, separators=(",", ":")).encode())
+                extension.put(json.dumps(body, separators=(",", ":")).encode())

@@ -7,16 +7,14 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 from dispatch import protocol
 from runtime.local.invocation import FunctionError
 from runtime.local.runtime_api.call import ACCEPTED, JSON_TYPE, ApiCall, ApiResponse, CallRefused
-from runtime.local.runtime_api.connection import ConnectionBroken
 from runtime.local.runtime_api.extension_registry import INVOKE
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.local.runtime_api.states import ExtensionState
@@ -61,15 +59,8 @@ async def next_event(session: RuntimeSession, call: ApiCall) -> ApiResponse:
     await call.drain()
     extension = session.extensions.find(call.header(protocol.EXTENSION_ID))
     extension.machine.enter(ExtensionState.READY)
-    event = asyncio.ensure_future(extension.events.get())
-    either: tuple[asyncio.Future[Any], ...] = (event, call.connection.closed)
-    try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not event.done():
-            raise ConnectionBroken("the extension closed the connection while it was polling")
-        return ApiResponse(200, (*JSON_TYPE, (protocol.EXTENSION_EVENT_ID, str(uuid4()))), event.result())
-    finally:
-        event.cancel()
+    event = await call.connection.until_closed(extension.next_event())
+    return ApiResponse(200, (*JSON_TYPE, (protocol.EXTENSION_EVENT_ID, str(uuid4()))), event)
 
 
 async def init_error(session: RuntimeSession, call: ApiCall) -> ApiResponse:

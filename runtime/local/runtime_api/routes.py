@@ -38,7 +38,7 @@ async def next_event(session: RuntimeSession, call: ApiCall) -> ApiResponse:
     """GET /runtime/invocation/next: waits for an event; an unanswered one is given again."""
     await call.drain()
     exchange = await session.poll(call.connection)
-    return ApiResponse(200, exchange.headers(), exchange.event.body)
+    return ApiResponse(200, exchange.headers(), exchange.body)
 
 
 async def response(session: RuntimeSession, call: ApiCall) -> ApiResponse:
@@ -61,7 +61,7 @@ async def response(session: RuntimeSession, call: ApiCall) -> ApiResponse:
 def _exchange(session: RuntimeSession, call: ApiCall) -> Exchange:
     """Return the exchange that a call answers."""
     exchange = session.exchange
-    if exchange is None or exchange.event.request_id != call.request_id:
+    if exchange is None or exchange.request_id != call.request_id:
         raise CallRefused(400, "InvalidRequestID", "Invalid request ID")
     sent = call.header(protocol.INVOCATION_ID)
     if sent and sent != exchange.invocation_id:
@@ -95,7 +95,7 @@ async def _read_whole(call: ApiCall, exchange: Exchange) -> None:
 async def _read_stream(call: ApiCall, exchange: Exchange) -> None:
     answer = exchange.answer
     answer.open(call.header("Content-Type") or protocol.OCTETS, streaming=True)
-    async for chunk in call.chunks():
+    while (chunk := await call.part()) is not None:
         if answer.size + len(chunk) <= protocol.STREAM_LIMIT:
             answer.write(chunk)
             await answer.caught_up()

@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from runtime.local.gates import Walk
 from runtime.local.runtime_api.call import TEXT_TYPE, ApiCall, ApiResponse, CallRefused
 from runtime.local.runtime_api.connection import Connection, ConnectionBroken
 from runtime.local.runtime_api.routes import answer_call
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.local.runtime_api.states import StateRefused
 
-#: Whether a connection from this host and port comes from the environment that the server is for.
+#: Whether a connection from this host and port comes from the environment that the server is for; waits at gates only.
 Admit: TypeAlias = Callable[[tuple[str, int]], Awaitable[bool]]
 
 
@@ -37,7 +38,8 @@ class RuntimeApiServer:
         self.address = ""
         self.host_and_port = ("", 0)
         self._admit = admit
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self._walks: set[Walk] = set()
         self._listener: asyncio.Server | None = None
 
     async def listen(self, port: int = 0) -> str:
@@ -54,16 +56,19 @@ class RuntimeApiServer:
 
     async def close(self) -> None:
         """Stop listening and drop the connections."""
+        self._is_closed = True
         if self._listener is not None:
             self._listener.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for walk in list(self._walks):
+            walk.close()
 
     def _accept(self, connection: Connection) -> None:
-        task = asyncio.ensure_future(self._serve(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if self._is_closed:
+            connection.close()
+            return
+        walk = Walk(self._serve(connection))
+        self._walks.add(walk)
+        walk.ended.when_open(lambda: self._walks.discard(walk))
 
     async def _serve(self, connection: Connection) -> None:
         try:
@@ -76,8 +81,8 @@ class RuntimeApiServer:
             self.session.forget(connection)
 
     async def _answer_calls(self, connection: Connection) -> None:
-        while (request := await connection.request()) is not None:
-            call = ApiCall(connection, request)
+        while (head := await connection.request()) is not None:
+            call = ApiCall(connection, head)
             response = await self._respond(call)
             await call.drain()
             connection.send(*response)

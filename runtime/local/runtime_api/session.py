@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
 from runtime.local.function import FunctionConfig
+from runtime.local.gates import Gate
 from runtime.local.invocation import Answer, Event, Exchange, FunctionError
-from runtime.local.runtime_api.connection import Connection, ConnectionBroken
+from runtime.local.runtime_api.connection import Connection
 from runtime.local.runtime_api.extension_registry import ExtensionRegistry
 from runtime.local.runtime_api.states import RuntimeState, StateMachine
 
@@ -18,6 +19,10 @@ from runtime.local.runtime_api.states import RuntimeState, StateMachine
 BROKEN_OFF: Final = frozenset({RuntimeState.RESPONDING, RuntimeState.FAILING})
 #: States that a runtime does not leave by itself.
 OVER: Final = BROKEN_OFF | {RuntimeState.INIT_ERROR, RuntimeState.RESTORE_ERROR}
+
+
+def _do_nothing() -> None:
+    """Stand for the listener that there is not."""
 
 
 class RuntimeSession:
@@ -29,6 +34,7 @@ class RuntimeSession:
         exchange: the event that was handed out last, and its answer.
         started: resolves at the first poll to None, or to the error that the runtime reported instead.
         idle: resolves when the runtime asks for the next event.
+        when_idle: is called at that moment.
     """
 
     def __init__(self, function: FunctionConfig, *, restartable: bool = False) -> None:
@@ -39,9 +45,10 @@ class RuntimeSession:
         self.exchange: Exchange | None = None
         self.started: asyncio.Future[FunctionError | None] = asyncio.get_running_loop().create_future()
         self.idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.when_idle: Callable[[], None] = _do_nothing
         #: The connection that was given the event last: the one of a worker, if the runtime has several.
         self._handling: Connection | None = None
-        self._polls: deque[asyncio.Future[Exchange]] = deque()
+        self._polls: deque[Gate[Exchange]] = deque()
 
     @property
     def broken_off(self) -> bool:
@@ -65,8 +72,8 @@ class RuntimeSession:
     def _hand_out(self, exchange: Exchange) -> None:
         while self._polls:
             poll = self._polls.popleft()
-            if not poll.done():
-                poll.set_result(exchange)
+            if not poll.is_open:
+                poll.open(exchange)
                 break
 
     def finish_start(self, error: FunctionError | None) -> None:
@@ -82,14 +89,16 @@ class RuntimeSession:
         self.finish_start(None)
         if self.machine.state is not RuntimeState.RUNNING or self.exchange is None:
             if self.exchange is not None:
-                # An idle environment keeps no event in memory.
-                self.exchange.event = replace(self.exchange.event, body=b"")
+                self.exchange.body = b""  # An idle environment keeps no event in memory.
             if not self.idle.done():
                 self.idle.set_result(None)
+                self.when_idle()
         elif self._handling in {None, connection}:
             self._handling = connection
             return self.exchange
-        exchange = await self._next_exchange(connection)
+        poll: Gate[Exchange] = Gate()
+        self._polls.append(poll)
+        exchange = await connection.until_closed(poll)
         self._handling = connection
         return exchange
 
@@ -97,21 +106,6 @@ class RuntimeSession:
         """Begin with a new process, whose first event is the one that the process before it left unanswered."""
         unanswered = self.exchange is not None and not self.exchange.answer.finished
         self.machine = StateMachine("runtime", RuntimeState.RUNNING if unanswered else RuntimeState.STARTED)
-
-    async def _next_exchange(self, connection: Connection) -> Exchange:
-        poll: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
-        self._polls.append(poll)
-
-        def break_off(_closed: asyncio.Future[None]) -> None:
-            if not poll.done():
-                poll.set_exception(ConnectionBroken("the runtime closed the connection while it was polling"))
-
-        connection.closed.add_done_callback(break_off)
-        try:
-            return await poll
-        finally:
-            connection.closed.remove_done_callback(break_off)
-            poll.cancel()
 
     def forget(self, connection: Connection) -> None:
         """Hand the event that a closed connection left unanswered to the next poll, or to one that is waiting."""

@@ -11,11 +11,16 @@ import asyncio
 import contextlib
 import fcntl
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from termios import TIOCOUTQ
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.responses import Response
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from runtime.local.plain_parser import PlainParser
 
 #: Seconds without a byte of a request that is not complete, or of an answer.
 PATIENCE: Final = 20.0
@@ -26,40 +31,29 @@ HEAD_LIMIT: Final = 64 * 1024
 TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+#: Bytes of a body that may come before anyone asks for it, as uvicorn has it.
+SMALL: Final = HIGH_WATER_LIMIT
+
+#: Is called with the status, the headers and the body of a response.
+Respond: TypeAlias = Callable[[int, Mapping[str, str], bytes], None]
+#: Answers a request, with its scope, headers and body, in the turn of the event loop in which it has come whole, or
+#: returns False; the response may come later.
+AnswerAtOnce: TypeAlias = Callable[[Any, Mapping[str, str], bytes, Respond], bool]
+
+
 class HeadTooLarge(Exception):
     """The head of a request is larger than it may be."""
 
 
-class PlainParser(httptools.HttpRequestParser):
-    """Parses requests; it reads one that offers another protocol again, without the offer.
-
-    The parser itself takes what follows the head of such a request for the other protocol, its body too. Java's HTTP
-    client, for example, offers HTTP/2 in every first request.
-    """
-
-    def __init__(self, connection: LimitedConnection) -> None:
-        super().__init__(connection)
-        self._connection = connection
-        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
-
-    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
-        """Parse bytes; after an offer with a new parser, because this one may be at its connection's end."""
-        parser, connection = self, self._connection
-        while data:
-            try:
-                super(PlainParser, parser).feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                data = connection.head_without_offer() + data[offer.args[0] :]
-                parser = connection.parser = PlainParser(connection)
-            else:
-                return
-
-
 class LimitedConnection(HttpToolsProtocol):
-    """One connection."""
+    """One connection; `answer_at_once` gets the small requests first."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    parser: PlainParser
+
+    def __init__(self, *arguments: Any, answer_at_once: AnswerAtOnce, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._answer_at_once = answer_at_once
+        self._held: tuple[RequestResponseCycle, Any] | None = None
         self.parser = PlainParser(self)
         self._patience: asyncio.TimerHandle | None = None
         self._unsent: asyncio.TimerHandle | None = None
@@ -140,7 +134,7 @@ class LimitedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to answer."""
         self._pending = 0
-        if not self._offers:
+        if not self.parser.offers:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -151,25 +145,49 @@ class LimitedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Note that the request has come whole."""
         self._pending = 0
-        if not self._offers:
+        if not self.parser.offers:
             self._incomplete = False
             super().on_message_complete()
-
-    @property
-    def _offers(self) -> bool:
-        """Whether the request offers another protocol."""
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+            held, self._held = self._held, None
+            if held is not None:
+                self._start_asgi_task(*held)
 
     def head_without_offer(self) -> bytes:
-        """Return the head of the request that was parsed last, as one that offers no other protocol.
+        """Return the head of the request that was parsed last, as one that offers no other protocol."""
+        return self.parser.head(self.url, self.headers)
 
-        Nothing for CONNECT, which is such an offer itself, and is answered already.
-        """
-        if not self._offers:
-            return b""
-        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        headers = [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
-        return b"\r\n".join([line, *headers, b"", b""])
+    # -- answers
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request at once, if that can be done; otherwise as uvicorn does, in a task."""
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed([*cycle.scope["headers"]])
+        }
+        length = headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > SMALL or cycle.waiting_for_100_continue:
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._held = cycle, app
+        elif not self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle)):
+            super()._start_asgi_task(cycle, app)
+
+    def _send(self, cycle: RequestResponseCycle, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a response in one write; to a client that has not read the one before it, in a task."""
+        if cycle.disconnected:
+            return
+        if self.flow.write_paused:
+            response: Any = Response(body, status, headers)
+            super()._start_asgi_task(cycle, response)
+            return
+        cycle.response_started = cycle.response_complete = True
+        close = "" if cycle.keep_alive else "connection: close\r\n"
+        own = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
+        common = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
+        head = f"{own}{close}content-length: {len(body)}\r\n\r\n".encode("latin-1")
+        self.transport.write(b"".join((STATUS_LINE[status], common, head, body)))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     # -- the rest
 

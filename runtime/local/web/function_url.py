@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from runtime.local import addresses
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.pool import Throttled
 from runtime.local.function import FunctionConfig, UrlSettings
+from runtime.local.gates import passed
 from runtime.local.invocation import Answer, Event, RunningInvocation
 from runtime.local.values import one_line
 from runtime.local.web import cors
@@ -54,14 +56,23 @@ class ByHostName:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http":
-            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()
-            name, _, domain = host.partition(".")
-            if f".{domain}" in PREFIXES:
-                prefix = f"{PREFIXES[f'.{domain}']}/{name}"
-                raw = scope.get("raw_path") or scope["path"].encode()
-                scope = {**scope, "path": prefix + scope["path"], "raw_path": prefix.encode() + raw}
-        await self._app(scope, receive, send)
+        await self._app(by_host_name(scope) if scope["type"] == "http" else scope, receive, send)
+
+
+def by_host_name(scope: Scope) -> Scope:
+    """Return the scope of a request, with its path as by the host's name if that has one."""
+    prefix = _prefix(dict(scope["headers"]).get(b"host", b""))
+    if not prefix:
+        return scope
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return {**scope, "path": prefix + scope["path"], "raw_path": prefix.encode() + raw}
+
+
+@lru_cache(maxsize=64)
+def _prefix(host: bytes) -> str:
+    """Return the beginning of a path that a host's name stands for, or an empty string."""
+    name, _, domain = host.decode("latin-1").partition(":")[0].lower().partition(".")
+    return f"{PREFIXES[f'.{domain}']}/{name}" if f".{domain}" in PREFIXES else ""
 
 
 class FunctionUrls:
@@ -114,7 +125,7 @@ class FunctionUrls:
             self._notify(one_line(f"{function.name}: {error}"))
             # The function may still be streaming, and the caller's next event would find it busy.
             invocation.answer.leave()
-            await invocation.answer.over()
+            await passed(invocation.answer.over)
             response = as_response(HttpAnswer(FAILED[1], extra, FAILED[0]))
         _fit(response, request)
         return response
@@ -137,7 +148,7 @@ class FunctionUrls:
         return await self._platform.invoke(function.name, Event(body, request_id), "url")
 
     async def _answer(self, answer: Answer, extra: list[tuple[str, str]], *, is_head: bool, buffered: bool) -> Response:
-        await answer.opened()
+        await passed(answer.opened)
         if not answer.streaming:
             body = await answer.read()
             head = HttpAnswer(FAILED[1], [], FAILED[0]) if answer.error else read_answer(body)

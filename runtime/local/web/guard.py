@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -53,23 +54,28 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Refuses requests that may not pass; `token` is empty where none is required."""
+    """Refuses requests that may not pass."""
 
-    def __init__(self, app: ASGIApp, token: str, allows: Allows) -> None:
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
-        self._token = token
-        self._allows = allows
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        refusal = self._refusal(scope, Headers(scope=scope))
+        refusal = self._rules.refusal(scope, Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        if not self._token and not is_loopback(_hostname(headers)):
+
+class Rules:
+    """Which requests may pass; `token` is empty where none is required."""
+
+    def __init__(self, token: str, allows: Allows) -> None:
+        self._token = token
+        self._allows = allows
+
+    def refusal(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
+        """Return the response to a request with these headers that may not pass; None for the others."""
+        if not self._token and not _is_this_machine(headers.get("host", "")):
             return _forbidden(FOREIGN_HOST.format(headers.get("host", "")))
         if self._is_foreign(scope["path"], headers):
             return _forbidden(FOREIGN_ORIGIN)
@@ -85,7 +91,7 @@ class Guard:
     def _matches(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
-    def _is_foreign(self, path: str, headers: Headers) -> bool:
+    def _is_foreign(self, path: str, headers: Mapping[str, str]) -> bool:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") not in OWN_SITE
@@ -102,16 +108,18 @@ def _address(url: str) -> SplitResult | None:
         return None
 
 
-def _hostname(headers: Headers) -> str:
-    address = _address(f"//{headers.get('host', '')}")
-    return (address and address.hostname) or ""
+@lru_cache(maxsize=64)
+def _is_this_machine(host: str) -> bool:
+    """Whether the value of a Host header names this machine."""
+    address = _address(f"//{host}")
+    return is_loopback((address and address.hostname) or "")
 
 
-def _tokens(headers: Headers) -> list[str]:
+def _tokens(headers: Mapping[str, str]) -> list[str]:
     """Return what may be the token; AWS clients send it as the id of the key that signs a request."""
     authorization = headers.get("authorization", "")
     return [
-        headers.get(addresses.TOKEN, ""),
+        headers.get(addresses.TOKEN.lower(), ""),
         authorization.removeprefix("Bearer "),
         authorization.partition("Credential=")[2].partition("/")[0],
         cookie_parser(headers.get("cookie", "")).get(COOKIE, ""),

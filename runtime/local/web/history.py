@@ -7,7 +7,7 @@ import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from runtime.local.environments.log_lines import LogLine
@@ -84,7 +84,16 @@ class HistoryEntry:
         self.outcome = self._outcome()
         self.answer = None
         error = report.error and FunctionError.of(report.error.type, report.error.message[:KEPT])
-        self.report = replace(report, log="", error=error)
+        self.report = InvocationReport(
+            report.request_id,
+            report.environment,
+            report.started,
+            report.duration,
+            report.memory_size,
+            report.memory_used,
+            init=report.init,
+            error=error,
+        )
 
     def add_line(self, text: str) -> None:
         """Note a line of the log, if there is room."""
@@ -146,13 +155,17 @@ class History:
         entry = HistoryEntry(event.request_id, invocation.function, source, event.body[:KEPT], invocation.answer)
         self.entries.append(entry)
         self._by_id[entry.id] = entry
-        self.publish("start", entry.summary())
-        invocation.report.add_done_callback(lambda task: self._end(entry, task))
+        self._publish_summary("start", entry)
 
-    def _end(self, entry: HistoryEntry, task: asyncio.Task[InvocationReport]) -> None:
-        if not task.cancelled() and task.exception() is None:
-            entry.end(task.result())
-            self.publish("end", entry.summary())
+        def end(report: InvocationReport) -> None:
+            entry.end(report)
+            self._publish_summary("end", entry)
+
+        invocation.when_over = end
+
+    def _publish_summary(self, kind: str, entry: HistoryEntry) -> None:
+        if self._listeners:
+            self.publish(kind, entry.summary())
 
     def add_line(self, line: LogLine) -> None:
         """Note a line of a function's log."""

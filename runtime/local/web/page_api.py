@@ -109,11 +109,9 @@ class PageApi:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a chunk may end within a character
         async for chunk in invocation.answer:
             yield _line("chunk", text=decoder.decode(chunk))
-        report = await invocation.report
+        await invocation.report
         entry = self._history.find(invocation.event.request_id)
         if entry is not None:
-            # The history's own callback may run after this.
-            entry.end(report)
             yield _line("end", **entry.details())
 
 

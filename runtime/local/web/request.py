@@ -6,18 +6,30 @@ import base64
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NoReturn
 
 from starlette.requests import Request
 
 from dispatch import protocol
-from runtime.local.environments.platform import Platform
+from runtime.local.environments.platform import Platform, new_trace_id
 from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.invocation import Event
 from runtime.local.values import one_line, parse_json
 from runtime.local.web.errors import ApiError
 
+#: Headers of requests, in lower case, as they are in every mapping of headers.
+TRACE_ID, REQUEST_ID, CLIENT_CONTEXT, COGNITO_IDENTITY, TENANT_ID = (
+    name.lower()
+    for name in (
+        protocol.AMZN_TRACE_ID,
+        protocol.AMZN_REQUEST_ID,
+        protocol.CALLER_CLIENT_CONTEXT,
+        protocol.CALLER_COGNITO_IDENTITY,
+        protocol.CALLER_TENANT_ID,
+    )
+)
 #: The pattern of TenantId in botocore's service model for Lambda.
 TENANT: Final = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 
@@ -37,7 +49,8 @@ def find_function(platform: Platform, text: str, qualifier: str = "") -> Functio
         parsed = FunctionName.parse(text, qualifier)
     except BadFunctionName as error:
         raise ApiError("InvalidParameterValueException", str(error)) from error
-    name = replace(parsed, name=platform.real_name(parsed.name))
+    real_name = platform.real_name(parsed.name)
+    name = parsed if real_name == parsed.name else replace(parsed, name=real_name)
     if name.name not in platform.pools:
         raise ApiError.not_found(name.qualify(platform.arn(name.name)))
     return name
@@ -60,15 +73,25 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def read_payload(request: Request, limit: int) -> bytes:
-    """Return the payload of an invocation: a JSON text, unchanged; an empty body is an empty object, as on Lambda.
+    """Return the payload of an invocation, as `as_payload` does.
 
     Raises:
         ApiError: the body is too large, or is not JSON in UTF-8.
     """
-    body = await read_body(request, limit) or b"{}"
+    return as_payload(await read_body(request, limit))
+
+
+def as_payload(body: bytes) -> bytes:
+    """Return a body as the payload of an invocation: a JSON text, unchanged; an empty one is an empty object.
+
+    Raises:
+        ApiError: the body is not JSON in UTF-8.
+    """
     try:
-        json.loads(body.decode(), parse_int=str, parse_constant=_refuse)  # an int has a limit of digits
+        DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
+        if not body:
+            return b"{}"  # as on Lambda
         message = f"Could not parse request body into json: Could not parse payload into json: {error}"
         raise ApiError("InvalidRequestContentException", message) from error
     return body
@@ -78,25 +101,29 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON value")
 
 
-async def read_event(request: Request, arn: str, limit: int) -> Event:
-    """Return the event in a request, for the function with this ARN.
+#: Integers stay text: Python reads no more than 4,300 digits of them.
+DECODER: Final = json.JSONDecoder(parse_int=str, parse_constant=_refuse)
+
+
+def make_event(headers: Mapping[str, str], body: bytes, arn: str) -> Event:
+    """Return the event in a request with these headers and this body, for the function with this ARN.
 
     Raises:
-        ApiError: the body is too large or not JSON, or a header is not valid.
+        ApiError: the body is not JSON, or a header is not valid.
     """
     return Event(
-        await read_payload(request, limit),
-        _request_id(request),
+        as_payload(body),
+        _request_id(headers),
         arn=arn,
-        trace_id=request.headers.get(protocol.AMZN_TRACE_ID, ""),
-        client_context=_client_context(request),
-        cognito_identity=_cognito_identity(request),
-        tenant_id=_tenant_id(request),
+        trace_id=headers.get(TRACE_ID) or new_trace_id(),
+        client_context=_client_context(headers),
+        cognito_identity=_cognito_identity(headers),
+        tenant_id=_tenant_id(headers),
     )
 
 
-def _cognito_identity(request: Request) -> str:
-    identity = request.headers.get(protocol.CALLER_COGNITO_IDENTITY, "")
+def _cognito_identity(headers: Mapping[str, str]) -> str:
+    identity = headers.get(COGNITO_IDENTITY, "")
     try:
         is_object = not identity or isinstance(parse_json(identity), dict)
     except ValueError:
@@ -107,17 +134,17 @@ def _cognito_identity(request: Request) -> str:
     return identity
 
 
-def _tenant_id(request: Request) -> str:
-    tenant = request.headers.get(protocol.CALLER_TENANT_ID, "")
+def _tenant_id(headers: Mapping[str, str]) -> str:
+    tenant = headers.get(TENANT_ID, "")
     if tenant and not TENANT.fullmatch(tenant):
         message = f"{protocol.CALLER_TENANT_ID} must match {TENANT.pattern}: {tenant!r}"
         raise ApiError("InvalidParameterValueException", message)
     return tenant
 
 
-def _request_id(request: Request) -> str:
+def _request_id(headers: Mapping[str, str]) -> str:
     """Return the caller's own request id, which must be a UUID, or a new one."""
-    given = request.headers.get(protocol.AMZN_REQUEST_ID)
+    given = headers.get(REQUEST_ID)
     if given is None:
         return str(uuid.uuid4())
     try:
@@ -127,9 +154,9 @@ def _request_id(request: Request) -> str:
         raise ApiError("InvalidRequestContentException", message) from error
 
 
-def _client_context(request: Request) -> str:
+def _client_context(headers: Mapping[str, str]) -> str:
     """Return the client context as runtimes get it: JSON in one line."""
-    header = request.headers.get(protocol.CALLER_CLIENT_CONTEXT, "")
+    header = headers.get(CLIENT_CONTEXT, "")
     if not header:
         return ""
     if len(header) > protocol.CLIENT_CONTEXT_LIMIT:

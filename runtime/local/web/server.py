@@ -9,11 +9,12 @@ import logging
 import math
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
-from starlette.applications import Starlette
 
+from runtime.local.web.app import WebApp
 from runtime.local.web.connection import LimitedConnection
 from runtime.local.web.function_url import BrokenAnswer
 
@@ -30,13 +31,13 @@ class CannotListen(Exception):
 class WebServer(uvicorn.Server):
     """Serves the application and leaves signals to us; `ready` resolves when it can be reached."""
 
-    def __init__(self, app: Starlette, grace: float) -> None:
+    def __init__(self, app: WebApp, grace: float) -> None:
         # The end has limits of its own; this one is for a request that ignores both.
         limit = math.ceil(grace + 2 * LAST_ANSWERS)
         super().__init__(
             uvicorn.Config(
-                app,
-                http=LimitedConnection,
+                app.asgi,
+                http=partial(LimitedConnection, answer_at_once=app.answer_at_once),  # type: ignore[arg-type]
                 log_config=None,
                 lifespan="off",
                 ws="none",

@@ -1,0 +1,147 @@
+"""What an invocation costs the local platform, counted and not timed: turns of the loop, tasks, writes, imports."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import subprocess
+import sys
+from asyncio import selector_events
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.local import Client, client
+from support.process import await_true
+
+from runtime.local.asynchronous.queue import Queue
+from runtime.local.environments.platform import Platform
+from runtime.local.function import FunctionConfig
+from runtime.local.loop import new_loop
+from runtime.local.sources.event_sources import EventSources
+from runtime.local.web.app import make_app
+from runtime.local.web.history import History
+from runtime.local.web.server import WebServer, listen
+from runtime.testing.platform import LocalPlatform, loop_in_thread
+
+INVOKE = "/2015-03-31/functions/one/invocations"
+COUNT = 50
+
+
+@contextmanager
+def served(root: Path) -> Iterator[tuple[Client, LocalPlatform]]:
+    """The whole server in this process, so that it can be looked into, and a client of it; the function is warm."""
+    (root / "app.py").write_text("def handler(event, context):\n    return event\n")
+    function = FunctionConfig("one", "app.handler", root, "lambda")
+    history = History()
+    with loop_in_thread() as loop, listen("127.0.0.1", 0) as sock:
+        platform = Platform([function], history.add_line, history.add)
+        local = LocalPlatform(platform, loop)
+
+        async def start() -> tuple[WebServer, asyncio.Task[None], Queue]:
+            queue = Queue.open(root / "queue", platform, 1.0, print)
+            app = make_app(platform, history, queue, EventSources(platform, print), notify=print)
+            server = WebServer(app, 1.0)
+            serving = asyncio.ensure_future(server.serve(sockets=[sock]))
+            await server.ready
+            return server, serving, queue
+
+        async def end(server: WebServer, serving: asyncio.Task[None], queue: Queue) -> None:
+            server.should_exit = server.force_exit = True
+            await platform.close()
+            server.cut_off()
+            await serving
+            queue.close()
+
+        started = local.run(start())
+        try:
+            with client("{}:{}".format(*sock.getsockname())) as caller:
+                caller.connection.connect()
+                for _ in range(3):
+                    invoke(caller)
+                yield caller, local
+        finally:
+            local.run(end(*started))
+
+
+def invoke(caller: Client, body: bytes = b'{"a": 1}') -> None:
+    """One event, which comes back; in one write, as `http.client` does not send it."""
+    sock = caller.connection.sock
+    head = f"POST {INVOKE} HTTP/1.1\r\nHost: {caller.address}\r\nContent-Length: {len(body)}\r\n\r\n"
+    sock.sendall(head.encode() + body)
+    answer = http.client.HTTPResponse(sock)
+    answer.begin()
+    assert body == answer.read()
+
+
+def test_turns_tasks_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm invocation is two turns of the loop, no task, and a write each for the event, the answer and its reply."""
+    counted: Counter[str] = Counter()
+
+    def count(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counting(self: Any, *arguments: Any, **options: Any) -> Any:
+            counted[name] += 1
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    with served(tmp_path) as (caller, _):
+        # uvicorn's own clock, which ticks ten times a second, is a few turns more.
+        for name in ("_run_once", "create_task"):
+            count(asyncio.base_events.BaseEventLoop, name)
+        count(selector_events._SelectorSocketTransport, "write")  # type: ignore[attr-defined]
+        for _ in range(COUNT):
+            invoke(caller)
+        taken = Counter(counted)
+
+    # The reply to the last answer may come late, or the one before the first.
+    assert abs(3 * COUNT - taken["write"]) <= 1
+    assert 2 * COUNT <= taken["_run_once"] < 2.5 * COUNT
+    assert 0 == taken["create_task"]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_an_answer_takes_no_memory_afterwards(tmp_path: Path, size: int) -> None:
+    """What was sent on is dropped, and what an idle environment had for an event."""
+    with served(tmp_path) as (caller, local):
+        invoke(caller, b'"%b"' % (b"x" * size))
+        (environment,) = local.platform.pools["one"].environments
+        await_true(lambda: environment.usable, "the next poll")
+        exchange = environment._session.exchange
+    assert exchange is not None
+    assert (size + 2, b"", b"") == (exchange.answer.size, exchange.answer.whole, exchange.body)
+
+
+def test_the_page_has_the_whole_log(tmp_path: Path) -> None:
+    """Also the first line, which is written in the turn in which the invocation starts."""
+    with served(tmp_path) as (caller, _):
+        invoke(caller)
+        shown = caller.call("GET", "/_dispatch/state").json["invocations"][-1]
+        path = f"/_dispatch/invocations/{shown['id']}"
+        await_true(lambda: caller.call("GET", path).json["status"] == "success", "the end of the invocation")
+        log = caller.call("GET", path).json["log"]
+    assert ["START", "END", "REPORT"] == [line.split()[0] for line in log]
+
+
+def test_h11_is_not_imported(tmp_path: Path) -> None:
+    """One parser of HTTP is enough."""
+    code = "import sys, runtime.local.serve, runtime.local.web.server; raise SystemExit('h11' in sys.modules)"
+    assert 0 == subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode
+
+
+def test_uvloop_is_no_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the loop is asyncio's own; with it, where it is installed, it is uvloop's."""
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    loop = new_loop()
+    loop.close()
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+    monkeypatch.delitem(sys.modules, "uvloop")
+    uvloop = pytest.importorskip("uvloop")
+    loop = new_loop()
+    loop.close()
+    assert isinstance(loop, uvloop.Loop)
