@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.files import write
+from support.files import Files, write
 from support.runtime import Runtime
 
 from runtime.package import own_runtime, pythons, start, start_scripts
@@ -49,11 +49,15 @@ def start_file(tmp_path: Path, opt: Path) -> Iterator[Start]:
     """Starts the runtime from the start file; the libraries of this environment stand in for the layer's."""
     with ExitStack() as stack:
 
-        def started(source: str, *options: str, convention: str = "standard", path: str = "") -> Runtime:
+        def started(
+            source: str, *options: str, convention: str = "standard", path: str = "", files: Files | None = None
+        ) -> Runtime:
             env = {"_HANDLER": "app.handler", "HANDLER_CONVENTION": convention}
             env["PYTHONPATH"] = ":".join(filter(None, [path, str(opt / "python"), LIBRARIES]))
             command = [BARE, *options, "-P", str(opt / start_scripts.START_FILE)]
-            return stack.enter_context(Runtime(command, write(tmp_path / "task", {"app.py": source}), env))
+            return stack.enter_context(
+                Runtime(command, write(tmp_path / "task", {"app.py": source, **(files or {})}), env)
+            )
 
         yield started
 
@@ -84,6 +88,17 @@ def test_what_the_start_file_lacks(start_file: Start) -> None:
     """A port comes from its folder."""
     runtime = start_file("def handler(args):\n    return {'twice': 2 * args['n']}\n", convention="openwhisk")
     assert {"twice": 4} == json.loads(runtime.invoke(b'{"n": 2}').body)
+
+
+def test_packages_with_our_names(start_file: Start) -> None:
+    """A function's own packages win over the start file, with their modules, also where ours has one of the same name."""
+    own = {
+        "dispatch/__init__.py": "",
+        "dispatch/errors.py": "mine = 'own'\n",
+        "runtime/__init__.py": "mine = 'runtime'\n",
+    }
+    source = "import runtime\nfrom dispatch.errors import mine\ndef handler(event, headers):\n    return mine + runtime.mine\n"
+    assert b"ownruntime" == start_file(source, files=own).invoke(b"x").body
 
 
 def test_without_site(start_file: Start) -> None:

@@ -15,6 +15,7 @@ from _frozen_importlib_external import PathFinder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType, ModuleType
 
 #: The modules by their names: the file, whether it is a package's, and the code.
@@ -29,10 +30,13 @@ class _Bundle:
     def __init__(self, site: str) -> None:
         self._site = site
 
-    def find_spec(self, name: str, _path: object = None, _target: object = None, /) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None = None, _target: object = None, /) -> ModuleSpec | None:
         if name not in MODULES:
             return None
         file, is_package, _ = MODULES[name]
+        parent = os.path.join(self._site, name.rpartition(".")[0].replace(".", os.sep))
+        if path is not None and parent not in path:  # a package of the function's, with one of our names
+            return None
         spec = ModuleSpec(name, self, origin=os.path.join(self._site, file))  # type: ignore[arg-type]
         spec.has_location = True
         if is_package:
