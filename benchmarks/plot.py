@@ -35,7 +35,11 @@ PANELS = (
     Panel("Time per invocation, 45-byte event, one processor", "small-one-cpu", "time"),
     Panel("Processor time per invocation, 45-byte event", "small", "CPU"),
     Panel("Time per invocation, 120 KB of JSON in and out", "json", "time"),
+    Panel("Time per invocation, 120 KB of SQS with JSON bodies", "sqs", "time"),
     Panel("Process start to the first poll", "cold", "first poll"),
+    Panel("16 workers that import boto3: until all poll", "preload-16", "all polls"),
+    Panel("16 workers that import boto3: memory, shared pages in proportion", "preload-16", "PSS"),
+    Panel("Local platform: one caller, from request to answer", "platform", "time"),
     Panel("Resident memory after 5,000 invocations", "small", "memory"),
 )
 
