@@ -145,8 +145,8 @@ def test_layers(make: Make, tmp_path: Path, arch: str, more: tuple[str, ...]) ->
 
 
 def test_a_layer_without_interpreter_is_small(make: Make) -> None:
-    """Less than 3 MB, and the library asked for."""
-    assert layer(make).stat().st_size < 3.5 * 1024 * 1024
+    """Less than 3.5 MB, and the library asked for."""
+    assert layer(make).stat().st_size < 4 * 1024 * 1024
 
 
 def test_the_same_bytes_twice(make: Make) -> None:

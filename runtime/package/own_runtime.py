@@ -19,6 +19,8 @@ from runtime.package.errors import PackageError
 #: The distribution as file names spell it.
 STEM = DISTRIBUTION.replace("-", "_")
 COMMAND_ONLY = ("runtime/cli", "runtime/local", "runtime/package", "runtime/scaffold", "runtime/testing")
+#: The requirement that an archive does without if there is no wheel of it for the target.
+OPTIONAL = "orjson"
 #: Not entry_points.txt: the `dispatch` command that it names is left out.
 METADATA = ("METADATA", "licenses")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from runtime.package import archive, interpreter, own_runtime, pythons, start_scripts, wheels
+from runtime.package.errors import PackageError
 from runtime.package.progress import OnProgress, no_progress
 from runtime.package.target import BuildTarget
 
@@ -122,7 +123,15 @@ class Staging:
 
     def add_runtime(self, where: str, requirements: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
         """Add our runtime with its requirements, and other libraries, in a subfolder."""
-        self.add_libraries([*own_runtime.required(), *requirements], files, where)
+        required = own_runtime.required()
+        try:
+            self.add_libraries([*required, *requirements], files, where)
+        except PackageError as error:
+            if own_runtime.OPTIONAL not in str(error):
+                raise
+            needed = [text for text in required if not text.startswith(own_runtime.OPTIONAL)]
+            self.add_libraries([*needed, *requirements], files, where)
+            self.notes.append(f"without {own_runtime.OPTIONAL}, so large JSON takes longer: {error}")
         own_runtime.copy(self.folder / where)
         self._runtime = where
         self.libraries.append(own_runtime.name_and_version())
