@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,11 +37,6 @@ WriteLog: TypeAlias = Callable[[LogLine], None]
 
 def discard_log(_line: LogLine) -> None:
     """Write the log nowhere."""
-
-
-def new_log_stream() -> str:
-    """Return a name for a new log stream, which is also the id of its environment."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{LATEST}]{secrets.token_hex(16)}"
 
 
 def timestamp() -> str:
