@@ -19,7 +19,7 @@ class Last:
     def __del__(self, write=os.write): write(2, b"freed")
 
 gc.collect()
-before, collections, last = set(sys.modules), [], Last()
+before, collections, sys.last = set(sys.modules), [], Last()
 gc.callbacks.append(lambda phase, _: collections.append(phase))
 atexit.register(lambda: print(json.dumps([sorted({*sys.modules} - before), len(collections)]), file=sys.stderr))
 from runtime.cli import main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -38,8 +39,6 @@ def require(*extras: str) -> None:
     Raises:
         MissingExtra: a library of theirs is not installed.
     """
-    from importlib.util import find_spec
-
     missing = {library: extra for extra in extras for library in LIBRARIES[extra] if find_spec(library) is None}
     if missing:
         raise MissingExtra(click.get_current_context().command_path, missing)

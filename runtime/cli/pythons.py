@@ -8,9 +8,11 @@ is missing here, as it will be on Lambda.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -34,7 +36,8 @@ import sys
 del sys.path[0]
 import json
 try:
-    except ImportError:
+    from importlib.util import find_spec
+except ImportError:
     find_spec = bool
 print(json.dumps([sys.version_info[:2], [name for name in {LIBRARIES} if find_spec(name) is None]]))
 """
@@ -220,8 +223,6 @@ def _lacking(python: Path, folder: Path) -> Iterator[str]:
 
 
 def _home(name: str) -> Path:
-    from importlib.util import find_spec
-
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise FunctionSettingError(f"cannot find the package {name} of this command; reinstall handler-dispatch")
@@ -230,8 +231,6 @@ def _home(name: str) -> Path:
 
 def _output(program: str, *arguments: str, patience: float | None = None) -> str:
     """What a program prints, without the line end."""
-    import subprocess
-
     try:
         done = subprocess.run(  # noqa: S603
             [program, *arguments],
