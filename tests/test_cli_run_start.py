@@ -90,10 +90,15 @@ def test_the_function_starts_before_the_platform_is_imported(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("then", "status"),
-    [("os.kill(process, __import__('signal').SIGINT)", 130), ("raise RuntimeError('broken')", 1)],
+    [
+        ("os.kill(process, __import__('signal').SIGINT)", 130),
+        ("os.kill(process, __import__('signal').SIGTERM)", 143),
+        ("os.kill(process, __import__('signal').SIGHUP)", 143),
+        ("raise RuntimeError('broken')", 1),
+    ],
 )
 def test_a_command_that_ends_before_leaves_no_process(tmp_path: Path, then: str, status: int) -> None:
-    """By Ctrl-C or by an error, while the platform is imported."""
+    """By a signal or by an error, while the platform is imported."""
     done = waiting(tmp_path, then)
     assert ("", status) == (done.stdout, done.returncode)
     with pytest.raises(ProcessLookupError):

@@ -76,7 +76,7 @@ def command(
     try:
         with Pythons(python, tell=verbose) as pythons:
             function = pythons.chosen(function)
-            with started_early(function) as early:
+            with interrupt.Raised(), started_early(function) as early:
                 run_events = import_platform()
                 work = run_events.run(function, early, body, repeat, verbose=verbose, as_json=as_json)
                 failed = interrupt.run_on_loop(work)
