@@ -66,6 +66,7 @@ class Scenario:
 
 
 FIRST_POLL = Figure("first poll", "ms", lambda run: run["first_poll_ns"] / 1e6)
+WHOLE_LIFE = Figure("whole command", "ms", FIRST_POLL.read)
 LAST_POLL = Figure("all polls", "ms", lambda run: run["last_poll_ns"] / 1e6)
 # The median, not the mean, because other work of the machine that takes milliseconds changes the mean.
 TIME = Figure("time", "µs", lambda run: run["cycle_ns.p50"] / 1e3)
@@ -245,6 +246,15 @@ def _scenarios() -> tuple[Scenario, ...]:
             rounds=15,
             placement="free",
             platforms=True,
+        ),
+        Scenario(
+            "run",
+            "`dispatch run` for one small event, beside what any such command in Python takes",
+            ("interpreter", "libraries", "dispatch-run"),
+            (WHOLE_LIFE,),
+            "libraries",
+            rounds=20,
+            placement="free",
         ),
         *_web(),
         Scenario(

@@ -30,7 +30,7 @@ class Subject:
             for the C client.
         installed: the contents of its virtual environment.
         variables: its environment variables.
-        exits: whether it exits by itself instead of polling, so that its whole life is measured.
+        exits: whether it exits by itself, with status 0, instead of polling, so that its whole life is measured.
     """
 
     name: str
@@ -99,12 +99,16 @@ def _subjects() -> tuple[Subject, ...]:
 
 
 def _platforms() -> tuple[Subject, ...]:
+    run = ("{python}", "-P", "-m", "runtime.cli", "run", "app.handler", "-e", "7")
+    libraries = ("{python}", "-P", "-c", "import click, asyncio")
     needs = (OURS, "click", "packaging", "pathspec", "pyyaml", "rich", "starlette", "uvicorn", "watchfiles")
     serve = ("{python}", "-P", "-m", "runtime.cli", "serve", "app.handler", "--name", "function", "--port", "{port}")
     emulator = ("{rie}", "--runtime-interface-emulator-address", "127.0.0.1:{port}", "--runtime-api-address")
     runtime = ("127.0.0.1:{second_port}", "{python}", "-P", "-m", "runtime", "app.handler")
     convention = {"HANDLER_CONVENTION": "lambda"}
     return (
+        Subject("libraries", libraries, Installed(needs), exits=True),
+        Subject("dispatch-run", run, Installed(needs), convention, exits=True),
         Subject("rie", (*emulator, *runtime), Installed((OURS,)), convention),
         Subject("dispatch-serve", serve, Installed(needs), convention),
         Subject("dispatch-serve-uvloop", serve, Installed((*needs, "uvloop")), convention),

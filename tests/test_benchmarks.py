@@ -296,6 +296,16 @@ def test_without_the_emulator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "AWS's emulator cannot be had: no emulator for this machine" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", SCENARIOS["run"].subjects)
+def test_whole_commands_are_measured(place: Bench, name: str) -> None:
+    """From the start to the end; one that fails has no figure."""
+    run = place.run(SUBJECTS[name], SCENARIOS["run"])
+    assert 0 < SCENARIOS["run"].figures[0].read(run)
+    failing = replace(SUBJECTS[name], command=(*SUBJECTS[name].command[:2], "-c", "exit(3)"))
+    with pytest.raises(BenchError, match="with status 3"):
+        place.run(failing, SCENARIOS["run"])
+
+
 @pytest.mark.parametrize("name", SCENARIOS["platform"].subjects)
 def test_platforms_are_invoked(place: Bench, name: str) -> None:
     """The local platform, on either loop, and AWS's emulator return the event."""

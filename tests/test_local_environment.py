@@ -68,6 +68,16 @@ def test_an_environment_is_used_again(tmp_path: Path) -> None:
     await_true(lambda: gone(one["pid"]))
 
 
+def test_the_end_of_a_process_without_descriptors_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a system that has none, a thread waits for the process; the status is the same."""
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    program = write_program(tmp_path / "bootstrap", "import sys\nsys.exit(7)\n")
+    with serving(Function(handler="x", root=tmp_path, command=(str(program),))) as local:
+        result = ask(local)
+    assert result.error is not None
+    assert "exit status 7" in result.error.message
+
+
 def test_the_log_reads_as_lambda_writes_it(tmp_path: Path) -> None:
     """START, the function's own lines, END and REPORT, with tabs where Lambda has them."""
     lines: list[LogLine] = []

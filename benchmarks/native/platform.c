@@ -317,7 +317,9 @@ static void loop(int listener, int expect_exit) {
         if (finished) return;
         if (waits[0].revents) accept_connection(listener);
         if (!waits[1].revents) continue;
-        if (!expect_exit) ended_early();
+        siginfo_t end = {0};
+        waitid(P_PID, (id_t)runtime, &end, WEXITED | WNOWAIT);
+        if (!expect_exit || end.si_status) ended_early();
         first_poll = read_clock(CLOCK_MONOTONIC) - started;
         return;
     }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
+
+#: Objects that may be made before the interpreter looks for cycles among them: more than all imports make.
+COLLECTED_AFTER = 100_000
 
 
 def main() -> None:
     """Run the command; without its libraries, name the extra to install."""
+    gc.set_threshold(COLLECTED_AFTER)
     open_streams()
     try:
         from runtime.cli import interrupt
@@ -21,7 +27,23 @@ def main() -> None:
         if error.name != "click":
             raise
         sys.exit("dispatch: the command needs click, not installed here; pip install 'handler-dispatch[local]'")
-    command(prog_name="dispatch")
+    try:
+        command(prog_name="dispatch")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            _leave(end.code or 0)
+        raise
+
+
+def _leave(status: int) -> None:
+    """End the process without freeing every object of every module first; return if its output cannot be written."""
+    atexit._run_exitfuncs()  # noqa: SLF001
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(status)
 
 
 def open_streams() -> None:

@@ -141,7 +141,7 @@ def _facts(handler: str, environment: dict[str, str], named: str) -> Iterator[di
 
 def _show_imports(function: FunctionConfig, as_json: bool) -> bool:
     """Print the imports of a start; return whether the runtime started."""
-    from runtime.cli.run import print_error
+    from runtime.cli.run_events import print_error
     from runtime.local.environments.import_times import measure
 
     imports, log, failure = interrupt.run_on_loop(measure(function))

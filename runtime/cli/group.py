@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -70,6 +69,8 @@ class Lazy(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             if ctx.obj:
+                import json
+
                 click.echo(json.dumps({"error": error.format_message()}))
             raise
         except KeyboardInterrupt:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What a shell reports for a program that Ctrl-C has ended.
 STATUS = 128 + signal.SIGINT
+#: The other signals that end programs, and the status of a command that they have ended.
+OTHERS, OTHER_STATUS = (signal.SIGTERM, signal.SIGHUP), 128 + signal.SIGTERM
 
 
 def end(*_: object) -> NoReturn:
@@ -68,6 +70,23 @@ class Held:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 
+class Raised:
+    """A context manager: the other signals that end programs raise SystemExit in the block, so that it cleans up."""
+
+    def __enter__(self) -> None:
+        self._numbers = [number for number in OTHERS if signal.getsignal(number) is signal.SIG_DFL]
+        for number in self._numbers:
+            signal.signal(number, self._raise)
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+    @staticmethod
+    def _raise(*_: object) -> NoReturn:
+        raise SystemExit(OTHER_STATUS)
+
+
 def run_on_loop(work: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
     """Run `work` on an event loop. The first signal that ends programs cancels it, and is the reason of the exit.
 
@@ -92,7 +111,7 @@ def run_on_loop(work: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.Abs
 
         # These two also make every signal wake the loop. The first one is not handled by the loop, which would not
         # look at it again before its end.
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in OTHERS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, stop, number)
         _handle(stop)
@@ -111,5 +130,5 @@ def run_on_loop(work: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.Abs
         if not received:
             raise
     if received:
-        sys.exit(128 + (signal.SIGINT if received[0] == signal.SIGINT else signal.SIGTERM))
+        sys.exit(STATUS if received[0] == signal.SIGINT else OTHER_STATUS)
     return result

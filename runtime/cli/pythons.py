@@ -7,22 +7,22 @@ is missing here, as it will be on Lambda.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from dispatch.shadowing import OUR_PACKAGES
 from runtime.cli import terminal
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.package.errors import PackageError
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 #: The oldest Python of the runtime (pyproject.toml, requires-python).
 OLDEST: Final = (3, 11)
@@ -130,6 +130,8 @@ class Pythons:
 
     def _path_for(self, python: Path) -> str:
         if python not in self._paths:
+            from tempfile import TemporaryDirectory
+
             self._folder = self._folder or TemporaryDirectory(prefix="dispatch-")
             folder = Path(self._folder.name) / str(len(self._paths))
             folder.mkdir()
@@ -159,7 +161,7 @@ def asked_for(which: str) -> Python:
     """
     path = Path(os.path.abspath(which))
     found = _inside(path) or (path if path.is_file() else None)
-    named = found or shutil.which(which) or shutil.which(f"python{which}")
+    named = found or _which(which) or _which(f"python{which}")
     if not named:
         raise FunctionSettingError(
             f"--python: no Python {which!r}; pass a file, a virtual environment, or a name on your PATH like python3.13"
@@ -182,13 +184,21 @@ def _uv() -> str | None:
     try:
         from uv import find_uv_bin
 
-        return shutil.which("uv") or find_uv_bin()
+        return _which("uv") or find_uv_bin()
     except (ImportError, FileNotFoundError):
-        return shutil.which("uv")
+        return _which("uv")
+
+
+def _which(name: str) -> str | None:
+    from shutil import which
+
+    return which(name)
 
 
 def _lacking(python: Path, folder: Path) -> Iterator[str]:
     """Our packages, and those of our libraries that a Python lacks, without one that uv has installed in the folder."""
+    import json
+
     try:
         version, missing = json.loads(_output(str(python), "-E", "-s", "-c", QUESTION, patience=PATIENCE))
     except (TypeError, ValueError) as error:

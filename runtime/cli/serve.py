@@ -15,7 +15,7 @@ import click
 from runtime.cli import interrupt, options, terminal
 from runtime.cli.mistyped import note_settings
 from runtime.cli.pythons import Pythons
-from runtime.cli.run import print_line
+from runtime.cli.run_events import print_line
 from runtime.cli.serve_banner import banner
 from runtime.cli.serve_defaults import Rereadable, read_again, set_defaults
 from runtime.cli.serve_files import functions_of, queue_file

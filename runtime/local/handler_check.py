@@ -15,7 +15,7 @@ from dispatch.discovery import AUTO, OF_SOURCE
 from dispatch.errors import DispatchError
 from dispatch.hints import intended
 from dispatch.locate import locate
-from runtime.local.environments.process import OWN_RUNTIME
+from runtime.local.environments.launch import OWN_RUNTIME
 from runtime.local.environments.variables import LAYER_MODULES, variables
 from runtime.local.function import FunctionConfig
 from runtime.settings import handler_string

@@ -23,9 +23,9 @@ from dispatch.load import choose
 from runtime.client import RuntimeClient
 from runtime.environment import Environment, init_report
 from runtime.lifecycle import ForkGuard, Signals
-from runtime.local.environments.log_lines import new_log_stream, timed_out
+from runtime.local.environments.log_lines import timed_out
 from runtime.local.environments.platform import complete
-from runtime.local.environments.variables import variables
+from runtime.local.environments.variables import new_log_stream, variables
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event, Exchange, FunctionError, InvocationReport
 from runtime.logs import Log

@@ -17,11 +17,12 @@ from enum import Enum
 from typing import Any, Final, NoReturn
 
 from runtime.local.environments import log_lines
+from runtime.local.environments.launch import EarlyStart
 from runtime.local.environments.log_lines import LogLine, WriteLog
 from runtime.local.environments.process import Process, to_the_end
 from runtime.local.environments.process_tree import owns_connection
 from runtime.local.environments.tasks import Tasks
-from runtime.local.environments.variables import variables
+from runtime.local.environments.variables import new_log_stream, variables
 from runtime.local.function import FunctionConfig
 from runtime.local.gates import Gate
 from runtime.local.invocation import TIMED_OUT, FunctionError, InvocationReport, RunningInvocation
@@ -83,9 +84,11 @@ class LocalEnvironment:
         has_deadline: whether its events have a deadline.
     """
 
-    def __init__(self, function: FunctionConfig, write_log: WriteLog, tasks: Tasks) -> None:
+    def __init__(
+        self, function: FunctionConfig, write_log: WriteLog, tasks: Tasks, early: EarlyStart | None = None
+    ) -> None:
         self.function = function
-        self.id = log_lines.new_log_stream()
+        self.id = early.id if early else new_log_stream()
         self.phase = Phase.STARTING
         self.created = time.time()
         self.invocations = 0
@@ -94,6 +97,7 @@ class LocalEnvironment:
         self.request_id = ""
         self.has_deadline = function.debug_port is None
         self._memory_read = 0.0
+        self._early = early
         self._write_log = write_log
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
@@ -128,7 +132,7 @@ class LocalEnvironment:
             StartFailed: the runtime ended, reported an error or took too long.
         """
         self.request_id = request_id
-        began = time.perf_counter()
+        began = self._early.began if self._early else time.perf_counter()
         process = await self._launch(INIT_LIMIT if self.has_deadline else None)
         if process is not None:
             self._start_time = StartTime(init=_milliseconds_since(began))
@@ -144,11 +148,16 @@ class LocalEnvironment:
     async def _launch(self, limit: float | None) -> Process | None:
         """Start a process; None if it does not poll within the limit, in seconds."""
         began = time.perf_counter()
-        environment = variables(self.function, await self._server.listen(), self.id)
+        early, self._early = self._early, None
+        address = await self._server.listen(sock=early.listener if early else None)
         try:
-            process = self._process = await Process.start(self.function, environment, self._write)
+            if early:
+                process = Process.adopt(early, self._write)
+            else:
+                process = Process.start(self.function, variables(self.function, address, self.id), self._write)
         except OSError as error:
             return await self._fail_start(FunctionError.of("Runtime.InvalidEntrypoint", str(error)), began)
+        self._process = process
         process.exited.add_done_callback(self._note_exit)
         self._started_pid.open(process.pid)
         started = self._session.started

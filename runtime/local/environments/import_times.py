@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from runtime.local.environments.environment import LAST_WORDS, first_of
-from runtime.local.environments.log_lines import new_log_stream
+from runtime.local.environments.launch import OWN_RUNTIME
 from runtime.local.environments.log_pipe import WriteText
-from runtime.local.environments.process import OWN_RUNTIME, Process, to_the_end
-from runtime.local.environments.variables import variables
+from runtime.local.environments.process import Process, to_the_end
+from runtime.local.environments.variables import new_log_stream, variables
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import EXIT_ERROR, FunctionError
 from runtime.local.runtime_api.server import RuntimeApiServer
@@ -57,7 +57,7 @@ async def _start(function: FunctionConfig, write: WriteText) -> FunctionError | 
     session = RuntimeSession(function)
     server = RuntimeApiServer(session)
     environment = variables(function, await server.listen(), new_log_stream())
-    process = await Process.start(function, environment, write)
+    process = Process.start(function, environment, write)
     try:
         if not await first_of(LIMIT, session.started, process.exited):
             return FunctionError.of(

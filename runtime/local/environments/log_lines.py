@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from dispatch.protocol import LATEST
 from runtime.local.invocation import EXIT_ERROR, OUT_OF_MEMORY, TIMED_OUT, FunctionError, InvocationReport
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of a function's log.
 
     Attributes:
@@ -38,11 +35,6 @@ WriteLog: TypeAlias = Callable[[LogLine], None]
 
 def discard_log(_line: LogLine) -> None:
     """Write the log nowhere."""
-
-
-def new_log_stream() -> str:
-    """Return a name for a new log stream, which is also the id of its environment."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{LATEST}]{secrets.token_hex(16)}"
 
 
 def timestamp() -> str:

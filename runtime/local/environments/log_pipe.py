@@ -36,6 +36,11 @@ class LogPipe:
     def open(cls, write: WriteText) -> LogPipe:
         """Make a pipe and start to read it; `write` gets each line."""
         reader, writer = os.pipe()
+        return cls.reading(reader, write, writer)
+
+    @classmethod
+    def reading(cls, reader: int, write: WriteText, writer: int = -1) -> LogPipe:
+        """Start to read a pipe from its reading end."""
         os.set_blocking(reader, False)
         pipe = cls(reader, writer, write)
         pipe._loop.add_reader(reader, pipe._read)

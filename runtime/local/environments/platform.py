@@ -7,7 +7,7 @@ and an event beyond the concurrency limit is refused rather than queued.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterable
@@ -16,6 +16,7 @@ from typing import Self, TypeAlias, TypeVar
 
 from runtime.local.environments.attached import AttachedEnvironment
 from runtime.local.environments.environment import LocalEnvironment
+from runtime.local.environments.launch import EarlyStart
 from runtime.local.environments.log_lines import WriteLog, discard_log
 from runtime.local.environments.pool import Closed, EnvironmentPool
 from runtime.local.environments.process import to_the_end
@@ -147,6 +148,10 @@ class Platform:
         """Start a task that ends with the platform."""
         return self._tasks.spawn(work)
 
+    def adopt(self, early: EarlyStart) -> None:
+        """Let the first environment of a function have the process that was started before the platform."""
+        self._pool(early.function.name).early = early
+
     async def replace(self, function: FunctionConfig) -> None:
         """Add a function, or give one new code or settings; what is running finishes with the old ones."""
         old = self.pools.get(function.name)
@@ -184,5 +189,5 @@ def complete(event: Event, function: FunctionConfig) -> Event:
 
 def new_trace_id() -> str:
     """Return a new X-Ray trace header that is not sampled."""
-    drawn = secrets.token_hex(20)
+    drawn = os.urandom(20).hex()
     return f"Root=1-{int(time.time()):08x}-{drawn[:24]};Parent={drawn[24:]};Sampled=0"

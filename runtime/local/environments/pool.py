@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from runtime.local.environments.environment import LocalEnvironment
+from runtime.local.environments.launch import EarlyStart
 from runtime.local.environments.log_lines import WriteLog
 from runtime.local.environments.process import GRACE
 from runtime.local.environments.tasks import Tasks
@@ -35,6 +36,8 @@ class EnvironmentPool:
         self._tasks = tasks
         self._write_log = write_log
         self._closed = False
+        #: What the next environment is started with, if that was started before it.
+        self.early: EarlyStart | None = None
         #: The events that wait for an environment, the oldest first, each with what wakes it.
         self._waiting: list[asyncio.Event] = []
 
@@ -91,7 +94,8 @@ class EnvironmentPool:
             return None
         startable = self.function.concurrency - len(self.environments)
         if ahead < len(idle) + startable:
-            self.environments.append(LocalEnvironment(self.function, self._write_log, self._tasks))
+            early, self.early = self.early, None
+            self.environments.append(LocalEnvironment(self.function, self._write_log, self._tasks, early))
             return self.environments[-1]
         if ahead < len(idle) + startable + finishing:
             return None

@@ -5,31 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+import subprocess
+import threading
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Final
 
+from runtime.local.environments.launch import EarlyStart, launch
 from runtime.local.environments.log_pipe import LogPipe, WriteText
 from runtime.local.environments.process_tree import resident_memory, session_members
 from runtime.local.function import FunctionConfig
 
-#: The arguments with which a Python runs this project's own runtime.
-OWN_RUNTIME: Final = ("-P", "-m", "runtime")
 #: Seconds between SIGTERM and SIGKILL: what Lambda allows with an external extension.
 GRACE: Final = 2.0
-
-
-def command(function: FunctionConfig) -> tuple[str, ...]:
-    """Return the command that starts a function's runtime, under debugpy if the function has a debug port."""
-    if function.command:
-        return tuple(function.command)
-    python = function.python or sys.executable
-    if function.debug_port is None:
-        return (python, *OWN_RUNTIME)
-    safe_path, *module = OWN_RUNTIME
-    where = ("--listen", f"127.0.0.1:{function.debug_port}", "--wait-for-client")
-    return (python, safe_path, "-m", "debugpy", *where, *module)
 
 
 async def to_the_end(cleanup: Coroutine[object, object, None]) -> None:
@@ -45,17 +33,40 @@ async def to_the_end(cleanup: Coroutine[object, object, None]) -> None:
         raise cancelled
 
 
+def _exit_status(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """Return a future of the status with which a process ends."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+
+    def note(status: int) -> None:
+        if not exited.done():
+            exited.set_result(status)
+
+    def end() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        note(process.wait())
+
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # another system than Linux, or one that forbids it
+        wait = threading.Thread(target=lambda: loop.call_soon_threadsafe(note, process.wait()), daemon=True)
+        wait.start()
+    else:
+        loop.add_reader(descriptor, end)
+    return exited
+
+
 class Process:
     """A running runtime; `start` starts one. `exited` resolves to its status."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: LogPipe) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], log: LogPipe) -> None:
         self._log = log
         self.pid = process.pid
-        self.exited: asyncio.Future[int] = asyncio.ensure_future(process.wait())
+        self.exited = _exit_status(process)
 
     @classmethod
-    async def start(cls, function: FunctionConfig, environment: Mapping[str, str], write: WriteText) -> Process:
+    def start(cls, function: FunctionConfig, environment: Mapping[str, str], write: WriteText) -> Process:
         """Start a function's runtime; `write` gets each line of its output.
 
         Raises:
@@ -63,20 +74,17 @@ class Process:
         """
         log = LogPipe.open(write)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command(function),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log.writer,
-                stderr=log.writer,
-                cwd=function.folder,
-                env=environment,
-                start_new_session=True,
-            )
+            process = launch(function, environment, log.writer)
         except BaseException:
             log.close()
             raise
         log.close_writer()
         return cls(process, log)
+
+    @classmethod
+    def adopt(cls, early: EarlyStart, write: WriteText) -> Process:
+        """Take over a process that was started before; `write` gets each line of its output, from the first one on."""
+        return cls(early.process, LogPipe.reading(os.dup(early.log), write))
 
     def drain_log(self) -> None:
         """Pass on everything that the process wrote until now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,11 @@ LAYER_MODULES: Final = (
     "python",
     f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages",
 )
+
+
+def new_log_stream() -> str:
+    """Return a name for a new log stream, which is also the id of its environment."""
+    return f"{datetime.now(UTC):%Y/%m/%d}/[{LATEST}]{os.urandom(16).hex()}"
 
 
 def variables(

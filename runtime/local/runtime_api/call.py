@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 from dispatch import protocol
 from runtime.local.runtime_api.connection import Connection, HeaderPairs, RequestHead
@@ -98,4 +97,12 @@ def _split(path: str) -> tuple[str, str]:
     request_id, separator, action = rest.partition("/")
     if head or not separator:
         return path, ""
-    return f"{protocol.INVOCATION}/{{id}}/{action}", unquote(request_id)
+    return f"{protocol.INVOCATION}/{{id}}/{action}", _unquoted(request_id)
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text)

@@ -6,8 +6,9 @@ Each environment has a listener of its own, on a loopback port that only its own
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from runtime.local.gates import Walk
 from runtime.local.runtime_api.call import TEXT_TYPE, ApiCall, ApiResponse, CallRefused
@@ -42,14 +43,15 @@ class RuntimeApiServer:
         self._walks: set[Walk] = set()
         self._listener: asyncio.Server | None = None
 
-    async def listen(self, port: int = 0) -> str:
-        """Start to listen; return the address.
+    async def listen(self, port: int = 0, sock: socket.socket | None = None) -> str:
+        """Start to listen, on a port or with a socket that listens already; return the address.
 
         Raises:
             OSError: the port is taken.
         """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Connection(self._accept), "127.0.0.1", port)
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": port} if sock is None else {"sock": sock}
+        self._listener = await loop.create_server(lambda: Connection(self._accept), **where)
         self.host_and_port = self._listener.sockets[0].getsockname()[:2]
         self.address = "{}:{}".format(*self.host_and_port)
         return self.address
