@@ -56,6 +56,14 @@ def loop(event, context):
     return asyncio.get_event_loop().run_until_complete(asyncio.sleep(0, "done"))
 """
 
+POLICY = """
+import asyncio
+class Own(asyncio.DefaultEventLoopPolicy): pass
+asyncio.set_event_loop_policy(Own())
+def handler(event, headers):
+    return type(asyncio.get_event_loop_policy()).__name__
+"""
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -94,6 +102,14 @@ def test_a_current_event_loop(invoke: Invoker, root: Path) -> None:
     with warnings.catch_warnings(action="ignore"):
         result = invoke("app.loop", convention="lambda", root=root)
     assert ("done" if sys.version_info < (3, 14) else None) == (result.json if result.error is None else None)
+
+
+def test_a_policy_of_event_loops(invoke: Invoker, tmp_path: Path) -> None:
+    """One that a function's module sets, as packages do that prefer uvloop, is the function's, not the test's."""
+    with warnings.catch_warnings(action="ignore"):
+        before = asyncio.get_event_loop_policy()
+        answers = [invoke("app.handler", root=write(tmp_path, {"app.py": POLICY})).text for _ in range(2)]
+        assert (["Own", "Own"], before) == (answers, asyncio.get_event_loop_policy())
 
 
 @pytest.mark.also_real

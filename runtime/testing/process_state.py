@@ -28,36 +28,32 @@ def log_handlers() -> list[logging.Handler]:
 
 
 class CurrentLoop:
-    """The event loop that `asyncio.get_event_loop()` finds: the function's, as if nothing else had used asyncio.
+    """asyncio's policy, which knows the event loop that `asyncio.get_event_loop()` finds: the function's own.
 
-    From Python 3.14 on it finds none that the function has not set.
+    It is as if nothing else had used asyncio, and a policy that the function sets, such as uvloop's, is not the test's.
     """
 
     def __init__(self) -> None:
-        self._own: dict[str, Any] = {"_loop": None, "_set_called": False}
-        self._before: dict[str, Any] = {}
+        self._policy: Any = None
 
     def __enter__(self) -> None:
-        self._before = self._replace(self._own)
+        self._policy = _replace_policy(self._policy)
 
     def __exit__(self, *_: object) -> None:
-        self._own = self._replace(self._before)
+        self._policy = _replace_policy(self._policy)
 
     def close(self) -> None:
         """Close the loop."""
-        if self._own["_loop"] is not None:
-            self._own["_loop"].close()
+        loop = getattr(getattr(self._policy, "_local", None), "_loop", None)
+        if loop is not None:
+            loop.close()
 
-    @staticmethod
-    def _replace(values: dict[str, Any]) -> dict[str, Any]:
-        """Set what asyncio knows of this thread's loop; returns what it knew. There is no other way to ask it."""
-        if sys.version_info >= (3, 14):
-            return values
-        local = getattr(asyncio.get_event_loop_policy(), "_local", None)
-        before = {name: getattr(local, name, value) for name, value in values.items()}
-        if local is not None:
-            vars(local).update(values)
-        return before
+
+def _replace_policy(policy: Any) -> Any:
+    """Set asyncio's policy, None for a new one; returns the earlier one. asyncio's own functions are deprecated."""
+    events: Any = asyncio.events
+    before, events._event_loop_policy = events._event_loop_policy, policy  # noqa: SLF001
+    return before
 
 
 class Additions:

@@ -114,10 +114,12 @@ def main() -> None:
     path, port = sys.argv[1:]
     os.environ["FN_FORMAT"] = "http-stream"
     os.environ["FN_LISTENER"] = f"unix:{tempfile.mkdtemp()}/lsnr.sock"
-    asyncio.set_event_loop(asyncio.new_event_loop())  # fdk expects one, which Python 3.14 no longer makes
 
     import fdk
     from fdk import customer_code
+
+    # fdk expects one, which Python 3.14 no longer makes, and neither does uvloop, which fdk takes if it is installed.
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
     def serve() -> None:
         while not os.path.exists(os.environ["FN_LISTENER"].removeprefix("unix:")):
