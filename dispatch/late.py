@@ -8,7 +8,8 @@ those, and user code must find no module in `sys.modules` that it would not have
 from __future__ import annotations
 
 import sys
-from _frozen_importlib_external import PathFinder  # loaded with the interpreter
+from _frozen_importlib import BuiltinImporter, FrozenImporter  # loaded with the interpreter
+from _frozen_importlib_external import PathFinder
 from _thread import RLock, get_ident
 from importlib import import_module
 
@@ -89,8 +90,10 @@ def _is_hidden(name: str, module: ModuleType) -> bool:
         return True
 
 
-def _found(name: str) -> ModuleSpec | None:
-    return PathFinder.find_spec(name, [*ORIGINAL_PATH])
+def _found(name: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
+    """Where Python's own finders find a module, whatever user code has put beside or in front of them."""
+    own = BuiltinImporter.find_spec(name, path) or FrozenImporter.find_spec(name, path)
+    return own or PathFinder.find_spec(name, [*ORIGINAL_PATH] if path is None else path)
 
 
 def _origin(module: object) -> str | None:
@@ -110,6 +113,4 @@ class _AsBefore:
         self._thread = get_ident()
 
     def find_spec(self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
-        if path is not None or get_ident() != self._thread:
-            return None
-        return _found(name)
+        return _found(name, path) if get_ident() == self._thread else None
