@@ -89,7 +89,10 @@ class Preload:
             if process == 0:
                 os._exit(0)
             self._looking = False
-        os.waitpid(process, 0)
+        try:
+            os.waitpid(process, 0)
+        except ChildProcessError:  # user code ignores SIGCHLD, or its handler has been faster
+            pass
         if self._tasks == []:
             return ""
         known = {str(number) for number in self._python}
