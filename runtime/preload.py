@@ -89,10 +89,7 @@ class Preload:
             if process == 0:
                 os._exit(0)
             self._looking = False
-        try:
-            os.waitpid(process, 0)
-        except ChildProcessError:  # user code ignores SIGCHLD, or its handler has been faster
-            pass
+        _bury(process)
         if self._tasks == []:
             return ""
         known = {str(number) for number in self._python}
@@ -148,6 +145,13 @@ def _task_name(task: str) -> str:
             return file.read().rstrip("\n")
     except OSError:
         return ""
+
+
+def _bury(process: int) -> None:
+    try:
+        os.waitpid(process, 0)
+    except ChildProcessError:  # user code ignores SIGCHLD, or its handler has been faster
+        return
 
 
 def _other_tasks() -> list[str] | None:
