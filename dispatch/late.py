@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _lock = RLock()
 
 
+_every: list[Late] = []
+
+
 class Late:
     """A library that is imported at the first call, which returns it, as does each later one.
 
@@ -38,6 +41,7 @@ class Late:
     def __init__(self, name: str) -> None:
         self._name = name
         self.module: Any = None
+        _every.append(self)
 
     def __call__(self) -> Any:
         """The library. Raises ImportError or OSError if it cannot be imported, as in a process without descriptors."""
@@ -45,6 +49,15 @@ class Late:
             with _lock:
                 self.module = _imported(self._name)
         return self.module
+
+
+def import_every() -> None:
+    """Import all of them now, in a process from whose memory environments start: after a snapshot, or forked."""
+    for library in _every:
+        try:
+            library()
+        except Exception:  # noqa: BLE001, S112 - the import is tried again when the library is needed
+            continue
 
 
 def _imported(name: str) -> ModuleType:

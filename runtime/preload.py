@@ -17,6 +17,7 @@ import warnings
 from _thread import get_ident
 
 from dispatch.errors import SettingError
+from dispatch.late import import_every
 from runtime.snapshot import reseed
 
 TYPE_CHECKING = False
@@ -47,6 +48,7 @@ class Preload:
 
     def get_ready(self, function: Function) -> None:
         """Call the plugins' hook and prepare the memory. Raises SettingError if the process cannot be forked."""
+        import_every()
         function.notify("before_fork")
         gc.collect()  # also whatever only a cycle keeps alive, such as an event loop
         problem = _open_loops() or self._surviving_threads()

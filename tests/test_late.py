@@ -88,6 +88,17 @@ def handler(event, context):
     assert [b'{"price": 1.10}', b"true"] == [runtime.invoke(each).body for each in (b"1", b"0")]
 
 
+SNAP_START = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+PRELOAD = {"HANDLER_WORKERS": "2", "HANDLER_PRELOAD": "1"}
+
+
+@pytest.mark.parametrize("env", [SNAP_START, PRELOAD], ids=["snapshot", "fork"])
+def test_environments_that_start_from_the_memory_of_another(serve: Serve, env: dict[str, str]) -> None:
+    """None of them has to import the library itself."""
+    source = "import sys\ndef handler(event, context):\n    return 'simplejson' in sys.modules\n"
+    assert [b"false", b"true"] == [serve(source, convention="lambda", env=each).invoke(b"1").body for each in ({}, env)]
+
+
 def test_an_import_that_fails_is_repeated(serve: Serve) -> None:
     """If the import is interrupted, that event fails; the next one does not."""
     source = f"""
