@@ -62,6 +62,9 @@ CONVENTIONS_HOOK = "dispatch_conventions"
 PLAN = "dispatch-plugins.txt"
 PLAN_HEAD = f"plan 1, Python {sys.version_info[0]}.{sys.version_info[1]}"
 
+#: The last line of every plan; one without it is incomplete.
+PLAN_END = "end"
+
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
 AUTO = "auto"
 OF_A_FUNCTION = "standard"
@@ -206,9 +209,9 @@ def read_plan(file: str, owner: int | None = None) -> Found | None:
     planned: Found = {}
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as opened:
-            head, *lines = opened.read().split("\n")[:-1]
+            head, *lines, end = opened.read().split("\n")[:-1]
             strange = owner is not None and os.fstat(opened.fileno()).st_uid != owner
-        if head != PLAN_HEAD or strange:
+        if (head, end) != (PLAN_HEAD, PLAN_END) or strange:
             return None
         for kind, subject, *facts in (line.split("\t") for line in lines):
             if kind == "unchanged":

@@ -6,6 +6,7 @@ with plugins keeps one in the user's cache folder, which counts until a folder o
 
     unchanged  PATH  STAMP
     plugin     DISTRIBUTION  NAME  REFERENCE  HOOKS  CONVENTIONS
+    end
 
 DISTRIBUTION is `NAME-VERSION`; one without plugins has a line without the last four fields, because it may hide another
 of the same name.
@@ -66,7 +67,7 @@ def main(folder: str) -> int:
 
 def _write(file: str, unchanged: Iterable[str], found: Found) -> None:
     with open(file, "w", encoding="utf-8", errors="surrogateescape") as opened:
-        opened.write("\n".join([discovery.PLAN_HEAD, *unchanged, *_listed(found), ""]))
+        opened.write("\n".join([discovery.PLAN_HEAD, *unchanged, *_listed(found), discovery.PLAN_END, ""]))
 
 
 def _listed(found: Found) -> Iterator[str]:

@@ -199,7 +199,8 @@ def test_a_plan_that_someone_else_has_written(ask: Ask, site: Site) -> None:
     write(site.folder, {"other.py": ECHO.format(name="other")})
     modules(ask, site, "standard")
     (plan,) = site.plans
-    plan.write_text(f"{plan.read_text()}plugin\tother-1.0\tother\tother\tdispatch_startup\t\n")
+    more = "plugin\tother-1.0\tother\tother\tdispatch_startup\t\nend\n"
+    plan.write_text(plan.read_text().removesuffix("end\n") + more)
     assert "other" in modules(ask, site, "standard")
     if os.geteuid() == 0:  # only root can give files away
         os.chown(plan, 12345, 12345)
@@ -257,7 +258,7 @@ def test_plugin_in_the_task_root_under_a_plan(ask: Ask, site: Site) -> None:
     assert b"own" == ask(own, b"x", convention="one", env=site.env).body
 
 
-@pytest.mark.parametrize("spoil", ["damaged", "foreign", "no folder"])
+@pytest.mark.parametrize("spoil", ["damaged", "foreign", "cut off", "no folder"])
 def test_plan_that_cannot_be_used(ask: Ask, site: Site, spoil: str) -> None:
     """Without a plan that can be read or written, a start is only slower."""
     if spoil == "no folder":
@@ -266,5 +267,10 @@ def test_plan_that_cannot_be_used(ask: Ask, site: Site, spoil: str) -> None:
         modules(ask, site, "one")
         (plan,) = site.plans
         text = plan.read_bytes()
-        plan.write_bytes(b"\xff\x00" + text[5:] if spoil == "damaged" else b"plan 0\n" + text)
+        spoiled = {
+            "damaged": b"\xff\x00" + text[5:],
+            "foreign": b"plan 0\n" + text,
+            "cut off": text[: text.index(b"\n") + 1],
+        }
+        plan.write_bytes(spoiled[spoil])
     assert "one" in modules(ask, site, "standard")
