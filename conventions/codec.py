@@ -92,7 +92,8 @@ class _Fast:
             self.passed_on = (
                 orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
             )
-        except (ImportError, AttributeError):  # AttributeError: the user's own module has this name
+        # AttributeError: the user's own module has this name. OSError: the process has no descriptors left.
+        except (ImportError, AttributeError, OSError):
             return
         self.module = orjson
 
@@ -100,7 +101,7 @@ class _Fast:
         self.blanks_sought = True
         try:
             from msgspec.json import format as formatted
-        except ImportError:
+        except (ImportError, OSError):
             return
         self.blanks = formatted
 

@@ -25,7 +25,7 @@ def plainer(value: Any) -> Any:
     """Replace a value of a type that JSON lacks, such as a date or a dataclass. Raises TypeError for others."""
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if any(kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in type(value).__mro__):
+    if any(kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in value.__class__.__mro__):
         return str(value)  # without importing uuid, which imports re before Python 3.13
     if isinstance(value, Enum):
         return value.value

@@ -62,6 +62,9 @@ CONVENTIONS_HOOK = "dispatch_conventions"
 PLAN = "dispatch-plugins.txt"
 PLAN_HEAD = f"plan 1, Python {sys.version_info[0]}.{sys.version_info[1]}"
 
+#: The last line of every plan; one without it is incomplete.
+PLAN_END = "end"
+
 #: Lets the handler string decide, and the convention for each kind of thing that it may name.
 AUTO = "auto"
 OF_A_FUNCTION = "standard"
@@ -147,11 +150,18 @@ def plugins(distributions: Found) -> list[Source]:
     return [source for sources in distributions.values() for source in sources]
 
 
-def _in_folder(path: str) -> Found:
+def distributions(path: str) -> list[str]:
+    """The names of the folders that describe the distributions in a folder."""
     try:
         with os.scandir(path or os.curdir) as entries:
-            folders = sorted(entry.name for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
+            return sorted(entry.name for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
     except OSError:
+        return []
+
+
+def _in_folder(path: str) -> Found:
+    folders = distributions(path)
+    if not folders:
         return {}
     # It may know only some of them, because Lambda unpacks all layers into one folder.
     planned = read_plan(os.path.join(path, PLAN)) or {}
@@ -189,13 +199,19 @@ def _declared(folder: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), reference.partition("[")[0].strip().replace(" ", "")
 
 
-def read_plan(file: str) -> Found | None:
-    """The distributions in a plan; None if there is none, or a folder or a module that it names has changed."""
+def read_plan(file: str, owner: int | None = None) -> Found | None:
+    """The distributions in a plan; None if there is none, or a folder or a module that it names has changed.
+
+    Args:
+        file: the plan.
+        owner: the user who must have written it, because it says what to import; None for any.
+    """
     planned: Found = {}
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as opened:
-            head, *lines = opened.read().splitlines()
-        if head != PLAN_HEAD:
+            head, *lines, end = opened.read().split("\n")[:-1]
+            strange = owner is not None and os.fstat(opened.fileno()).st_uid != owner
+        if (head, end) != (PLAN_HEAD, PLAN_END) or strange:
             return None
         for kind, subject, *facts in (line.split("\t") for line in lines):
             if kind == "unchanged":

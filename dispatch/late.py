@@ -8,7 +8,8 @@ those, and user code must find no module in `sys.modules` that it would not have
 from __future__ import annotations
 
 import sys
-from _frozen_importlib_external import PathFinder  # loaded with the interpreter
+from _frozen_importlib import BuiltinImporter, FrozenImporter  # loaded with the interpreter
+from _frozen_importlib_external import PathFinder
 from _thread import RLock, get_ident
 from importlib import import_module
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 _lock = RLock()
 
 
+_every: list[Late] = []
+
+
 class Late:
     """A library that is imported at the first call, which returns it, as does each later one.
 
@@ -37,6 +41,7 @@ class Late:
     def __init__(self, name: str) -> None:
         self._name = name
         self.module: Any = None
+        _every.append(self)
 
     def __call__(self) -> Any:
         """The library. Raises ImportError or OSError if it cannot be imported, as in a process without descriptors."""
@@ -44,6 +49,15 @@ class Late:
             with _lock:
                 self.module = _imported(self._name)
         return self.module
+
+
+def import_every() -> None:
+    """Import all of them now, in a process from whose memory environments start: after a snapshot, or forked."""
+    for library in _every:
+        try:
+            library()
+        except Exception:  # noqa: BLE001, S112 - the import is tried again when the library is needed
+            continue
 
 
 def _imported(name: str) -> ModuleType:
@@ -89,8 +103,10 @@ def _is_hidden(name: str, module: ModuleType) -> bool:
         return True
 
 
-def _found(name: str) -> ModuleSpec | None:
-    return PathFinder.find_spec(name, [*ORIGINAL_PATH])
+def _found(name: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
+    """Where Python's own finders find a module, whatever user code has put beside or in front of them."""
+    own = BuiltinImporter.find_spec(name, path) or FrozenImporter.find_spec(name, path)
+    return own or PathFinder.find_spec(name, [*ORIGINAL_PATH] if path is None else path)
 
 
 def _origin(module: object) -> str | None:
@@ -110,6 +126,4 @@ class _AsBefore:
         self._thread = get_ident()
 
     def find_spec(self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
-        if path is not None or get_ident() != self._thread:
-            return None
-        return _found(name)
+        return _found(name, path) if get_ident() == self._thread else None

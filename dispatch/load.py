@@ -135,9 +135,11 @@ def choose(spec: str, root: str, convention: str = AUTO, plugin_setting: str = "
 def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     """The plugins, some of which may be modules in the task root; None if there are none."""
     requested, blocked = discovery.requested(setting)
-    elsewhere = [folder for folder in sys.path if folder != root]
+    # Like Python's own finders, pass over whatever is not text, such as a Path.
+    paths = [os.path.abspath(folder) for folder in sys.path if isinstance(folder, str)]
+    elsewhere = [folder for folder in paths if folder != root]
     file = discovery.kept_plan(elsewhere)
-    planned = discovery.read_plan(file)
+    planned = discovery.read_plan(file, os.geteuid())
     found = discovery.found(elsewhere) if planned is None else planned
     installed = discovery.plugins(discovery.merged([discovery.found([root]), found]))
     wanted = installed if requested or blocked else discovery.needed(installed, convention)

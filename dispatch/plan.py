@@ -6,6 +6,7 @@ with plugins keeps one in the user's cache folder, which counts until a folder o
 
     unchanged  PATH  STAMP
     plugin     DISTRIBUTION  NAME  REFERENCE  HOOKS  CONVENTIONS
+    end
 
 DISTRIBUTION is `NAME-VERSION`; one without plugins has a line without the last four fields, because it may hide another
 of the same name.
@@ -15,32 +16,41 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from types import CodeType
 
-from dispatch import bytecode, discovery
+from dispatch import discovery
 from dispatch.plugins import load_plugins
+from dispatch.shadowing import OUR_PACKAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dispatch.discovery import Found
 
+#: For how long an installer may write to a distribution's folder after it has created a file in it, in seconds.
+_LONGEST_INSTALLATION = 60
 
-def keep(file: str, root: str, folders: Iterable[str], found: Found) -> None:
+
+def keep(file: str, root: str, folders: Sequence[str], found: Found) -> None:
     """Write the plan of these folders, all of whose plugins have been loaded.
 
-    There is none if the file cannot be written, or if the task root takes the place of a plugin's module.
+    There is none if the file cannot be written, if the task root takes the place of a module that a plugin has
+    imported, or if distributions have been added or removed in the meantime.
     """
-    modules = [module for source in discovery.plugins(found) for module in _modules(source.reference)]
-    if any(module.startswith(os.path.join(root, "")) for module in modules):
+    paths = [*folders, *_recent(folders), *_imported()]
+    if any(path.startswith(os.path.join(root, "")) for path in paths):
         return
-    unchanged = [f"unchanged\t{path}\t{discovery.stamp(path)}" for path in (*folders, *modules)]
+    unchanged = [f"unchanged\t{path}\t{discovery.stamp(path)}" for path in paths]
+    if _declared(discovery.found(folders)) != _declared(found):
+        return
     temporary = f"{file}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
         _write(temporary, unchanged, found)
         os.replace(temporary, file)
-    except OSError:  # a folder that is not for us
+    except (OSError, ValueError):  # a folder that is not for us, or a name that UTF-8 cannot express
         return
 
 
@@ -57,7 +67,7 @@ def main(folder: str) -> int:
 
 def _write(file: str, unchanged: Iterable[str], found: Found) -> None:
     with open(file, "w", encoding="utf-8", errors="surrogateescape") as opened:
-        opened.write("\n".join([discovery.PLAN_HEAD, *unchanged, *_listed(found), ""]))
+        opened.write("\n".join([discovery.PLAN_HEAD, *unchanged, *_listed(found), discovery.PLAN_END, ""]))
 
 
 def _listed(found: Found) -> Iterator[str]:
@@ -72,24 +82,51 @@ def _listed(found: Found) -> Iterator[str]:
             )
 
 
-def _modules(reference: str) -> Iterator[str]:
-    """The files of a plugin's package, as far as they have been imported."""
+def _declared(found: Found) -> dict[str, list[tuple[str, str]]]:
+    return {name: [(source.name, source.reference) for source in sources] for name, sources in found.items()}
+
+
+def _recent(folders: Iterable[str]) -> Iterator[str]:
+    """The distributions that an installer may still be writing to, which does not change the folders themselves."""
+    for folder in folders:
+        for name in discovery.distributions(folder):
+            path = os.path.join(folder, name)
+            try:
+                if os.stat(path).st_mtime > time.time() - _LONGEST_INSTALLATION:
+                    yield path
+            except OSError:  # removed a moment ago
+                continue
+
+
+def _imported() -> Iterator[str]:
+    """The files and folders of all modules and packages that plugins, or something before them, have imported."""
+    others = {*sys.stdlib_module_names, *OUR_PACKAGES, "__main__"}
+    for name, module in [*sys.modules.items()]:
+        if name.partition(".")[0] not in others:
+            paths = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+            yield from (path for path in paths if isinstance(path, str))
+
+
+def _possible_hooks(reference: str) -> Iterator[str]:
+    """The hooks that a plugin may have another time, because the code of its package defines them on some condition."""
     package = reference.partition(":")[0].partition(".")[0]
     for name, module in [*sys.modules.items()]:
         if f"{name}.".startswith(f"{package}."):
-            file = getattr(module, "__file__", None)
-            if file:
-                yield file
+            try:
+                code = module.__loader__.get_code(name)  # type: ignore[union-attr]
+                yield from _hooks_in(code) if code else ()
+            except Exception:  # noqa: BLE001 - there is no code to look at, or a loader of its own that fails
+                yield "unknown"
 
 
-def _possible_hooks(reference: str) -> Iterable[str]:
-    """The hooks that a plugin may have another time, because its code defines them on some condition."""
-    module = sys.modules[reference.partition(":")[0]]
-    try:
-        code = module.__loader__.get_code(module.__name__)  # type: ignore[union-attr]
-        return [name for name in bytecode.mentioned(code) if name.startswith("dispatch_")]
-    except Exception:  # noqa: BLE001 - there is no code to look at, or a loader of its own that fails
-        return ["unknown"]
+def _hooks_in(code: CodeType) -> Iterator[str]:
+    words = [*code.co_names, *(each for each in code.co_consts if isinstance(each, str))]
+    yield from (word.split()[0] for word in words if word.startswith("dispatch_"))
+    if ("*",) in code.co_consts:
+        yield "unknown"  # `from module import *`
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _hooks_in(inner)
 
 
 if __name__ == "__main__":

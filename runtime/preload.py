@@ -17,6 +17,7 @@ import warnings
 from _thread import get_ident
 
 from dispatch.errors import SettingError
+from dispatch.late import import_every
 from runtime.snapshot import reseed
 
 TYPE_CHECKING = False
@@ -47,6 +48,7 @@ class Preload:
 
     def get_ready(self, function: Function) -> None:
         """Call the plugins' hook and prepare the memory. Raises SettingError if the process cannot be forked."""
+        import_every()
         function.notify("before_fork")
         gc.collect()  # also whatever only a cycle keeps alive, such as an event loop
         problem = _open_loops() or self._surviving_threads()
@@ -89,7 +91,7 @@ class Preload:
             if process == 0:
                 os._exit(0)
             self._looking = False
-        os.waitpid(process, 0)
+        _bury(process)
         if self._tasks == []:
             return ""
         known = {str(number) for number in self._python}
@@ -145,6 +147,13 @@ def _task_name(task: str) -> str:
             return file.read().rstrip("\n")
     except OSError:
         return ""
+
+
+def _bury(process: int) -> None:
+    try:
+        os.waitpid(process, 0)
+    except ChildProcessError:  # user code ignores SIGCHLD, or its handler has been faster
+        return
 
 
 def _other_tasks() -> list[str] | None:

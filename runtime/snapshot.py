@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from dispatch.errors import AfterRestoreError, BeforeSnapshotError, Terminated
+from dispatch.late import import_every
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def snapshot(environment: Environment) -> int:
     """Run the hooks around the snapshot; returns 0, or the exit status after a failure, which has been reported."""
     client, function = environment.client, environment.function
     try:
+        import_every()
         function.notify("before_snapshot")
         registered = _registered("get_before_snapshot")
         while registered:

@@ -77,13 +77,14 @@ def test_values_that_are_no_json(ask: Ask, convention: str, value: str) -> None:
         ("Q(1, 2)", b'{"x":1}'),
         ("(1, 'a')", b'[1,"a"]'),
         ("{'k': UUID(int=0)}", b'{"k":"00000000-0000-0000-0000-000000000000"}'),
+        ("Lazy(UUID(int=0))", b'"00000000-0000-0000-0000-000000000000"'),
         ("{1: 2}", b'{"1":2}'),
         ("set()", b"[]"),
         ("'Grüße'", '"Grüße"'.encode()),
     ],
 )
 def test_rich_values(ask: Ask, value: str, expected: bytes) -> None:
-    """Json takes Decimal as a number, dates, UUID, dataclasses, sets and Enum, wherever they stand."""
+    """Json takes Decimal as a number, dates, UUID (and a proxy of one), dataclasses, sets and Enum, wherever they are."""
     source = f"""
     from dataclasses import InitVar, dataclass
     from datetime import date, datetime, timezone
@@ -104,6 +105,11 @@ def test_rich_values(ask: Ask, value: str, expected: bytes) -> None:
         x: object
         y: InitVar[object]
         z: ClassVar[int] = 3
+    class Lazy:
+        def __init__(self, value):
+            self.value = value
+        __class__ = property(lambda self: type(self.value))
+        __str__ = lambda self: str(self.value)
     def handler(event, headers):
         return {value}
     """

@@ -48,6 +48,8 @@ CHANGES = {
     "all of the path": "sys.path[:] = ['other']",
     "the folder": "os.chdir('/')",
     "a module": "sys.modules['decimal'] = sys.modules['re'] = sys.modules['simplejson'] = object()",
+    "the finders": "sys.meta_path[:0] = [Failing()]",
+    "no finders": "sys.meta_path.clear()",
     "no module": "sys.modules['decimal'] = sys.modules['re'] = sys.modules['simplejson'] = None",
 }
 
@@ -56,7 +58,16 @@ CHANGES = {
 def test_whatever_user_code_has_changed(serve: Serve, change: str) -> None:
     """Changes of the path and of the loaded modules, by which user code gets other modules, are no hindrance."""
     files = dict.fromkeys((f"other/{name}.py" for name in ("simplejson", "re", "decimal")), "1 / 0\n")
-    source = f"import os\n{NAMED}def handler(event, context):\n    if event: {change}\n    return Point(1, event)\n"
+    source = f"""
+import os
+{NAMED}
+class Failing:
+    def find_spec(self, *arguments):
+        raise TimeoutError
+def handler(event, context):
+    if event: {change}
+    return Point(1, event)
+"""
     runtime = serve({**files, "app.py": source}, convention="lambda")
     assert [b'{"x": 1, "y": 1}', b'{"x": 1, "y": 0}'] == [runtime.invoke(each).body for each in (b"1", b"0")]
 
@@ -75,6 +86,17 @@ def handler(event, context):
 """
     runtime = serve(source, convention="lambda")
     assert [b'{"price": 1.10}', b"true"] == [runtime.invoke(each).body for each in (b"1", b"0")]
+
+
+SNAP_START = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+PRELOAD = {"HANDLER_WORKERS": "2", "HANDLER_PRELOAD": "1"}
+
+
+@pytest.mark.parametrize("env", [SNAP_START, PRELOAD], ids=["snapshot", "fork"])
+def test_environments_that_start_from_the_memory_of_another(serve: Serve, env: dict[str, str]) -> None:
+    """None of them has to import the library itself."""
+    source = "import sys\ndef handler(event, context):\n    return 'simplejson' in sys.modules\n"
+    assert [b"false", b"true"] == [serve(source, convention="lambda", env=each).invoke(b"1").body for each in ({}, env)]
 
 
 def test_an_import_that_fails_is_repeated(serve: Serve) -> None:
@@ -161,6 +183,23 @@ def test_a_broken_event_runs_no_code_of_the_task_root(serve: Serve, data: bytes)
     assert "Runtime.UnmarshalError" == runtime.invoke(data).report["errorType"]
     assert b"1" == runtime.invoke(b"{}").body
     assert "RUN" not in runtime.end()
+
+
+def test_a_large_event_in_a_process_without_descriptors(serve: Serve) -> None:
+    """Whatever would only have made it faster is done without."""
+    source = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+def handler(event, context):
+    try:
+        while True: os.open(os.devnull, 0)
+    except OSError:
+        return len(event)
+"""
+    runtime = serve(source, convention="lambda")
+    large = codec.WORTH_ORJSON
+    answers = [runtime.invoke(b'"%b"' % (b"x" * size)).body for size in (1, large, 2)]
+    assert [b"1", str(large).encode(), b"2"] == answers
 
 
 def test_a_library_that_is_missing() -> None:

@@ -114,6 +114,35 @@ def test_site_is_run(tmp_path: Path, start_file: Start) -> None:
     assert b"customized" in runtime.child.output["stdout"]
 
 
+def test_processes_of_multiprocessing(tmp_path: Path, start_file: Start) -> None:
+    """Python passes `-S` on to them; what `site` does is done in them, too."""
+    source = """
+import builtins, multiprocessing, sys
+def found(_):
+    return hasattr(builtins, "exit"), "sitecustomize" in sys.modules
+def handler(event, headers):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return repr(pool.map(found, [1]))
+"""
+    assert b"[(True, False)]" == start_file(source, "-S").invoke(b"x").body
+    write(tmp_path / "more", {"sitecustomize.py": ""})
+    assert b"[(True, True)]" == start_file(source, "-S", path=str(tmp_path / "more")).invoke(b"x").body
+
+
+def test_files_of_our_packages(start_file: Start) -> None:
+    """Tools find the sources and the other files of a package from the start file, as of any other package."""
+    source = """
+import importlib, importlib.resources, inspect, pkgutil
+import dispatch.load
+def handler(event, headers):
+    text = pkgutil.get_data("dispatch", "load.py").decode()
+    files = {file.name for file in importlib.resources.files("dispatch").iterdir()}
+    again = importlib.reload(dispatch.load)
+    return repr([text == inspect.getsource(dispatch.load), "load.py" in files, again is dispatch.load])
+"""
+    assert b"[True, True, True]" == start_file(source, "-S").invoke(b"x").body
+
+
 Prefix = Callable[[dict[str, str]], Path]
 
 
@@ -158,4 +187,13 @@ def test_site_is_not_needed(prefix: Prefix) -> None:
 def test_site_is_needed(prefix: Prefix, file: str) -> None:
     """Where site would do more, it is run."""
     prefix({file: ""})
+    assert "" == start._packages()
+
+
+def test_site_is_needed_for_the_users_own_libraries(
+    tmp_path: Path, prefix: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PYTHONUSERBASE names their folder, instead of `~/.local`."""
+    prefix({"base/{packages}/any.py": ""})
+    monkeypatch.setenv("PYTHONUSERBASE", str(tmp_path / "base"))
     assert "" == start._packages()

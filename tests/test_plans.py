@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support.files import write
 from support.runtime import Ask, Fail, Serve
+
+ROOT = Path(__file__).resolve().parent.parent
 
 APP = "import sys\ndef handler(event, headers=None):\n    return ' '.join(sys.modules)\n"
 ECHO = """
@@ -124,6 +129,109 @@ def test_hook_on_a_condition(serve: Serve, site: Site) -> None:
     assert "two has started" in said(serve, site)
 
 
+CONDITIONS = {
+    "in a submodule": {
+        "two/__init__.py": "from two.hooks import *\n",
+        "two/hooks.py": "import os\nif 'MORE' in os.environ:\n    def dispatch_startup(function): print('started')\n",
+    },
+    "an import": {
+        "two/__init__.py": "import os\nif 'MORE' in os.environ:\n    from two.hooks import *\n",
+        "two/hooks.py": "def dispatch_startup(function): print('started')\n",
+    },
+    "by its name": {
+        "two/__init__.py": "import os\nfor name in os.environ.get('MORE', '').split():\n"
+        "    globals()['dispatch_' + name] = lambda function: print('started')\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", CONDITIONS.values(), ids=CONDITIONS)
+def test_other_conditions(serve: Serve, site: Site, files: dict[str, str]) -> None:
+    """Wherever a package may define a hook, it is imported at each start."""
+    site.install("two", "", "two/__init__.py")
+    write(site.folder, {**files, "two/__init__.py": ECHO.format(name="two") + files["two/__init__.py"]})
+    assert "started" not in said(serve, site)
+    assert 1 == len(site.plans)
+    site.env["MORE"] = "startup"
+    assert "started" in said(serve, site)
+
+
+def test_changed_helper(serve: Serve, site: Site) -> None:
+    """A plugin may have its hooks from a module outside its own package, which may change."""
+    plugin = "class Plugin:\n    def dispatch_conventions(self): return {}\n"
+    site.install("two", "from helper import Plugin\ndispatch_conventions = Plugin().dispatch_conventions\n")
+    site.install("three", "from helper import plugin\n")
+    declared = site.folder / "three-1.0.dist-info/entry_points.txt"
+    declared.write_text("[dispatch]\nthree = three:plugin\n")
+    write(site.folder, {"helper.py": f"{plugin}plugin = Plugin()\n"})
+    assert "" == said(serve, site)
+    assert 1 == len(site.plans)
+    hook = "    def dispatch_startup(self, function): print('started')\n"
+    write(site.folder, {"helper.py": f"{plugin}{hook}plugin = Plugin()\n"})
+    assert "started" == said(serve, site)
+
+
+def test_an_installation_that_goes_on(serve: Serve, site: Site) -> None:
+    """An installer writes a distribution's files one after another, while other processes start."""
+    site.install("two", STARTUP.format(name="two"))
+    declared = site.folder / "two-1.0.dist-info/entry_points.txt"
+    complete = declared.read_text()
+    declared.unlink()
+    assert "" == said(serve, site)
+    assert 1 == len(site.plans)
+    declared.write_text(complete)
+    assert "two has started" == said(serve, site)
+
+
+def test_an_installation_while_plugins_are_loaded(serve: Serve, site: Site) -> None:
+    """A plan of folders that change while it is made is not kept."""
+    site.install("two", STARTUP.format(name="two"))
+    described = site.folder / "two-1.0.dist-info"
+    aside = described.rename(site.folder.parent / "aside")
+    moves = f"import os\nif os.path.isdir({str(aside)!r}):\n    os.rename({str(aside)!r}, {str(described)!r})\n"
+    site.install("three", ECHO.format(name="three") + moves)
+    assert "" == said(serve, site)
+    assert "two has started" == said(serve, site)
+
+
+def test_a_plan_that_someone_else_has_written(ask: Ask, site: Site) -> None:
+    """It could name any module; a plan counts only if this user has written it."""
+    write(site.folder, {"other.py": ECHO.format(name="other")})
+    modules(ask, site, "standard")
+    (plan,) = site.plans
+    more = "plugin\tother-1.0\tother\tother\tdispatch_startup\t\nend\n"
+    plan.write_text(plan.read_text().removesuffix("end\n") + more)
+    assert "other" in modules(ask, site, "standard")
+    if os.geteuid() == 0:  # only root can give files away
+        os.chown(plan, 12345, 12345)
+        assert {"one"} == {"one", "other"} & modules(ask, site, "one")
+
+
+def test_odd_entries_in_the_path(ask: Ask, site: Site) -> None:
+    """Python's finders pass over a Path in sys.path; so do plans."""
+    write(site.folder, {"sitecustomize.py": "import pathlib, sys\nsys.path.append(pathlib.Path('/nowhere'))\n"})
+    assert ["one", "one"] == [each for _ in range(2) for each in {"one"} & modules(ask, site, "one")]
+
+
+def test_odd_names_of_conventions(ask: Ask, site: Site) -> None:
+    """A name that no plan can hold only means that there is no plan."""
+    site.install("two", ECHO.format(name="two") + "dispatch_conventions = lambda: {'a b': two, '\\ud800': two}\n")
+    assert {"two"} == {"two"} & modules(ask, site, "a b")
+    assert [] == site.plans
+
+
+def test_the_folder_that_is_the_current_one(site: Site) -> None:
+    """A relative entry of the path is another folder, with another plan, in each current folder."""
+    loads = "import sys; sys.path.insert(0, ''); from dispatch.load import load; load('lambda text: text', '/nowhere', 'one')"
+    env = {**os.environ, **site.env, "PYTHONPATH": str(ROOT)}
+    for folder, expected in ((site.folder, 0), (site.folder.parent, 1)):
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", loads], cwd=folder, env=env, capture_output=True, check=False
+        )
+        assert expected == done.returncode, done.stderr
+        assert b"left out" not in done.stderr
+
+
 def said(serve: Serve, site: Site) -> str:
     """What a start has printed."""
     runtime = serve(APP, "app.handler", "standard", env=site.env)
@@ -150,7 +258,7 @@ def test_plugin_in_the_task_root_under_a_plan(ask: Ask, site: Site) -> None:
     assert b"own" == ask(own, b"x", convention="one", env=site.env).body
 
 
-@pytest.mark.parametrize("spoil", ["damaged", "foreign", "no folder"])
+@pytest.mark.parametrize("spoil", ["damaged", "foreign", "cut off", "no folder"])
 def test_plan_that_cannot_be_used(ask: Ask, site: Site, spoil: str) -> None:
     """Without a plan that can be read or written, a start is only slower."""
     if spoil == "no folder":
@@ -159,5 +267,10 @@ def test_plan_that_cannot_be_used(ask: Ask, site: Site, spoil: str) -> None:
         modules(ask, site, "one")
         (plan,) = site.plans
         text = plan.read_bytes()
-        plan.write_bytes(b"\xff\x00" + text[5:] if spoil == "damaged" else b"plan 0\n" + text)
+        spoiled = {
+            "damaged": b"\xff\x00" + text[5:],
+            "foreign": b"plan 0\n" + text,
+            "cut off": text[: text.index(b"\n") + 1],
+        }
+        plan.write_bytes(spoiled[spoil])
     assert "one" in modules(ask, site, "standard")

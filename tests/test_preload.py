@@ -206,6 +206,17 @@ def stop():
 os.register_at_fork(before=stop, after_in_parent=start, after_in_child=start)
 start()
 """,
+    "thread that stops at the fork, with SIGCHLD ignored": """
+import os, signal, threading
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+end = threading.Event()
+thread = threading.Thread(target=end.wait)
+thread.start()
+def stop():
+    end.set()
+    thread.join()
+os.register_at_fork(before=stop)
+""",
     "no standard output": "import sys\nsys.stdout = None\nsys.stderr = object()\n",
     "loop that was closed": LOOP + "loop.close()\n",
     "loop of a call": "import asyncio\nasyncio.run(asyncio.to_thread(print, 'hello'))\n",

@@ -35,7 +35,7 @@ HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith
 OURS = re.compile(r"_?HANDLER|(_?HANDLER|_?LAMBDA|AWS_LAMBDA|DISPATCH)_[A-Z_]*[A-Z]")
 
 #: Variables of Python and of the shell, which mean here what they mean everywhere.
-COMMON = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+COMMON = {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"}
 
 #: Variables that only functions-framework's own package reads.
 OF_PACKAGES = {"ENTRY_POINT", "LOG_EXECUTION_ID"}

@@ -11,12 +11,12 @@ import marshal
 import os
 import sys
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import PathFinder
+from _frozen_importlib_external import PathFinder, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import CodeType, ModuleType
+    from types import CodeType
 
 #: The modules by their names: the file, whether it is a package's, and the code.
 MODULES: dict[str, tuple[str, bool, bytes]] = {}
@@ -24,8 +24,18 @@ MODULES: dict[str, tuple[str, bool, bytes]] = {}
 SITE = ""
 
 
-class _Bundle:
-    """Imports what MODULES has; everything else comes from the folders on Python's path."""
+class _Bundle(SourceFileLoader):
+    """Loads a module of MODULES; its source, for tracebacks, and other files are in the folder that SITE names."""
+
+    def get_code(self, name: str) -> CodeType:
+        code: CodeType = marshal.loads(MODULES[name][2])  # noqa: S302 - our own
+        # As Python's own importers do.
+        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined] # noqa: SLF001
+        return code
+
+
+class _Finder:
+    """Finds what MODULES has; everything else comes from the folders on Python's path."""
 
     def __init__(self, site: str) -> None:
         self._site = site
@@ -34,39 +44,23 @@ class _Bundle:
         if name not in MODULES:
             return None
         file, is_package, _ = MODULES[name]
-        parent = os.path.join(self._site, name.rpartition(".")[0].replace(".", os.sep))
-        if path is not None and parent not in path:  # a package of the function's, with one of our names
+        place = os.path.join(self._site, file)
+        package = os.path.join(self._site, name.rpartition(".")[0].replace(".", os.sep))
+        if path is not None and package not in path:  # a package of the function's, with one of our names
             return None
-        spec = ModuleSpec(name, self, origin=os.path.join(self._site, file))  # type: ignore[arg-type]
+        spec = ModuleSpec(name, _Bundle(name, place), origin=place)
         spec.has_location = True
         if is_package:
-            spec.submodule_search_locations = [os.path.join(self._site, os.path.dirname(file))]
+            spec.submodule_search_locations = [os.path.dirname(place)]
         return spec
-
-    def create_module(self, _spec: ModuleSpec) -> None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 - this is an import
-
-    def get_code(self, name: str) -> CodeType:
-        file, _, compiled = MODULES[name]
-        code: CodeType = marshal.loads(compiled)  # noqa: S302 - our own
-        # As Python's own importers do.
-        _imp._fix_co_filename(code, os.path.join(self._site, file))  # type: ignore[attr-defined] # noqa: SLF001
-        return code
-
-    def get_source(self, name: str) -> str:
-        """For tracebacks, whose lines Python looks up when it shows them."""
-        with open(os.path.join(self._site, MODULES[name][0]), encoding="utf-8") as file:
-            return file.read()
 
 
 def _packages() -> str:
     """The folder of installed libraries, if adding it is all that `site` would do; otherwise an empty string."""
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     installed = os.path.join(sys.prefix, "lib", name, "site-packages")
-    own = os.path.join(os.environ.get("HOME", ""), ".local", "lib", name, "site-packages")
+    base = os.environ.get("PYTHONUSERBASE") or os.path.join(os.environ.get("HOME", ""), ".local")
+    own = os.path.join(base, "lib", name, "site-packages")
     program = os.path.dirname(sys.executable)
     settings = (os.path.join(folder, "pyvenv.cfg") for folder in (program, os.path.dirname(program)))
     # A system's own Python has further folders, at least Debian's.
@@ -89,7 +83,8 @@ def _complete() -> None:
 
         site.main()
         return
-    sys.path.append(packages)
+    if packages not in sys.path:
+        sys.path.append(packages)
     import builtins
     from _sitebuiltins import Quitter, _Helper
 
@@ -98,10 +93,11 @@ def _complete() -> None:
     builtins.help = _Helper()
 
 
+# multiprocessing passes -S on to the processes that it starts, and runs this file in them, as __mp_main__.
+if __name__ in {"__main__", "__mp_main__"} and "-S" in sys.orig_argv:
+    _complete()
 if __name__ == "__main__":
-    if "-S" in sys.orig_argv:
-        _complete()
-    sys.meta_path.insert(0, _Bundle(os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), SITE))))
+    sys.meta_path.insert(0, _Finder(os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), SITE))))
     from runtime.__main__ import main
     from runtime.lifecycle import leave
 
