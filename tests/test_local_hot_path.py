@@ -112,7 +112,7 @@ def test_an_answer_takes_no_memory_afterwards(tmp_path: Path, size: int) -> None
         invoke(caller, b'"%b"' % (b"x" * size))
         (environment,) = local.platform.pools["one"].environments
         await_true(lambda: environment.usable, "the next poll")
-        exchange = environment._session.exchange
+        exchange = environment._runtime.session.exchange
     assert exchange is not None
     assert (size + 2, b"", b"") == (exchange.answer.size, exchange.answer.whole, exchange.body)
 

@@ -15,11 +15,13 @@ import click
 from dispatch.discovery import AUTO
 from runtime.cli import interrupt, options, terminal
 from runtime.cli.pythons import Pythons
+from runtime.local.answer import Answer
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.local.function_error import OUT_OF_MEMORY, TIMED_OUT, FunctionError
 from runtime.local.gates import passed
-from runtime.local.invocation import OUT_OF_MEMORY, TIMED_OUT, Answer, Event, FunctionError, InvocationReport
+from runtime.local.invocation import Event, InvocationReport
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 from runtime.package.recognition import recognised
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from dispatch.protocol import LATEST
-from runtime.local.invocation import EXIT_ERROR, OUT_OF_MEMORY, TIMED_OUT, FunctionError, InvocationReport
+from runtime.local.function_error import EXIT_ERROR, OUT_OF_MEMORY, TIMED_OUT, FunctionError
+from runtime.local.invocation import InvocationReport
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of a function's log.
 
     Attributes:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
+from runtime.local.answer import Answer
 from runtime.local.function import FunctionConfig
+from runtime.local.function_error import FunctionError
 from runtime.local.gates import Gate
-from runtime.local.invocation import Answer, Event, Exchange, FunctionError
+from runtime.local.invocation import Event, Exchange
 from runtime.local.runtime_api.connection import Connection
 from runtime.local.runtime_api.extension_registry import ExtensionRegistry
 from runtime.local.runtime_api.states import RuntimeState, StateMachine
