@@ -128,6 +128,27 @@ def test_the_page_has_the_whole_log(tmp_path: Path) -> None:
     assert ["START", "END", "REPORT"] == [line.split()[0] for line in log]
 
 
+@pytest.mark.parametrize("broken", ["make_event", "_response"])
+def test_a_fault_is_status_500(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    """As everywhere else: the log has the exception, the client only learns that there was one."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("between us")
+
+    with served(tmp_path) as (caller, _):
+        monkeypatch.setattr(f"runtime.local.web.invoke_api.{broken}", fail)
+        got = caller.call("POST", INVOKE, b"{}")
+        monkeypatch.undo()
+        assert (500, b"Internal Server Error") == (got.status, got.body)
+        invoke_again = caller.call("POST", INVOKE, b"{}")
+    assert (200, b"{}") == (invoke_again.status, invoke_again.body)
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert "Exception in ASGI application\n" == record.message
+    assert "between us" in str(record.exc_info)
+
+
 def test_h11_is_not_imported(tmp_path: Path) -> None:
     """One parser of HTTP is enough."""
     code = "import sys, runtime.local.serve, runtime.local.web.server; raise SystemExit('h11' in sys.modules)"

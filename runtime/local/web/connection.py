@@ -34,8 +34,10 @@ TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-len
 #: Bytes of a body that may come before anyone asks for it, as uvicorn has it.
 SMALL: Final = HIGH_WATER_LIMIT
 
-#: Is called with the status, the headers and the body of a response.
-Respond: TypeAlias = Callable[[int, Mapping[str, str], bytes], None]
+#: The status, the headers and the body of a response.
+PlainResponse: TypeAlias = tuple[int, Mapping[str, str], bytes]
+#: Is called with what makes the response, as soon as it can.
+Respond: TypeAlias = Callable[[Callable[[], PlainResponse]], None]
 #: Answers a request, with its scope, headers and body, in the turn of the event loop in which it has come whole, or
 #: returns False; the response may come later.
 AnswerAtOnce: TypeAlias = Callable[[Any, Mapping[str, str], bytes, Respond], bool]
@@ -168,26 +170,40 @@ class LimitedConnection(HttpToolsProtocol):
             super()._start_asgi_task(cycle, app)
         elif cycle.more_body:
             self._held = cycle, app
-        elif not self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle)):
-            super()._start_asgi_task(cycle, app)
+        else:
+            try:
+                answered = self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle))
+            except Exception as error:  # noqa: BLE001 - status 500, as for every request that fails
+                app, answered = _failing(error), False
+            if not answered:
+                super()._start_asgi_task(cycle, app)
 
-    def _send(self, cycle: RequestResponseCycle, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _send(self, cycle: RequestResponseCycle, make_response: Callable[[], PlainResponse]) -> None:
         """Send a response in one write; to a client that has not read the one before it, in a task."""
         if cycle.disconnected:
+            return
+        try:
+            status, headers, body = make_response()
+            data = self._written(status, headers, body, keep_alive=cycle.keep_alive)
+        except Exception as error:  # noqa: BLE001 - the runtime, whose answer this is, is not to blame
+            super()._start_asgi_task(cycle, _failing(error))
             return
         if self.flow.write_paused:
             response: Any = Response(body, status, headers)
             super()._start_asgi_task(cycle, response)
             return
         cycle.response_started = cycle.response_complete = True
-        close = "" if cycle.keep_alive else "connection: close\r\n"
-        own = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
-        common = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
-        head = f"{own}{close}content-length: {len(body)}\r\n\r\n".encode("latin-1")
-        self.transport.write(b"".join((STATUS_LINE[status], common, head, body)))
+        self.transport.write(data)
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _written(self, status: int, headers: Mapping[str, str], body: bytes, *, keep_alive: bool) -> bytes:
+        own = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
+        close = "" if keep_alive else "connection: close\r\n"
+        common = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
+        head = f"{own}{close}content-length: {len(body)}\r\n\r\n".encode("latin-1")
+        return b"".join((STATUS_LINE[status], common, head, body))
 
     # -- the rest
 
@@ -253,3 +269,12 @@ class LimitedConnection(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+
+def _failing(error: Exception) -> Any:
+    """Return an application that raises this error."""
+
+    async def app(*_: object) -> None:
+        raise error
+
+    return app

@@ -135,7 +135,7 @@ class InvokeApi:
         if invocation is None:
             return False
         invocation.answer.collect()
-        invocation.answer.over.when_open(lambda: respond(*_response(invocation, _headers(name, event))))
+        invocation.answer.over.when_open(lambda: respond(lambda: _response(invocation, _headers(name, event))))
         return True
 
 
