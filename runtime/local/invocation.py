@@ -58,7 +58,7 @@ class Exchange:
             (protocol.TENANT_ID, event.tenant_id),
             (protocol.INVOCATION_ID, self.invocation_id),
         )
-        return [(name, cleaned) for name, value in pairs if (cleaned := one_line(value))]
+        return [(name, cleaned) for name, value in pairs if value and (cleaned := one_line(value))]
 
 
 @dataclass(slots=True)

@@ -7,9 +7,8 @@ and an event beyond the concurrency limit is refused rather than queued.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Self, TypeAlias, TypeVar
@@ -22,6 +21,7 @@ from runtime.local.environments.process import to_the_end
 from runtime.local.environments.tasks import Tasks
 from runtime.local.function import FunctionConfig, function_arn
 from runtime.local.invocation import Event, InvocationReport, RunningInvocation
+from runtime.local.values import new_id
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ def complete(event: Event, function: FunctionConfig) -> Event:
         return event
     return replace(
         event,
-        request_id=event.request_id or str(uuid.uuid4()),
+        request_id=event.request_id or new_id(),
         arn=event.arn or function.arn,
         trace_id=event.trace_id or new_trace_id(),
     )
@@ -184,5 +184,5 @@ def complete(event: Event, function: FunctionConfig) -> Event:
 
 def new_trace_id() -> str:
     """Return a new X-Ray trace header that is not sampled."""
-    drawn = secrets.token_hex(20)
+    drawn = os.urandom(20).hex()
     return f"Root=1-{int(time.time()):08x}-{drawn[:24]};Parent={drawn[24:]};Sampled=0"

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from termios import TIOCOUTQ
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -55,7 +55,7 @@ class LimitedConnection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, answer_at_once: AnswerAtOnce, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._answer_at_once = answer_at_once
-        self._held: tuple[RequestResponseCycle, Any] | None = None
+        self._held: tuple[RequestResponseCycle, Any, Mapping[str, str]] | None = None
         self.parser = PlainParser(self)
         self._patience: asyncio.TimerHandle | None = None
         self._unsent: asyncio.TimerHandle | None = None
@@ -118,20 +118,23 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Read a part of the request's line."""
-        self._count(len(url))
+        self._pending = 0
+        self._head += len(url)
+        if self._head > HEAD_LIMIT:
+            self._refuse_head()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Read a header, or a trailer."""
-        self._count(len(name) + len(value))
+        self._pending = 0
+        self._head += len(name) + len(value)
+        if self._head > HEAD_LIMIT:
+            self._refuse_head()
         super().on_header(name, value)
 
-    def _count(self, size: int) -> None:
-        self._pending = 0
-        self._head += size
-        if self._head > HEAD_LIMIT:
-            self._too_large = True
-            raise HeadTooLarge
+    def _refuse_head(self) -> NoReturn:
+        self._too_large = True
+        raise HeadTooLarge
 
     def on_headers_complete(self) -> None:
         """Start to answer."""
@@ -152,7 +155,7 @@ class LimitedConnection(HttpToolsProtocol):
             super().on_message_complete()
             held, self._held = self._held, None
             if held is not None:
-                self._start_asgi_task(*held)
+                self._answer(*held)
 
     def head_without_offer(self) -> bytes:
         """Return the head of the request that was parsed last, as one that offers no other protocol."""
@@ -169,14 +172,17 @@ class LimitedConnection(HttpToolsProtocol):
         if not length.isdecimal() or int(length) > SMALL or cycle.waiting_for_100_continue:
             super()._start_asgi_task(cycle, app)
         elif cycle.more_body:
-            self._held = cycle, app
+            self._held = cycle, app, headers
         else:
-            try:
-                answered = self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle))
-            except Exception as error:  # noqa: BLE001 - status 500, as for every request that fails
-                app, answered = _failing(error), False
-            if not answered:
-                super()._start_asgi_task(cycle, app)
+            self._answer(cycle, app, headers)
+
+    def _answer(self, cycle: RequestResponseCycle, app: Any, headers: Mapping[str, str]) -> None:
+        try:
+            answered = self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle))
+        except Exception as error:  # noqa: BLE001 - status 500, as for every request that fails
+            app, answered = _failing(error), False
+        if not answered:
+            super()._start_asgi_task(cycle, app)
 
     def _send(self, cycle: RequestResponseCycle, make_response: Callable[[], PlainResponse]) -> None:
         """Send a response in one write; to a client that has not read the one before it, in a task."""
