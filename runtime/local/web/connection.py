@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -71,7 +73,16 @@ class LimitedConnection(HttpToolsProtocol):
         """Wait for a request."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # reports the first byte that the client has not read
+        self._check_files()
         self._wait()
+
+    def _check_files(self) -> None:
+        """Report that no more files can be opened; uvloop closes the connections that come then, and says nothing."""
+        try:
+            os.close(os.dup(self.transport.get_extra_info("socket").fileno()))
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self.loop.call_exception_handler({"message": "the last file is open", "exception": error})
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
