@@ -35,6 +35,8 @@ FLOORS = [
     {"environments"},
     {"config", "runtime_api"},
     {"addresses", "function", "function_name", "invocation", "samples"},
+    {"answer"},
+    {"function_error"},
     {"gates", "loop", "plain_parser", "values"},
 ]
 

@@ -340,7 +340,7 @@ def test_leaving_ends_what_still_runs(tmp_path: Path) -> None:
             running = pool.submit(ask, local, {"wait": "never"})
             environments: list[LocalEnvironment] = local.platform.pools["function"].environments
             await_true(lambda: any(one.invocations for one in environments))
-            process = environments[0]._process
+            process = environments[0]._runtime.process
             assert process is not None
             pids = process_tree(process.pid)
         assert pids

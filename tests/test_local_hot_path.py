@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import selectors
+import socket
 import subprocess
 import sys
 from asyncio import selector_events
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from support.process import await_true
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig
-from runtime.local.loop import new_loop
+from runtime.local.loop import AwakeSelector, new_loop
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
@@ -112,7 +114,7 @@ def test_an_answer_takes_no_memory_afterwards(tmp_path: Path, size: int) -> None
         invoke(caller, b'"%b"' % (b"x" * size))
         (environment,) = local.platform.pools["one"].environments
         await_true(lambda: environment.usable, "the next poll")
-        exchange = environment._session.exchange
+        exchange = environment._runtime.session.exchange
     assert exchange is not None
     assert (size + 2, b"", b"") == (exchange.answer.size, exchange.answer.whole, exchange.body)
 
@@ -128,10 +130,69 @@ def test_the_page_has_the_whole_log(tmp_path: Path) -> None:
     assert ["START", "END", "REPORT"] == [line.split()[0] for line in log]
 
 
+@pytest.mark.parametrize("broken", ["make_event", "_response"])
+def test_a_fault_is_status_500(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    """As everywhere else: the log has the exception, the client only learns that there was one."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("between us")
+
+    with served(tmp_path) as (caller, _):
+        monkeypatch.setattr(f"runtime.local.web.invoke_api.{broken}", fail)
+        got = caller.call("POST", INVOKE, b"{}")
+        monkeypatch.undo()
+        assert (500, b"Internal Server Error") == (got.status, got.body)
+        invoke_again = caller.call("POST", INVOKE, b"{}")
+    assert (200, b"{}") == (invoke_again.status, invoke_again.body)
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert "Exception in ASGI application\n" == record.message
+    assert "between us" in str(record.exc_info)
+
+
 def test_h11_is_not_imported(tmp_path: Path) -> None:
     """One parser of HTTP is enough."""
     code = "import sys, runtime.local.serve, runtime.local.web.server; raise SystemExit('h11' in sys.modules)"
     assert 0 == subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode
+
+
+def waiting(selector: AwakeSelector, monkeypatch: pytest.MonkeyPatch, timeout: float | None) -> list[float | None]:
+    """The timeouts with which the selector asks the system in one call, the repeated ones once."""
+    asked: list[float | None] = []
+
+    def select(self: selectors.DefaultSelector, timeout: float | None = None) -> Any:
+        if asked[-1:] != [timeout]:
+            asked.append(timeout)
+        return original(self, timeout)
+
+    original = selectors.DefaultSelector.select
+    with monkeypatch.context() as patched:
+        patched.setattr(selectors.DefaultSelector, "select", select)
+        selector.select(timeout)
+    return asked
+
+
+def test_the_loop_stays_awake_with_one_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks before it sleeps, less often where nothing comes, and not where much comes at once."""
+    with AwakeSelector() as selector, ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(2)]
+        for reader, writer in pairs:
+            stack.enter_context(reader)
+            stack.enter_context(writer)
+            selector.register(reader, selectors.EVENT_READ)
+        monkeypatch.setattr("runtime.local.loop.AWAKE", 0.0005)
+        fruitless = [waiting(selector, monkeypatch, 0.001) for _ in range(4)]
+        assert [[0, 0.001], [0.001], [0, 0.001], [0.001]] == fruitless
+        assert [0] == waiting(selector, monkeypatch, 0)
+
+        pairs[0][1].send(b"x")
+        selector._watch_in = 0
+        assert [0] == waiting(selector, monkeypatch, None)
+        assert [0] == waiting(selector, monkeypatch, None)
+        pairs[1][1].send(b"x")
+        assert [0] == waiting(selector, monkeypatch, None)
+        assert [[None]] * 3 == [waiting(selector, monkeypatch, None) for _ in range(3)]
 
 
 def test_uvloop_is_no_must(monkeypatch: pytest.MonkeyPatch) -> None:

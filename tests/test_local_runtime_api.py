@@ -20,7 +20,8 @@ from support.wire import PATIENCE
 
 from dispatch import protocol
 from dispatch.protocol import RESPONSE_LIMIT
-from runtime.local.invocation import AHEAD, Answer, Event, Exchange
+from runtime.local.answer import AHEAD, Answer
+from runtime.local.invocation import Event, Exchange
 from runtime.local.runtime_api.session import RuntimeSession
 from runtime.local.runtime_api.states import (
     FOLLOWING,

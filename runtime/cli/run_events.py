@@ -10,12 +10,14 @@ import click
 
 from dispatch.discovery import AUTO
 from runtime.cli import terminal
+from runtime.local.answer import Answer
 from runtime.local.environments.launch import EarlyStart
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig
+from runtime.local.function_error import OUT_OF_MEMORY, TIMED_OUT, FunctionError
 from runtime.local.gates import passed
-from runtime.local.invocation import OUT_OF_MEMORY, TIMED_OUT, Answer, Event, FunctionError, InvocationReport
+from runtime.local.invocation import Event, InvocationReport
 from runtime.local.web.prelude import BadPrelude, PreludeSplitter
 
 #: How the lines begin that Lambda writes around every invocation.

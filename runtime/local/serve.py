@@ -15,7 +15,7 @@ from pathlib import Path
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.asynchronous.queue_file import QueueError
 from runtime.local.config.description import Description
-from runtime.local.environments.environment import first_of
+from runtime.local.environments.local_runtime import first_of
 from runtime.local.environments.log_lines import LogLine, WriteLog, discard_log
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.variables import reserved

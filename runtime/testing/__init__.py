@@ -12,7 +12,7 @@ with serving(Function(handler="app.handler", root="src")) as local:
 from __future__ import annotations
 
 from runtime.local.function import FunctionConfig as Function
-from runtime.local.invocation import FunctionError
+from runtime.local.function_error import FunctionError
 from runtime.testing.invoker import Invoker
 from runtime.testing.platform import LocalPlatform, serving
 from runtime.testing.result import Chunk, Http, Result

@@ -27,7 +27,8 @@ from runtime.local.environments.log_lines import timed_out
 from runtime.local.environments.platform import complete
 from runtime.local.environments.variables import new_log_stream, variables
 from runtime.local.function import FunctionConfig
-from runtime.local.invocation import Event, Exchange, FunctionError, InvocationReport
+from runtime.local.function_error import FunctionError
+from runtime.local.invocation import Event, Exchange, InvocationReport
 from runtime.logs import Log
 from runtime.settings import Settings, log_settings
 from runtime.testing.deadline import Deadline

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dispatch.invocation import Headers
-from runtime.local.invocation import FunctionError, InvocationReport
+from runtime.local.function_error import FunctionError
+from runtime.local.invocation import InvocationReport
 from runtime.local.web.prelude import PreludeSplitter
 from runtime.local.web.url_event import HttpAnswer, read_answer, read_head
 

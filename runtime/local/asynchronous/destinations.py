@@ -12,8 +12,9 @@ from typing import Any, Final, TypeAlias
 from dispatch import protocol
 from runtime.local.environments.log_lines import timestamp
 from runtime.local.function import FunctionConfig
+from runtime.local.function_error import UNHANDLED
 from runtime.local.function_name import FunctionName
-from runtime.local.invocation import UNHANDLED, Event
+from runtime.local.invocation import Event
 from runtime.local.values import parse_json
 
 #: Seconds that a destination URL may take to answer.

@@ -42,23 +42,18 @@ class AttachedEnvironment(LocalEnvironment):
         """Serve its Runtime API on the port, or on a free one if the port is taken."""
         environment = cls(replace(function, concurrency=1), write_log, tasks)
         environment.has_deadline = False
-        environment._new_session(restartable=True)
+        environment._new_runtime(foreign=True)
         try:
-            await environment._server.listen(port)
+            await environment._runtime.server.listen(port)
         except OSError:
-            await environment._server.listen()
+            await environment._runtime.server.listen()
         environment.phase = Phase.IDLE
         return environment
-
-    async def _admit(self, peer: tuple[str, int]) -> bool:
-        """Admit every process: which one is the right one cannot be known."""
-        del peer
-        return True
 
     @property
     def address(self) -> str:
         """The value for the runtime's `AWS_LAMBDA_RUNTIME_API`."""
-        return self._server.address
+        return self._runtime.server.address
 
     @property
     def alive(self) -> bool:
@@ -70,11 +65,11 @@ class AttachedEnvironment(LocalEnvironment):
         """Whether it is waiting for an event."""
         return self.phase is Phase.IDLE
 
-    async def start(self, request_id: str) -> Process:
+    async def start(self, request_id: str) -> None:
         """Wait until a runtime asks for an event, however long it takes."""
-        self.request_id = request_id
-        if not self._session.idle.done():
-            self._log(f"the function's runtime is not there yet; it is expected at {self.address}")
-        await asyncio.shield(self._session.idle)
-        self._process = ForeignProcess()
-        return self._process
+        self._log.request_id = request_id
+        idle = self._runtime.session.idle
+        if not idle.done():
+            self._log.note(f"the function's runtime is not there yet; it is expected at {self.address}")
+        await asyncio.shield(idle)
+        self._runtime.process = ForeignProcess()

@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from runtime.local.environments.environment import LAST_WORDS, first_of
 from runtime.local.environments.launch import OWN_RUNTIME
+from runtime.local.environments.local_runtime import LAST_WORDS, first_of
 from runtime.local.environments.log_pipe import WriteText
 from runtime.local.environments.process import Process, to_the_end
 from runtime.local.environments.variables import new_log_stream, variables
 from runtime.local.function import FunctionConfig
-from runtime.local.invocation import EXIT_ERROR, FunctionError
+from runtime.local.function_error import EXIT_ERROR, FunctionError
 from runtime.local.runtime_api.server import RuntimeApiServer
 from runtime.local.runtime_api.session import RuntimeSession
 

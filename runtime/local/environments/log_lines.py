@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
 from dispatch.protocol import LATEST
-from runtime.local.invocation import EXIT_ERROR, OUT_OF_MEMORY, TIMED_OUT, FunctionError, InvocationReport
+from runtime.local.function_error import EXIT_ERROR, OUT_OF_MEMORY, TIMED_OUT, FunctionError
+from runtime.local.invocation import InvocationReport
 
 
 class LogLine(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Self, TypeAlias, TypeVar
@@ -23,6 +22,7 @@ from runtime.local.environments.process import to_the_end
 from runtime.local.environments.tasks import Tasks
 from runtime.local.function import FunctionConfig, function_arn
 from runtime.local.invocation import Event, InvocationReport, RunningInvocation
+from runtime.local.values import new_id
 
 T = TypeVar("T")
 
@@ -181,7 +181,7 @@ def complete(event: Event, function: FunctionConfig) -> Event:
         return event
     return replace(
         event,
-        request_id=event.request_id or str(uuid.uuid4()),
+        request_id=event.request_id or new_id(),
         arn=event.arn or function.arn,
         trace_id=event.trace_id or new_trace_id(),
     )

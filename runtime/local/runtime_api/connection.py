@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -28,6 +28,7 @@ HeaderPairs: TypeAlias = Iterable[tuple[str, str]]
 STATUS_LINES: Final = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n" for one in HTTPStatus}
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 INCOMPLETE: Final = "the connection was closed before the request was complete"
+HEADERS_TOO_LARGE: Final = ("the headers are too large", 431)
 CLOSED: Final = "the peer closed the connection before it was answered"
 
 
@@ -44,12 +45,13 @@ class RequestHead(NamedTuple):
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     keep_alive: bool
 
 
 #: What arrives, in its order: of each request the head, the parts of the body, and the trailers.
-Arrived: TypeAlias = RequestHead | bytes | dict[str, str]
+Arrived: TypeAlias = RequestHead | bytes | Mapping[str, str]
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Connection(asyncio.Protocol):
@@ -69,7 +71,7 @@ class Connection(asyncio.Protocol):
         #: The request that is being answered.
         self._request: RequestHead | None = None
         self._expects = False
-        self.trailers: dict[str, str] = {}
+        self.trailers: Mapping[str, str] = NO_HEADERS
         #: Whether the peer has closed the connection.
         self.closed = False
 
@@ -94,7 +96,7 @@ class Connection(asyncio.Protocol):
             cause = error.__context__
             self._broken = cause if isinstance(cause, ConnectionBroken) else ConnectionBroken(str(error))
         if self._unparsed > HEADER_LIMIT:
-            self._broken = ConnectionBroken("the headers are too large", 431)
+            self._broken = ConnectionBroken(*HEADERS_TOO_LARGE)
         self._wake()
         if self._unread > UNREAD_LIMIT and not self._paused:
             self._paused = True
@@ -131,18 +133,17 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """Read a part of the request's line."""
-        self._count(len(url))
+        self._head += len(url)
+        if self._head > HEADER_LIMIT:
+            raise ConnectionBroken(*HEADERS_TOO_LARGE)
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Read a header, or a trailer."""
-        self._count(len(name) + len(value))
-        self._headers.append((name.lower(), value))
-
-    def _count(self, size: int) -> None:
-        self._head += size
+        self._head += len(name) + len(value)
         if self._head > HEADER_LIMIT:
-            raise ConnectionBroken("the headers are too large", 431)
+            raise ConnectionBroken(*HEADERS_TOO_LARGE)
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Pass the head on."""
@@ -172,10 +173,12 @@ class Connection(asyncio.Protocol):
             self._arrived.append(self._taken_headers())
             self._wake()  # the caller need not wait until the next poll is parsed, too
 
-    def _taken_headers(self) -> dict[str, str]:
-        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
+    def _taken_headers(self) -> Mapping[str, str]:
+        found = self._headers
+        if not found:
+            return NO_HEADERS
         self._headers = []
-        return found
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
 
     def head_without_offer(self) -> bytes:
         """Return the head of the request that was parsed last, as one that offers no other protocol."""
@@ -194,20 +197,21 @@ class Connection(asyncio.Protocol):
         if self._request is not None and not self._request.keep_alive:
             return None
         self._request = None
-        arrived = await self._next()
+        arrived = self._arrived.popleft() if self._arrived else await self._next()
         if not isinstance(arrived, RequestHead):
             return None
         self._request = arrived
         self._expects = arrived.headers.get("expect", "").lower() == "100-continue"
-        self.trailers = {}
+        self.trailers = NO_HEADERS
         return arrived
 
     async def part(self) -> bytes | None:
         """Return the next part of the request's body; None at its end, when `trailers` holds what followed it."""
-        arrived = await self._next()
+        arrived = self._arrived.popleft() if self._arrived else await self._next()
+        self._expects = False
         if isinstance(arrived, bytes):
             return arrived
-        if not isinstance(arrived, dict):
+        if arrived is None or isinstance(arrived, RequestHead):
             raise ConnectionBroken(INCOMPLETE)
         self.trailers = arrived
         return None
@@ -230,7 +234,6 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
             self._more = Gate()
             await self._more
-        self._expects = False
         return self._arrived.popleft()
 
     async def until_closed(self, gate: Gate[T]) -> T:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from uuid import uuid4
 
 from dispatch import protocol
-from runtime.local.invocation import FunctionError
+from runtime.local.function_error import FunctionError
 from runtime.local.runtime_api.call import ACCEPTED, JSON_TYPE, ApiCall, ApiResponse, CallRefused
 from runtime.local.runtime_api.extension_registry import INVOKE
 from runtime.local.runtime_api.session import RuntimeSession

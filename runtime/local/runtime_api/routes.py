@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from dispatch import protocol
-from runtime.local.invocation import Exchange, FunctionError
+from runtime.local.function_error import FunctionError
+from runtime.local.invocation import Exchange
 from runtime.local.runtime_api import extensions
 from runtime.local.runtime_api.call import (
     ACCEPTED,

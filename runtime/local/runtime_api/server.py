@@ -90,7 +90,7 @@ class RuntimeApiServer:
             connection.send(*response)
 
     async def _respond(self, call: ApiCall) -> ApiResponse:
-        if call.header("Origin") or call.header("Host", default=self.address) != self.address:
+        if call.headers.get("origin") or call.headers.get("host", self.address) != self.address:
             return ApiResponse(403, TEXT_TYPE, b"the Runtime API is for its own execution environment\n")
         try:
             return await answer_call(self.session, call)

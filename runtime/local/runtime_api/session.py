@@ -6,14 +6,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final
-from uuid import uuid4
 
+from runtime.local.answer import Answer
 from runtime.local.function import FunctionConfig
+from runtime.local.function_error import FunctionError
 from runtime.local.gates import Gate
-from runtime.local.invocation import Answer, Event, Exchange, FunctionError
+from runtime.local.invocation import Event, Exchange
 from runtime.local.runtime_api.connection import Connection
 from runtime.local.runtime_api.extension_registry import ExtensionRegistry
 from runtime.local.runtime_api.states import RuntimeState, StateMachine
+from runtime.local.values import new_id
 
 #: States in which an answer has broken off.
 BROKEN_OFF: Final = frozenset({RuntimeState.RESPONDING, RuntimeState.FAILING})
@@ -64,7 +66,7 @@ class RuntimeSession:
         """
         self.machine.enter(RuntimeState.RUNNING)
         self.idle = asyncio.get_running_loop().create_future()
-        self.exchange = Exchange(event, deadline_ms, str(uuid4()), answer or Answer())
+        self.exchange = Exchange(event, deadline_ms, new_id(), answer or Answer())
         self.extensions.announce(self.exchange)
         self._hand_out(self.exchange)
         return self.exchange

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from termios import TIOCOUTQ
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -34,8 +36,10 @@ TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-len
 #: Bytes of a body that may come before anyone asks for it, as uvicorn has it.
 SMALL: Final = HIGH_WATER_LIMIT
 
-#: Is called with the status, the headers and the body of a response.
-Respond: TypeAlias = Callable[[int, Mapping[str, str], bytes], None]
+#: The status, the headers and the body of a response.
+PlainResponse: TypeAlias = tuple[int, Mapping[str, str], bytes]
+#: Is called with what makes the response, as soon as it can.
+Respond: TypeAlias = Callable[[Callable[[], PlainResponse]], None]
 #: Answers a request, with its scope, headers and body, in the turn of the event loop in which it has come whole, or
 #: returns False; the response may come later.
 AnswerAtOnce: TypeAlias = Callable[[Any, Mapping[str, str], bytes, Respond], bool]
@@ -53,7 +57,7 @@ class LimitedConnection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, answer_at_once: AnswerAtOnce, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._answer_at_once = answer_at_once
-        self._held: tuple[RequestResponseCycle, Any] | None = None
+        self._held: tuple[RequestResponseCycle, Any, Mapping[str, str]] | None = None
         self.parser = PlainParser(self)
         self._patience: asyncio.TimerHandle | None = None
         self._unsent: asyncio.TimerHandle | None = None
@@ -69,7 +73,16 @@ class LimitedConnection(HttpToolsProtocol):
         """Wait for a request."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # reports the first byte that the client has not read
+        self._check_files()
         self._wait()
+
+    def _check_files(self) -> None:
+        """Report that no more files can be opened; uvloop closes the connections that come then, and says nothing."""
+        try:
+            os.close(os.dup(self.transport.get_extra_info("socket").fileno()))
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self.loop.call_exception_handler({"message": "the last file is open", "exception": error})
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -116,20 +129,23 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Read a part of the request's line."""
-        self._count(len(url))
+        self._pending = 0
+        self._head += len(url)
+        if self._head > HEAD_LIMIT:
+            self._refuse_head()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Read a header, or a trailer."""
-        self._count(len(name) + len(value))
+        self._pending = 0
+        self._head += len(name) + len(value)
+        if self._head > HEAD_LIMIT:
+            self._refuse_head()
         super().on_header(name, value)
 
-    def _count(self, size: int) -> None:
-        self._pending = 0
-        self._head += size
-        if self._head > HEAD_LIMIT:
-            self._too_large = True
-            raise HeadTooLarge
+    def _refuse_head(self) -> NoReturn:
+        self._too_large = True
+        raise HeadTooLarge
 
     def on_headers_complete(self) -> None:
         """Start to answer."""
@@ -150,7 +166,7 @@ class LimitedConnection(HttpToolsProtocol):
             super().on_message_complete()
             held, self._held = self._held, None
             if held is not None:
-                self._start_asgi_task(*held)
+                self._answer(*held)
 
     def head_without_offer(self) -> bytes:
         """Return the head of the request that was parsed last, as one that offers no other protocol."""
@@ -167,27 +183,44 @@ class LimitedConnection(HttpToolsProtocol):
         if not length.isdecimal() or int(length) > SMALL or cycle.waiting_for_100_continue:
             super()._start_asgi_task(cycle, app)
         elif cycle.more_body:
-            self._held = cycle, app
-        elif not self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle)):
+            self._held = cycle, app, headers
+        else:
+            self._answer(cycle, app, headers)
+
+    def _answer(self, cycle: RequestResponseCycle, app: Any, headers: Mapping[str, str]) -> None:
+        try:
+            answered = self._answer_at_once(cycle.scope, headers, bytes(cycle.body), partial(self._send, cycle))
+        except Exception as error:  # noqa: BLE001 - status 500, as for every request that fails
+            app, answered = _failing(error), False
+        if not answered:
             super()._start_asgi_task(cycle, app)
 
-    def _send(self, cycle: RequestResponseCycle, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _send(self, cycle: RequestResponseCycle, make_response: Callable[[], PlainResponse]) -> None:
         """Send a response in one write; to a client that has not read the one before it, in a task."""
         if cycle.disconnected:
+            return
+        try:
+            status, headers, body = make_response()
+            data = self._written(status, headers, body, keep_alive=cycle.keep_alive)
+        except Exception as error:  # noqa: BLE001 - the runtime, whose answer this is, is not to blame
+            super()._start_asgi_task(cycle, _failing(error))
             return
         if self.flow.write_paused:
             response: Any = Response(body, status, headers)
             super()._start_asgi_task(cycle, response)
             return
         cycle.response_started = cycle.response_complete = True
-        close = "" if cycle.keep_alive else "connection: close\r\n"
-        own = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
-        common = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
-        head = f"{own}{close}content-length: {len(body)}\r\n\r\n".encode("latin-1")
-        self.transport.write(b"".join((STATUS_LINE[status], common, head, body)))
+        self.transport.write(data)
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _written(self, status: int, headers: Mapping[str, str], body: bytes, *, keep_alive: bool) -> bytes:
+        own = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()])
+        close = "" if keep_alive else "connection: close\r\n"
+        common = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
+        head = f"{own}{close}content-length: {len(body)}\r\n\r\n".encode("latin-1")
+        return b"".join((STATUS_LINE[status], common, head, body))
 
     # -- the rest
 
@@ -253,3 +286,12 @@ class LimitedConnection(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+
+def _failing(error: Exception) -> Any:
+    """Return an application that raises this error."""
+
+    async def app(*_: object) -> None:
+        raise error
+
+    return app

@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatch import http, protocol
 from runtime.local import addresses
+from runtime.local.answer import Answer
 from runtime.local.environments.platform import Platform
 from runtime.local.environments.pool import Throttled
 from runtime.local.function import FunctionConfig, UrlSettings
 from runtime.local.gates import passed
-from runtime.local.invocation import Answer, Event, RunningInvocation
+from runtime.local.invocation import Event, RunningInvocation
 from runtime.local.values import one_line
 from runtime.local.web import cors
 from runtime.local.web.errors import ApiError

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from runtime.local.answer import KEPT, Answer
 from runtime.local.environments.log_lines import LogLine
-from runtime.local.invocation import KEPT, Answer, FunctionError, InvocationReport, RunningInvocation
+from runtime.local.function_error import FunctionError
+from runtime.local.invocation import InvocationReport, RunningInvocation
 
 #: How many invocations are remembered; how many lines of each one's log, and characters of them.
 REMEMBERED: Final = 200

@@ -16,9 +16,10 @@ from dispatch import protocol
 from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import Throttled
+from runtime.local.function_error import UNHANDLED
 from runtime.local.function_name import FunctionName
 from runtime.local.gates import passed
-from runtime.local.invocation import UNHANDLED, Event, InvocationReport, RunningInvocation
+from runtime.local.invocation import Event, InvocationReport, RunningInvocation
 from runtime.local.web import event_stream
 from runtime.local.web.connection import Respond
 from runtime.local.web.errors import ApiError
@@ -134,7 +135,7 @@ class InvokeApi:
         if invocation is None:
             return False
         invocation.answer.collect()
-        invocation.answer.over.when_open(lambda: respond(*_response(invocation, _headers(name, event))))
+        invocation.answer.over.when_open(lambda: respond(lambda: _response(invocation, _headers(name, event))))
         return True
 
 

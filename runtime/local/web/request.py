@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NoReturn
 
+try:
+    import orjson
+except ImportError:  # it is installed on CPython only
+    orjson = None  # type: ignore[assignment]
 from starlette.requests import Request
 
 from dispatch import protocol
 from runtime.local.environments.platform import Platform, new_trace_id
 from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.invocation import Event
-from runtime.local.values import one_line, parse_json
+from runtime.local.values import new_id, one_line, parse_json
 from runtime.local.web.errors import ApiError
 
 #: Headers of requests, in lower case, as they are in every mapping of headers.
@@ -88,13 +92,25 @@ def as_payload(body: bytes) -> bytes:
         ApiError: the body is not JSON in UTF-8.
     """
     try:
-        DECODER.decode(body.decode())
+        if not _is_plain(body):
+            DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         if not body:
             return b"{}"  # as on Lambda
         message = f"Could not parse request body into json: Could not parse payload into json: {error}"
         raise ApiError("InvalidRequestContentException", message) from error
     return body
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether orjson reads a body, so that Python's decoder, five times as slow, does too."""
+    if orjson is None:
+        return False
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -146,7 +162,7 @@ def _request_id(headers: Mapping[str, str]) -> str:
     """Return the caller's own request id, which must be a UUID, or a new one."""
     given = headers.get(REQUEST_ID)
     if given is None:
-        return str(uuid.uuid4())
+        return new_id()
     try:
         return str(uuid.UUID(given))
     except ValueError as error:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from runtime.local.invocation import Answer
+from runtime.local.answer import Answer
 
 
 class AnswerStream(StreamingResponse):
