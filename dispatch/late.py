@@ -13,6 +13,7 @@ from _frozen_importlib_external import PathFinder
 from _thread import RLock, get_ident
 from importlib import import_module
 
+from dispatch.cold_start import import_without
 from dispatch.shadowing import LIBRARY, ORIGINAL_PATH
 
 TYPE_CHECKING = False
@@ -36,10 +37,17 @@ class Late:
         module: the library; None before the first call.
     """
 
-    __slots__ = ("_name", "module")
+    __slots__ = ("_name", "_needless", "module")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, needless: str = "") -> None:
+        """Wait for the first call.
+
+        Args:
+            name: the library.
+            needless: a module that it imports for next to nothing, as for `cold_start.import_without`.
+        """
         self._name = name
+        self._needless = needless
         self.module: Any = None
         _every.append(self)
 
@@ -47,7 +55,7 @@ class Late:
         """The library. Raises ImportError or OSError if it cannot be imported, as in a process without descriptors."""
         if self.module is None:
             with _lock:
-                self.module = _imported(self._name)
+                self.module = _imported(self._name, self._needless)
         return self.module
 
 
@@ -60,14 +68,14 @@ def import_every() -> None:
             continue
 
 
-def _imported(name: str) -> ModuleType:
+def _imported(name: str, needless: str) -> ModuleType:
     others = {key: module for key, module in [*sys.modules.items()] if _is_anothers(_top(key), name)}
     before, finder = {*sys.modules} - others.keys(), _AsBefore()
     try:
         for key in others:
             sys.modules.pop(key, None)
         sys.meta_path.insert(0, finder)
-        return import_module(name)
+        return import_without(needless, name) if needless else import_module(name)
     finally:
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)

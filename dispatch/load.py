@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
+#: Python's own folders, in which nothing is installed; the one of its compiled modules, beside them.
+_OF_PYTHON = (shadowing.LIBRARY, os.path.join(shadowing.LIBRARY, "lib-dynload"))
+
 
 class Choice:
     """The convention chosen for a handler string, before any user code has run.
@@ -137,7 +140,7 @@ def _plugins(root: str, convention: str, setting: str) -> Plugins | None:
     requested, blocked = discovery.requested(setting)
     # Like Python's own finders, pass over whatever is not text, such as a Path.
     paths = [os.path.abspath(folder) for folder in sys.path if isinstance(folder, str)]
-    elsewhere = [folder for folder in paths if folder != root]
+    elsewhere = [folder for folder in paths if folder not in {root, *_OF_PYTHON}]
     file = discovery.kept_plan(elsewhere)
     planned = discovery.read_plan(file, os.geteuid())
     found = discovery.found(elsewhere) if planned is None else planned

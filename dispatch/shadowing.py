@@ -50,7 +50,11 @@ SUFFIXES = (".py", ".pyc", *extension_suffixes())
 
 def claim(root: str, names: Iterable[str] = CLAIMABLE) -> list[str]:
     """Drop from `sys.modules` the modules that the task root (or the archive) has too; returns their names."""
-    claimed = [name for name in names if offered(root, name) and not _ours(root, name)]
+    try:
+        entries = {entry.partition(".")[0] for entry in os.listdir(root)}
+    except OSError:  # an archive
+        entries = {*names}
+    claimed = [name for name in names if name in entries and offered(root, name) and not _ours(root, name)]
     for name in claimed:
         for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
             del sys.modules[loaded]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
+#: Whether the garbage collector is on; not during our own imports, which leave nothing for it.
+_COLLECTS = gc.isenabled()
+gc.disable()
+
 import os
 import sys
 from importlib import import_module
@@ -101,6 +107,8 @@ class _Start:
         self.choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
         if settings.lazy and not import_lazily():
             self.log.warning(f"HANDLER_LAZY has no effect before Python 3.15; this is Python {sys.version.split()[0]}")
+        if _COLLECTS:
+            gc.enable()
         with self.signals.guard:
             return self.choice.load()
 

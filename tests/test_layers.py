@@ -15,7 +15,7 @@ from dispatch.discovery import BUILT_IN, OF_ANY
 #: What no run needs that handles a plain function: see CONTRACT, budgets.
 HEAVY = {"requests", "click", "rich", "starlette", "uvicorn", "h11", "pluggy", "importlib.metadata", "asyncio",
          "simplejson", "json", "logging", "inspect", "dataclasses", "traceback", "subprocess", "threading", "typing",
-         "re", "decimal"}  # fmt: skip
+         "re", "decimal", "httptools"}  # fmt: skip
 
 #: What asyncio imports.
 ASYNC = {"asyncio", "inspect", "logging", "subprocess", "threading", "traceback", "typing", "re"}
@@ -43,7 +43,7 @@ OF_A_CONVENTION = {
     "openwhisk": set(),
     "digitalocean": set(),
     "nuclio": ASYNC - {"asyncio"} | {"json"},
-    "fn": ASYNC | {"json"},
+    "fn": ASYNC | {"json", "httptools"},
     "agentcore": ASYNC,
     "vercel": {"threading", "re"},
     **{name: set() for name in NEIGHBOURS},

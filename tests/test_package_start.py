@@ -69,7 +69,7 @@ import json, sys
 loaders = {name: type(module.__spec__.loader).__name__ for name, module in sys.modules.items() if module.__spec__}
 files = [module.__file__ for name, module in sys.modules.items() if name.startswith(("dispatch", "runtime"))]
 def handler(event, headers):
-    return json.dumps([loaders["runtime.environment"], loaders["dispatch.load"], loaders["httptools"], files])
+    return json.dumps([loaders["runtime.environment"], loaders["dispatch.load"], loaders["json"], files])
 """
     *loaders, files = json.loads(start_file(source).invoke(b"x").body)
     assert ["_Bundle", "_Bundle", "SourceFileLoader"] == loaders

@@ -129,6 +129,7 @@ def _json(parse: Callable[[Any], Any]) -> Callable[[bytes], Any]:
 
 def _reply(data: bytes) -> None:
     replies = _Replies()
+    replies.open()
     with suppress(HttpParserError, HttpParserUpgrade):
         replies.feed(data)
         replies.end()

@@ -10,8 +10,8 @@ import sys
 from time import monotonic
 
 from dispatch.asynchrony import LONGEST_WAIT
-from dispatch.cold_start import import_without
 from dispatch.invocation import Headers
+from dispatch.late import Late
 from dispatch.protocol import TRAILERS
 from runtime.standard_streams import hold_open
 from runtime.transport import Address, Disconnected, Reply, Transport, as_text, chunk, last_chunk
@@ -20,12 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+    from httptools import HttpResponseParser
 
-if not TYPE_CHECKING:
-    _httptools = import_without("typing", "httptools")
-    HttpParserError, HttpParserUpgrade = _httptools.HttpParserError, _httptools.HttpParserUpgrade
-    HttpResponseParser = _httptools.HttpResponseParser
+#: Imported when the first poll is under way, which then has left earlier.
+_httptools = Late("httptools", "typing")
 
 #: How long to wait for a connection, in seconds. The server is on this machine; AWS's client allows one second.
 CONNECT_TIMEOUT = 1.0
@@ -208,6 +206,8 @@ class KeptAlive(Transport):
 
     def _await_reply(self) -> None:
         replies = self._replies
+        if not replies.errors:
+            replies.open()
         while not replies.whole:
             assert self._socket is not None  # noqa: S101 - a request was sent on it
             try:
@@ -218,7 +218,7 @@ class KeptAlive(Transport):
                     self._lost(EOFError("it was closed before the reply was complete"))
             except BlockingIOError:  # nothing has come for a while
                 continue
-            except (OSError, HttpParserError, HttpParserUpgrade) as error:
+            except (OSError, *replies.errors) as error:  # type: ignore[misc]
                 if isinstance(error.__context__, SystemExit):  # a signal came during a callback of the parser
                     raise error.__context__ from None
                 if not replies.whole:
@@ -283,19 +283,30 @@ class _Replies:
         begun: whether a part of a reply has come, and not the rest.
         kept_alive: whether the server keeps the connection after the last reply.
         served: whether there has been a reply.
+        errors: what the parser raises; empty until there is one.
+        feed: parses bytes, once there is a parser.
     """
+
+    _parser: HttpResponseParser
+    feed: Callable[[bytes | memoryview], None]
 
     def __init__(self) -> None:
         self.whole: list[Reply] = []
         self.begun = False
         self.kept_alive = False
         self.served = False
-        self._parser = HttpResponseParser(self)
-        self.feed = self._parser.feed_data
+        self.errors: tuple[type[Exception], ...] = ()
         self._names: dict[bytes, tuple[str, str]] = {}
         self._headers = Headers()
         self._body: list[bytes] = []
         self._in_body = False
+
+    def open(self) -> None:
+        """Make the parser."""
+        httptools = _httptools()
+        self._parser = httptools.HttpResponseParser(self)
+        self.feed = self._parser.feed_data
+        self.errors = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
     def end(self) -> bool:
         """Whether the end of the connection completes a reply, because its body has no declared length."""
