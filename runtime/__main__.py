@@ -108,6 +108,7 @@ class _Start:
         if settings.lazy and not import_lazily():
             self.log.warning(f"HANDLER_LAZY has no effect before Python 3.15; this is Python {sys.version.split()[0]}")
         if _COLLECTS:
+            gc.freeze()  # otherwise the next allocation would have all of it looked at
             gc.enable()
         with self.signals.guard:
             return self.choice.load()
