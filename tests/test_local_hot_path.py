@@ -103,7 +103,8 @@ def test_turns_tasks_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     # The reply to the last answer may come late, or the one before the first.
     assert abs(3 * COUNT - taken["write"]) <= 1
-    assert 2 * COUNT <= taken["_run_once"] < 2.5 * COUNT
+    # Now and then two turns become one, because the runtime has polled by then.
+    assert COUNT < taken["_run_once"] < 2.5 * COUNT
     assert 0 == taken["create_task"]
 
 
