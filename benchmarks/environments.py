@@ -6,7 +6,6 @@ for plugins, and an installed msgspec would be used where it must not be measure
 
 import compileall
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from dispatch.shadowing import OUR_PACKAGES
 
@@ -93,9 +94,9 @@ def _closure(names: tuple[str, ...]) -> set[str]:
 
 
 def _requirements(name: str) -> Iterator[str]:
-    for requirement in metadata.requires(name) or ():
-        if "extra ==" not in requirement and "python_version <" not in requirement:
-            yield re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+    for requirement in map(Requirement, metadata.requires(name) or ()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield requirement.name
 
 
 def _copy(distribution: metadata.Distribution, site: Path) -> None:
