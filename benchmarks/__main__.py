@@ -123,7 +123,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
         except rie.NoEmulator as reason:
             if names:
                 raise BenchError(f"AWS's emulator cannot be had: {reason}") from reason
-            print(f"benchmarks: left out what is compared with AWS's emulator: {reason}", file=sys.stderr)
+            print(f"benchmarks: the comparison with AWS's emulator is left out: {reason}", file=sys.stderr)
             chosen = [scenario for scenario in chosen if not scenario.platforms]
     if can_drop_file_cache():
         return chosen

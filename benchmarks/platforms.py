@@ -1,4 +1,4 @@
-"""Measures the local platform beside AWS's emulator: `python -m benchmarks.platforms`; `--profile` counts what it does.
+"""Compares the local platform with AWS's emulator: `python -m benchmarks.platforms`; `--profile` counts its work.
 
 Both serve the same runtime and the same handler. One client invokes them in turn over kept-alive connections, so that
 any other load on the machine affects both.
@@ -191,7 +191,7 @@ def profile(invocations: int) -> None:
         (root / "app.py").write_text(HANDLER)
         command = [sys.executable, "-P", "-m", "cProfile", "-o", str(root / "profile"), "-m", "runtime.cli", "serve"]
         variables = {"HANDLER_CONVENTION": "lambda", "PYTHONPATH": str(root)}
-        # asyncio's loop, of which all calls are seen, without what it does while it stays awake.
+        # asyncio's loop, because the profile shows all its calls; not the awake one, whose looks would hide them.
         (root / "uvloop.py").write_text("from asyncio import new_event_loop\n")
         with serving([*command, "app.handler", "--port", str(port)], root, port, variables) as connection:
             for _ in range(invocations):

@@ -148,7 +148,7 @@ def loads(text: bytes | str) -> Any:
 
 
 def _scanner() -> Callable[[str], tuple[Any, int]]:
-    """A function that returns the value at the start of a text, and where it ends; -1 if simplejson has to read it."""
+    """A function that returns the value at the start of a text and its end; None and -1 if simplejson must read it."""
     options = {"strict": True, "parse_float": float, "parse_int": int, "parse_constant": {}.__getitem__}
     hooks = dict.fromkeys(("object_hook", "object_pairs_hook", "array_hook"))
     context: Any = SimpleNamespace(**options, **hooks)

@@ -27,8 +27,8 @@ A hook implementation may take any of the arguments below, by name, and may leav
 plugin is broken if one of its functions starts with `dispatch_` but is not a hook, or takes an argument that its hook
 does not have: it is named on standard error and left out.
 
-A plugin whose only hook is `dispatch_conventions` is imported only if the function needs one of its conventions, once
-Dispatch remembers what it adds. Otherwise every start imports it.
+Every start imports every plugin, with one exception: once Dispatch has recorded what a plugin adds, and its only hook
+is `dispatch_conventions`, it is imported only for functions that use one of its conventions.
 
 Conventions transform, hooks observe: a hook cannot change an answer, so a hook that raises is logged and does no harm.
 `HANDLER_TRACE_PLUGINS=1` logs each call of a hook with its time, and `dispatch plugins` shows the milliseconds that the

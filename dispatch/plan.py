@@ -1,4 +1,4 @@
-"""Writes plans: which plugins are installed and what each adds, so that no later start looks for them in vain.
+"""Writes plans: which plugins are installed and what each adds, so that later starts need not find out again.
 
 `dispatch build` runs this module to write one into each folder of an archive's libraries. Elsewhere, the first start
 with plugins keeps one in the user's cache folder, which counts until a folder or a module of a plugin changes.

@@ -181,9 +181,7 @@ def test_refused(fail: Fail, case: str) -> None:
     assert "unset HANDLER_PRELOAD" in failed.log
 
 
-ALLOWED = {
-    "thread that has ended": THREAD.replace("threading.Event().wait", "print") + "thread.start()\nthread.join()\n",
-    "thread that stops at the fork": """
+STOPPING = """
 import os, threading
 end = threading.Event()
 thread = threading.Thread(target=end.wait)
@@ -192,7 +190,10 @@ def stop():
     end.set()
     thread.join()
 os.register_at_fork(before=stop)
-""",
+"""
+ALLOWED = {
+    "thread that has ended": THREAD.replace("threading.Event().wait", "print") + "thread.start()\nthread.join()\n",
+    "thread that stops at the fork": STOPPING,
     "thread that stops at the fork, and starts again": """
 import os, threading
 def start():
@@ -206,17 +207,10 @@ def stop():
 os.register_at_fork(before=stop, after_in_parent=start, after_in_child=start)
 start()
 """,
-    "thread that stops at the fork, with SIGCHLD ignored": """
-import os, signal, threading
+    "thread that stops at the fork, with SIGCHLD ignored": f"""
+import signal
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-end = threading.Event()
-thread = threading.Thread(target=end.wait)
-thread.start()
-def stop():
-    end.set()
-    thread.join()
-os.register_at_fork(before=stop)
-""",
+{STOPPING}""",
     "no standard output": "import sys\nsys.stdout = None\nsys.stderr = object()\n",
     "loop that was closed": LOOP + "loop.close()\n",
     "loop of a call": "import asyncio\nasyncio.run(asyncio.to_thread(print, 'hello'))\n",
