@@ -291,7 +291,7 @@ def test_without_the_emulator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     chosen = [scenario.name for scenario in _chosen([])]
     assert "platform" not in chosen
     assert {"small", "growth"} < set(chosen)
-    assert "left out what is compared with AWS's emulator: no emulator" in capsys.readouterr().err
+    assert "the comparison with AWS's emulator is left out: no emulator" in capsys.readouterr().err
     assert 1 == main(["platform"])
     assert "AWS's emulator cannot be had: no emulator for this machine" in capsys.readouterr().err
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from support.api import Scripted, event
 from support.logs import JSON, records
-from support.process import await_true, children
+from support.process import children
 from support.runtime import Fail, Serve
-from support.workers import LogServer, gone, ready
+from support.workers import LogServer, end_at_start, gone, ready
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
 
@@ -355,13 +355,7 @@ def test_signal_during_the_load(serve: Serve, number: signal.Signals) -> None:
 def test_termination_at_any_moment(serve: Serve) -> None:
     """SIGTERM that comes while workers are being started reaches them as well."""
     for _ in range(5):
-        runtime = serve(HANDLER, env=FOUR)
-        supervisor = runtime.child.process.pid
-        await_true(lambda: children(supervisor), "a worker")  # noqa: B023 - it is called here and now
-        workers = children(supervisor)
-        runtime.child.signal(signal.SIGTERM)
-        assert 0 == runtime.child.wait()
-        assert all(gone(worker) for worker in workers)
+        end_at_start(serve(HANDLER, env=FOUR))
 
 
 def test_signal_handlers_of_user_code(serve: Serve) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.api import OK, event, refusal
 from support.logs import JSON, records
-from support.process import await_true, children
+from support.process import await_true
 from support.runtime import Serve
-from support.workers import LogServer, gone, polls, ready
+from support.workers import LogServer, end_at_start, gone, polls, ready
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
 
@@ -62,13 +62,7 @@ def test_interruption(serve: Serve) -> None:
 def test_termination_at_any_moment(serve: Serve) -> None:
     """SIGTERM that comes while workers are being started reaches them as well."""
     for _ in range(5):
-        runtime = serve(PID, env={"HANDLER_WORKERS": "4"})
-        supervisor = runtime.child.process.pid
-        await_true(lambda: children(supervisor), "a worker")  # noqa: B023 - it is called here and now
-        workers = children(supervisor)
-        runtime.child.signal(signal.SIGTERM)
-        assert 0 == runtime.child.wait()
-        assert all(gone(worker) for worker in workers)
+        end_at_start(serve(PID, env={"HANDLER_WORKERS": "4"}))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -8,8 +8,9 @@ import statistics
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -155,27 +156,42 @@ def measure_latency(call: InvokeCall, repeat: int, concurrency: int, *, as_json:
     from rich.console import Console
     from rich.progress import Progress
 
-    local = threading.local()
-
-    def once(_number: int) -> Got:
-        if not hasattr(local, "session"):
-            local.session = requests.Session()
-        return send(local.session, call, None)
-
     results: list[Got] = []
     began = time.perf_counter()
     console = Console(stderr=True, **terminal.for_rich())
-    # Not a context manager: after Ctrl-C it would wait for the answers of all that has been sent.
-    pool = ThreadPoolExecutor(concurrency)
     with Progress(console=console, disable=not console.is_terminal or console.is_dumb_terminal) as progress:
         bar = progress.add_task("invoking", total=repeat)
-        for got in pool.map(once, range(repeat)):
+        for got in invoke_all(call, repeat, concurrency):
             results.append(got)
             progress.advance(bar)
-    pool.shutdown()
     summary = summarize(results, time.perf_counter() - began)
     click.echo(json.dumps(summary) if as_json else in_words(summary), err=not as_json)
     return int(summary["failed"])
+
+
+def invoke_all(call: InvokeCall, repeat: int, concurrency: int) -> Iterator[Got]:
+    """Each answer, as it comes.
+
+    Its threads are waited for by nobody, and a SimpleQueue cannot be left locked: a Ctrl-C ends it at any moment.
+    """
+    numbers = iter(range(repeat))
+    results: SimpleQueue[Got | Exception] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            with requests.Session() as session:
+                for _ in numbers:
+                    results.put(send(session, call, None))
+        except Exception as error:  # noqa: BLE001 - it is raised where the answers are awaited
+            results.put(error)
+
+    for _ in range(min(concurrency, repeat)):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in range(repeat):
+        result = results.get()
+        if isinstance(result, Exception):
+            raise result
+        yield result
 
 
 def summarize(results: list[Got], seconds: float) -> dict[str, Any]:

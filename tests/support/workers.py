@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import threading
 from pathlib import Path
 from typing import Self
 
-from support.process import children
+from support.process import await_true, children
 from support.runtime import Runtime
 from support.wire import PATIENCE
 
@@ -30,6 +31,16 @@ def gone(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def end_at_start(runtime: Runtime) -> None:
+    """Send SIGTERM while workers are being started: it reaches those that there are, and the runtime ends well."""
+    supervisor = runtime.child.process.pid
+    await_true(lambda: children(supervisor), "a worker")
+    workers = children(supervisor)
+    runtime.child.signal(signal.SIGTERM)
+    assert 0 == runtime.child.wait()
+    assert all(gone(worker) for worker in workers)
 
 
 class LogServer:
