@@ -172,7 +172,7 @@ def measure_latency(call: InvokeCall, repeat: int, concurrency: int, *, as_json:
 def invoke_all(call: InvokeCall, repeat: int, concurrency: int) -> Iterator[Got]:
     """Each answer, as it comes.
 
-    Its threads are waited for by nobody, and a SimpleQueue cannot be left locked: a Ctrl-C ends it at any moment.
+    Nobody waits for the threads, and a SimpleQueue cannot be left locked: a Ctrl-C ends this at any moment.
     """
     numbers = iter(range(repeat))
     results: SimpleQueue[Got | Exception] = SimpleQueue()
