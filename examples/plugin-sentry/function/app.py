@@ -11,7 +11,12 @@ class Log(Transport):
             print("sent to Sentry:", event["exception"]["values"][0]["type"], "of", event["request"]["url"])
 
 
-sentry_sdk.init("https://key@sentry.example/1", integrations=[AwsLambdaIntegration()], transport=Log)
+sentry_sdk.init(
+    "https://key@sentry.example/1",
+    integrations=[AwsLambdaIntegration()],
+    auto_enabling_integrations=False,  # otherwise a cold start imports every framework that is installed
+    transport=Log,
+)
 
 
 def handler(event, context):
