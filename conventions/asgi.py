@@ -7,7 +7,7 @@ from conventions.context import LambdaContext, shared_attributes
 from conventions.exchange import Exchange
 from conventions.lifespan import Lifespan
 from conventions.web import serving
-from dispatch import current, variables
+from dispatch import current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +25,12 @@ def asgi(app: Any) -> Handler:
 
 
 def served(app: Any, **options: Any) -> Handler:
-    """The handler that an ASGI application is; the options are those of `conventions.web.serving`."""
+    """The handler that an ASGI application is; the options are those of `conventions.web.serving`.
+
+    Its `app` is the application, for a server that calls it directly, with a copy of `state` as `scope["state"]`.
+    """
     lifespan = Lifespan(app)
-    streams, shared = variables.streams(), shared_attributes()
+    shared = shared_attributes()
 
     def respond_to(request: Request) -> Answer:
         lifespan.start()
@@ -37,9 +40,10 @@ def served(app: Any, **options: Any) -> Handler:
         scope["state"] = lifespan.state.copy()
         scope["aws.event"] = request.event
         scope["aws.context"] = LambdaContext(current(), shared)
-        return Exchange(app, scope, request.body, streams=streams).answer()
+        return Exchange(app, scope, request.body, streams=request.streams).answer()
 
     handle: Any = serving(respond_to, **options)
+    handle.app, handle.state = app, lifespan.state
     handle.startup, handle.shutdown = lifespan.start, lifespan.stop
     #: Requests share the event loop, whether or not the application is an `async def` itself.
     handle.one_at_a_time = False

@@ -31,6 +31,7 @@ _OPTIONAL_TEXTS = ("datacontenttype", "dataschema", "subject", "time")
 
 #: The media type of an event as JSON, and what those of all formats and of batches begin with.
 STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 ANY_FORMAT = "application/cloudevents"
 
 #: The characters of an attribute that a header has unescaped ("HTTP Header Values").
@@ -69,18 +70,18 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> Event:
     return _checked(attributes), _data(body, content_type)
 
 
-def from_http(request: Request) -> Event:
-    """The event that a request carries in either mode."""
+def from_http(request: Request) -> Event | list[Event]:
+    """The event that a request carries in either mode, or the events of a batch."""
     headers = request.headers.lowered
     if is_binary(headers):
         return from_binary(headers, request.body)
     content_type = headers.get("content-type", "")
-    if content_type.lower().startswith(ANY_FORMAT) and not _is_json(content_type):
+    if content_type.lower().startswith(ANY_FORMAT) and not is_json(content_type):
         raise UnmarshalError(
             f"the request has a CloudEvent as {content_type}; the format that can be read: {STRUCTURED}"
         )
     try:
-        return from_json(codec.loads(request.body))
+        return events_of(codec.loads(request.body))
     except (ValueError, RecursionError) as error:
         raise UnmarshalError(
             f"the request is not a CloudEvent: {request.method} {request.raw_path} has no ce- headers, and its body is "
@@ -88,13 +89,13 @@ def from_http(request: Request) -> Event:
         ) from None
 
 
+def events_of(value: Any) -> Event | list[Event]:
+    """The event that a JSON value is, or the events of a batch, which is a list."""
+    return [from_json(each) for each in value] if isinstance(value, list) else from_json(value)
+
+
 def from_json(value: Any) -> Event:
     """The event that a JSON value is: a CloudEvent, or an event of EventBridge, which may hold a CloudEvent."""
-    if isinstance(value, list):
-        raise UnmarshalError(
-            f"the event is a batch of {len(value)} CloudEvents, but this convention handles one at a time; "
-            "send each as an event of its own"
-        )
     if not isinstance(value, dict):
         raise UnmarshalError(f"the event is not a CloudEvent: it is JSON, but not an object: {str(value)[:40]!r}")
     if "detail-type" in value and "detail" in value and "specversion" not in value:
@@ -173,7 +174,8 @@ def _shown(value: Any) -> str:
     return codec.shortened(repr(value))
 
 
-def _is_json(content_type: str) -> bool:
+def is_json(content_type: str) -> bool:
+    """Whether a media type is JSON or based on it."""
     return content_type.partition(";")[0].strip().lower().endswith(("/json", "+json"))
 
 
@@ -181,7 +183,7 @@ def _data(body: bytes, content_type: str | None) -> Any:
     """JSON as its value, text as text, anything else as bytes; without a content type, whichever of them it is."""
     if not body:
         return None
-    if content_type is None or _is_json(content_type):
+    if content_type is None or is_json(content_type):
         try:
             return codec.loads(body)
         except (ValueError, RecursionError) as error:
@@ -211,7 +213,7 @@ def to_binary(attributes: Mapping[str, Any], data: Any) -> tuple[dict[str, str],
         body = b""
     elif isinstance(data, bytes | bytearray | memoryview):
         body = bytes(data)
-    elif isinstance(data, str) and content_type and not _is_json(content_type):
+    elif isinstance(data, str) and content_type and not is_json(content_type):
         body = data.encode("utf-8", "surrogatepass")
     else:
         body, content_type = encoded(data), content_type or JSON

@@ -17,13 +17,14 @@ from dispatch.response import Response, is_iterator, respond, stop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, Self, TypeAlias
+    from typing import Any, Self, TypeAlias, TypeVar
 
     from dispatch.invocation import Invocation
     from dispatch.types import Handler
 
     Headers: TypeAlias = list[tuple[str, str]]
     Answer: TypeAlias = tuple[int, Headers, bytes | Iterator[bytes]]
+    T = TypeVar("T")
 
 #: From this status on, the answer to an event that is not HTTP is a function error.
 FAILURE = 400
@@ -41,6 +42,8 @@ def serving(
     posts_bytes: bool = False,
 ) -> Handler:
     """A handler that answers HTTP events in their own format.
+
+    Its `respond_to(request)` answers a request that came in no event, from a web server; its `failed` is the argument.
 
     Args:
         respond_to: answers a request.
@@ -60,30 +63,40 @@ def serving(
         if kind(event) is None:
             if otherwise is not None:
                 return otherwise(invocation, event)
-            posted = respond_to(_posted(event, invocation, path))
+            posted = respond_to(_posted(event, invocation, path, streams=streams))
             return event_answer(posted, streams, f"the application answered POST {path}")
-        request = Request.from_event(event, base_path)
+        request = Request.from_event(event, base_path, streams=streams)
+        return answered(request, _in_its_format)
+
+    def answered(request: Request, sent: Callable[..., T]) -> T:
         try:
-            return answer(request, *respond_to(request))
+            return sent(request, *respond_to(request))
         except Terminated:
             raise
         except (Exception, SystemExit) as error:
             if failed is None:
                 raise
             failures.log("dispatch.http", f"{request.method} {request.raw_path} failed", error)
-            return answer(request, *failed(error))
+            return sent(request, *failed(error))
 
-    def answer(request: Request, status: int, headers: Headers, body: bytes | Iterator[bytes]) -> Response:
-        headers = _without_length(request, status, headers)
-        content: Any = (_begun if streams else _whole)(body)
-        try:
-            if streams:
-                return respond(streamed_reply(request, status, headers, content), bytes, OCTETS)
-            return Response(_dumps(reply(request, status, headers, content)), JSON)
-        except (TypeError, ValueError) as error:
-            raise MarshalError(f"the application's response cannot be sent: {error}") from error
-
+    handle.respond_to = lambda request: answered(request, _as_it_is)  # type: ignore[attr-defined]
+    handle.failed = failed  # type: ignore[attr-defined]
     return handle
+
+
+def _in_its_format(request: Request, status: int, headers: Headers, body: bytes | Iterator[bytes]) -> Response:
+    headers = _without_length(request, status, headers)
+    content: Any = (_begun if request.streams else _whole)(body)
+    try:
+        if request.streams:
+            return respond(streamed_reply(request, status, headers, content), bytes, OCTETS)
+        return Response(_dumps(reply(request, status, headers, content)), JSON)
+    except (TypeError, ValueError) as error:
+        raise MarshalError(f"the application's response cannot be sent: {error}") from error
+
+
+def _as_it_is(_request: Request, status: int, headers: Headers, body: bytes | Iterator[bytes]) -> Answer:
+    return status, headers, _begun(body)
 
 
 def _payload(invocation: Invocation) -> Any:
@@ -93,12 +106,12 @@ def _payload(invocation: Invocation) -> Any:
         return invocation.body
 
 
-def _posted(event: Any, invocation: Invocation, path: str) -> Request:
+def _posted(event: Any, invocation: Invocation, path: str, *, streams: bool) -> Request:
     is_json = not isinstance(event, bytes)
     body = invocation.text.encode() if is_json and invocation.encoding != codec.UTF_8 else invocation.body
     content_type = JSON if is_json else OCTETS
     headers = [("host", "localhost"), ("content-type", content_type), ("content-length", str(len(body)))]
-    return Request("POST", path, "", headers, body, client="127.0.0.1", scheme="http", event=event)
+    return Request("POST", path, "", headers, body, client="127.0.0.1", scheme="http", event=event, streams=streams)
 
 
 def event_answer(answer: Answer, streams: bool, answered: str = "the function answered") -> Response:

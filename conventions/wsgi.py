@@ -5,7 +5,7 @@ from __future__ import annotations
 from conventions import applications
 from conventions.context import LambdaContext, shared_attributes
 from conventions.web import serving
-from dispatch import current, variables
+from dispatch import current
 from dispatch.errors import MarshalError
 
 TYPE_CHECKING = False
@@ -26,13 +26,13 @@ def wsgi(app: Any) -> Handler:
 
 def served(app: Any, **options: Any) -> Handler:
     """The handler that a WSGI application is; the options are those of `conventions.web.serving`."""
-    streams, shared = variables.streams(), shared_attributes()
+    shared = shared_attributes()
 
     def respond_to(request: Request) -> Answer:
         environ = request.environ()
         environ["aws.event"] = request.event
         environ["aws.context"] = LambdaContext(current(), shared)
-        return called(app, environ, streams=streams)
+        return called(app, environ, streams=request.streams)
 
     return serving(respond_to, **options)
 

@@ -16,7 +16,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    #: Returns the result of a coroutine that has to run on a loop.
+    AwaitOn: TypeAlias = Callable[[Any, asyncio.AbstractEventLoop], Any]
 
 #: How long the main thread waits at most before it looks for signals, in seconds. A signal that arrives between
 #: Python's last look and a system call does not interrupt the call and is noticed only after it.
@@ -97,6 +100,16 @@ def share() -> None:
     _loop.share()
 
 
+def adopt(loop: asyncio.AbstractEventLoop, await_on: AwaitOn) -> None:
+    """Await on a loop that others run, such as that of an ASGI server.
+
+    Args:
+        loop: the loop, which becomes that of `event_loop()`.
+        await_on: returns the result of a coroutine that has to run on it; called wherever something is settled.
+    """
+    _loop.adopt(loop, await_on)
+
+
 def keep_apart() -> None:
     """Do not make the event loop the thread's current one, for programs like tests, which have loops of their own."""
     import asyncio
@@ -146,11 +159,14 @@ class _Loop:
     #: Makes the loop; by default it becomes the thread's current one, too.
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 
+    def __init__(self) -> None:
+        self._await_on: AwaitOn = awaited_elsewhere
+
     def run(self, coroutine: Any) -> Any:
         from contextvars import copy_context
 
         if self._shared is not None:
-            return _awaited_elsewhere(coroutine, self._shared)
+            return self._await_on(coroutine, self._shared)
         # Without context= a Runner keeps the context variables of its first call.
         outcome = self._own().run(_outcome(coroutine), context=copy_context())
         if type(outcome) is not _Failure:
@@ -187,6 +203,9 @@ class _Loop:
 
         self._shared = asyncio.new_event_loop()
         threading.Thread(target=_keep_running, args=(self._shared,), name="event loop", daemon=True).start()
+
+    def adopt(self, loop: asyncio.AbstractEventLoop, await_on: AwaitOn) -> None:
+        self._shared, self._await_on = loop, await_on
 
     def close(self) -> None:
         if self._shared is not None:
@@ -225,7 +244,7 @@ async def _cancel_all() -> None:
     await asyncio.wait(tasks, timeout=_LEAVE)
 
 
-def _awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
+def awaited_elsewhere(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
     """The result of a coroutine that runs on another thread's loop, in this thread's context."""
     import concurrent.futures
     from contextvars import copy_context

@@ -52,12 +52,15 @@ def serve(count: int, environment: Callable[[], Environment], signals: Signals) 
 
 def check(function: Function) -> None:
     """Raise SettingError if the handler does not allow several calls at once; it may say itself whether it does."""
-    user_object = function.user_object
-    calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - the method itself is inspected
-    is_async = any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)
-    if getattr(function.handler, "one_at_a_time", not is_async):
+    if getattr(function.handler, "one_at_a_time", not is_async(function.user_object)):
         raise SettingError(
             f"HANDLER_CONCURRENCY is 'async', but the {function.convention} convention cannot call "
             f"{function.target.description} several times at once; use an `async def` function or a program, or unset "
             "HANDLER_CONCURRENCY to run HANDLER_WORKERS as processes"
         )
+
+
+def is_async(user_object: object) -> bool:
+    """Whether calling it returns a coroutine or an async generator."""
+    calls = (user_object, getattr(type(user_object), "__call__", None))  # noqa: B004 - the method itself is inspected
+    return any(inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call) for call in calls)

@@ -42,7 +42,13 @@ def init_report(error: BaseException, choice: Choice | None, log: Log) -> ErrorR
 
 
 class Environment:
-    """One function behind one connection to the Runtime API; it serves one invocation at a time."""
+    """One function behind one connection to the Runtime API; it serves one invocation at a time.
+
+    Attributes:
+        response_limit: the bytes that an answer may have if it is not streamed.
+    """
+
+    response_limit: float = RESPONSE_LIMIT
 
     def __init__(self, client: RuntimeClient, function: Function, log: Log, signals: Signals) -> None:
         self.client = client
@@ -94,7 +100,7 @@ class Environment:
         if type(error) is Terminated:
             raise error
         if invocation.afterwards:
-            self._run_afterwards(invocation)
+            self.run_afterwards(invocation)
         if function.after_invoke:
             function.after_invoke(invocation=invocation, response=response, error=error)
 
@@ -113,7 +119,7 @@ class Environment:
             response.body = body = bytes(body)
         if not isinstance(body, bytes):
             response.body = _Chunks(body, self._guard).begun()
-        elif len(body) > RESPONSE_LIMIT:
+        elif len(body) > self.response_limit:
             raise ResponseTooLarge(len(body))
         return response
 
@@ -141,7 +147,7 @@ class Environment:
         if isinstance(chunks, bytes):
             # If no hook has to run in between, the answer and the next poll go out together.
             poll = self.function.after_invoke is None
-            between = (lambda: self._run_afterwards(invocation)) if poll and invocation.afterwards else None
+            between = (lambda: self.run_afterwards(invocation)) if poll and invocation.afterwards else None
             self.client.respond(invocation, response.content_type, chunks, poll, between)
             return None
         assert isinstance(chunks, _Chunks)  # noqa: S101 - `answer` has made them
@@ -164,7 +170,7 @@ class Environment:
         except BaseException as error:  # noqa: BLE001 - no one is listening any more; it can only be logged
             self.report(error, invocation.request_id)
 
-    def _run_afterwards(self, invocation: Invocation) -> None:
+    def run_afterwards(self, invocation: Invocation) -> None:
         """Run the calls that `after_response()` has deferred, until the deadline."""
         while invocation.afterwards:
             current, function, arguments, options = invocation.afterwards.pop(0)

@@ -44,7 +44,9 @@ class Log:
         latest: the invocation that is being handled, for threads that were started without its context.
     """
 
-    def __init__(self, as_json: bool = False, level: str = "", descriptor: int | None = None) -> None:
+    def __init__(
+        self, as_json: bool = False, level: str = "", descriptor: int | None = None, *, line_end: str = "\r"
+    ) -> None:
         """Set up the log.
 
         Args:
@@ -52,8 +54,10 @@ class Log:
             level: the root logger's level, or an empty string; a name that logging does not know is ignored.
             descriptor: the platform's telemetry descriptor, which takes frames. If it is None or not open, the log
                 goes to standard error: a connection would soon get the number of a descriptor that is not open.
+            line_end: what ends the lines of one record on standard error. On Lambda, a newline would end the record.
         """
         self.latest: Invocation | None = None
+        self._line_end = line_end
         self._as_json = as_json
         self._level = "DEBUG" if level == "TRACE" else level
         self._descriptor = descriptor if descriptor is not None and is_open(descriptor) else None
@@ -80,8 +84,7 @@ class Log:
             lines.append("Traceback (most recent call last):")
         for entry in report["stackTrace"]:
             lines += [_indented(line) for line in entry.splitlines()] or [""]
-        # Without telemetry frames a line end would end the record.
-        self.write("\r".join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
+        self.write(self._line_end.join(lines) + "\n" if self._descriptor is None else "\n".join(lines), _ERROR)
 
     def write(self, text: str, level: int | None = None, *, as_json: bool = False) -> None:
         """Write a record at once and in one piece.

@@ -105,7 +105,7 @@ def headers_of(request: Request) -> Fields:
     return Fields((name.title(), value) for name, value in request.headers.lowered.items() if "_" not in name)
 
 
-def answered(result: Any, request: Request, *, streams: bool) -> Answer:
+def answered(result: Any, request: Request) -> Answer:
     """The answer that Flask makes of a view's result. Raises TypeError or ValueError."""
     status, headers = None, None
     if isinstance(result, tuple):
@@ -123,7 +123,7 @@ def answered(result: Any, request: Request, *, streams: bool) -> Answer:
         replaced = {"content-type": ("Content-Type", JSON), **{name.lower(): (name, value) for name, value in pairs}}
         return _status(status), list(replaced.values()), dumps(result)
     if callable(result):
-        return _application(result, status, pairs, request, streams=streams)
+        return _application(result, status, pairs, request)
     if not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.append(("Content-Type", HTML))
     return _status(status), pairs, _body(result)
@@ -142,9 +142,9 @@ def _body(result: Any) -> bytes | Iterator[bytes]:
     )
 
 
-def _application(app: Any, status: Any, pairs: list[tuple[str, str]], request: Request, *, streams: bool) -> Answer:
+def _application(app: Any, status: Any, pairs: list[tuple[str, str]], request: Request) -> Answer:
     """A response object, or any other WSGI application."""
-    own_status, own_headers, body = called(app, request.environ(), streams=streams)
+    own_status, own_headers, body = called(app, request.environ(), streams=request.streams)
     given = {name.lower() for name, _ in pairs}
     kept = [pair for pair in own_headers if pair[0].lower() not in given]
     return own_status if status is None else _status(status), kept + pairs, body

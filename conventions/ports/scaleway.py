@@ -8,7 +8,6 @@ from __future__ import annotations
 from conventions import codec
 from conventions.ports import flask_values
 from conventions.ports.neighbours import body_of, headers_of, neighbour, payload_1
-from dispatch import variables
 from dispatch.errors import MarshalError
 from dispatch.protocol import JSON
 from dispatch.response import is_iterator
@@ -53,7 +52,7 @@ def _answered(answer: Any, request: Request) -> Answer:
         response = _response(answer)
         own = headers_of(response, "headers")
         given = (body_of(response), response.get("statusCode"))
-        status, made, body = flask_values.answered(given, request, streams=variables.streams())
+        status, made, body = flask_values.answered(given, request)
     except (TypeError, ValueError) as error:
         raise MarshalError(str(error)) from None
     replaced = {name.lower() for name, _ in own}

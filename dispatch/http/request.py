@@ -14,7 +14,7 @@ from dispatch.invocation import Headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 #: The ports that need no mention.
@@ -27,6 +27,7 @@ class Request:
     Attributes:
         kind: which of `dispatch.http.KINDS` it came as; None if it was not made from an event.
         event: the event itself, for what is not HTTP in it: claims of an authorizer, path parameters.
+        streams: whether an answer that may come in parts is sent in parts (`HANDLER_INVOKE_MODE`).
         method: as it was sent, which is in upper case.
         raw_path: percent-encoded, without `base_path`; begins with a slash.
         raw_query: percent-encoded, without the question mark.
@@ -43,7 +44,7 @@ class Request:
 
     __slots__ = (
         *("base_path", "body", "client", "event", "header_pairs", "headers", "host", "http_version"),
-        *("kind", "method", "port", "raw_path", "raw_query", "scheme"),
+        *("kind", "method", "port", "raw_path", "raw_query", "scheme", "streams"),
     )
 
     def __init__(
@@ -62,6 +63,7 @@ class Request:
         base_path: str = "",
         kind: str | None = None,
         event: Any = None,
+        streams: bool = False,
     ) -> None:
         self.method = method
         self.raw_path = raw_path
@@ -82,14 +84,16 @@ class Request:
         self.base_path = base_path
         self.kind = kind
         self.event = event
+        self.streams = streams
 
     @classmethod
-    def from_event(cls, event: Any, base_path: str = "") -> Request:
+    def from_event(cls, event: Any, base_path: str = "", *, streams: bool = False) -> Request:
         """The request that an event is.
 
         Args:
             event: parsed from JSON.
             base_path: taken off the front of the path, if it is there: a stage, a custom domain's mapping.
+            streams: see the attribute.
 
         Raises:
             UnmarshalError: it is not an HTTP event, or one of its fields is malformed; the message names the field.
@@ -99,7 +103,32 @@ class Request:
             raise UnmarshalError(
                 f"not an HTTP event: {_outline(event)}; expected one of API Gateway, a function URL or a load balancer"
             )
-        request = cls(**read(event, found), kind=found, event=event)
+        request = cls(**read(event, found), kind=found, event=event, streams=streams)
+        request._take_off(base_path)
+        return request
+
+    @classmethod
+    def from_scope(cls, scope: Mapping[str, Any], body: bytes, base_path: str = "", *, streams: bool = True) -> Request:
+        """The request that an ASGI server has received: its scope of type `http`, and its body.
+
+        `base_path` and `streams` are those of `from_event`.
+        """
+        # Servers may leave out raw_path, and may have a query in it (uvicorn before 0.19).
+        raw = (scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
+        host, port = scope.get("server") or (None, None)
+        request = cls(
+            scope["method"],
+            percent.encode(raw, percent.SENT_PATH) or percent.encode(scope["path"], percent.DECODED_PATH),
+            scope["query_string"].decode("latin-1"),
+            [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in scope["headers"]],
+            body,
+            client=(scope.get("client") or (None,))[0],
+            scheme=scope.get("scheme", "http"),
+            port=port,
+            http_version=scope.get("http_version"),
+            streams=streams,
+        )
+        request.host = request.host or host
         request._take_off(base_path)
         return request
 

@@ -12,7 +12,6 @@ from conventions.ports.flask_values import HTML, Missing, Query, answered, flask
 from conventions.ports.openfaas import classic
 from conventions.ports.parameters import positional
 from conventions.web import serving
-from dispatch import variables
 from dispatch.asynchrony import settle
 from dispatch.errors import HandlerNotFound
 from dispatch.modules import described
@@ -62,8 +61,6 @@ def openfaas(function: UserFunction) -> Handler:
 
 
 def _handler(function: UserFunction) -> Handler:
-    streams = variables.streams()
-
     def respond_to(request: Request) -> Answer:
         if request.method == "OPTIONS":
             return 200, _ALLOWED, b""
@@ -78,7 +75,7 @@ def _handler(function: UserFunction) -> Handler:
                 if not callable(error):  # as those of Werkzeug are, which are answers
                     raise
                 result = error
-            return answered(_taken(result), request, streams=streams)
+            return answered(_taken(result), request)
 
     return serving(respond_to, failed=_failed, events_path="/", posts_bytes=True)
 

@@ -16,7 +16,6 @@ from conventions import applications
 from conventions.ports.vercel import response
 from conventions.web import serving
 from conventions.writing import Output
-from dispatch import variables
 from dispatch.asynchrony import plain
 from dispatch.errors import HandlerNotFound, Terminated, UnmarshalError
 from dispatch.modules import described
@@ -36,7 +35,7 @@ _COROUTINE = 0x80
 
 def vercel(handler: Any) -> Handler:
     """A class derived from BaseHTTPRequestHandler, with methods do_GET, do_POST and so on."""
-    cls, streams = _derived(_checked(handler)), variables.streams()
+    cls = _derived(_checked(handler))
 
     def respond_to(request: Request) -> Answer:
         sent = _as_sent(request)
@@ -46,7 +45,7 @@ def vercel(handler: Any) -> Handler:
         def write(write: Callable[[Any], object]) -> None:
             cls(_Connection(sent, write), address, server)
 
-        return response.read(_streamed(write) if streams else _buffered(write), request)
+        return response.read(_streamed(write) if request.streams else _buffered(write), request)
 
     return serving(respond_to, failed=_failed)
 

@@ -1,0 +1,123 @@
+"""Runs conventions, which are plain functions, beside the server's event loop, and awaits on that loop for them.
+
+An `async def` handler runs on the loop, although the convention around it is a plain function: the two are in a
+greenlet, which is left whenever something has to be awaited. Everything else runs in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+
+from dispatch import asynchrony
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+try:
+    from greenlet import getcurrent, greenlet
+except ImportError:
+    greenlet = getcurrent = None
+
+#: As many threads as there can be, for work that hardly uses them.
+MANY = 1000
+
+
+class Interruptible:
+    """Work that can be interrupted where it awaits something: that then raises CancelledError.
+
+    Attributes:
+        interrupted: whether it has been.
+    """
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._due = False
+        self._awaiting: set[asyncio.Task[Any]] = set()
+
+    def interrupt(self) -> None:
+        """Interrupt what it awaits, or what it awaits next; once, so that it can still await what cleans up."""
+        if self.interrupted:
+            return
+        self.interrupted, self._due = True, not self._awaiting
+        for task in self._awaiting:
+            task.cancel()
+
+    async def awaited(self, coroutine: Any) -> Any:
+        """The result of a coroutine. Raises CancelledError if the work is interrupted."""
+        if self._due:
+            self._due = False
+            coroutine.close()
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        if task is None:  # a server may drive coroutines itself
+            return await coroutine
+        self._awaiting.add(task)
+        try:
+            return await coroutine
+        except asyncio.CancelledError:
+            if self.interrupted:
+                task.uncancel()
+            raise
+        finally:
+            self._awaiting.discard(task)
+
+
+#: The work that is being done here.
+work: ContextVar[Interruptible | None] = ContextVar("dispatch.work", default=None)
+
+
+class Bridge:
+    """The two places in which plain code runs: in a greenlet on the server's loop, and in a thread beside it."""
+
+    def __init__(self) -> None:
+        """Await on the running loop from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(MANY, "invocation")
+        asynchrony.adopt(self._loop, _await_on)
+
+    def limit(self, threads: int) -> None:
+        """Use this number of threads at most."""
+        self._threads = ThreadPoolExecutor(threads, "invocation")
+
+    async def in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function returns that may block."""
+        return await self._loop.run_in_executor(self._threads, copy_context().run, call, *arguments)
+
+    async def on_loop(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function returns that blocks only where it settles something; in a thread without greenlets."""
+        if greenlet is None:
+            return await self.in_thread(call, *arguments)
+        worker = _Worker(call)
+        # Not a copy: what the function sets, the coroutines that it awaits see.
+        worker.gr_context = getcurrent().gr_context
+        result = worker.switch(*arguments)
+        while not worker.dead:
+            try:
+                value = await result
+            except BaseException as error:  # noqa: BLE001 - raised where the function awaits
+                result = worker.throw(error)
+            else:
+                result = worker.switch(value)
+        return result
+
+
+class _Worker(greenlet or object):  # type: ignore[misc]
+    """Plain code on the server's loop; what it passes to its parent is awaited there."""
+
+
+def _await_on(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    """Await a coroutine on the server's loop; returns its result to plain code, wherever that runs."""
+    doing = work.get()
+    if doing is not None:
+        coroutine = doing.awaited(coroutine)
+    here: Any = getcurrent and getcurrent()
+    if isinstance(here, _Worker):
+        return here.parent.switch(coroutine)
+    if asyncio._get_running_loop() is loop:  # noqa: SLF001 - the public function raises where there is none
+        coroutine.close()
+        raise RuntimeError("plain code that is called by a coroutine cannot wait for another one; use await there")
+    return asynchrony.awaited_elsewhere(coroutine, loop)
