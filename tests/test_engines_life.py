@@ -203,6 +203,46 @@ def test_the_server_s_own_logging(folder: Path) -> None:
         assert 1 == child.log.count("seen")
 
 
+def test_a_plugin_s_convention(folder: Path) -> None:
+    """A plugin's convention gets the event, or the request itself if its handler has `respond_to`."""
+    write(folder, {"pages.py": """
+        from dispatch import Response
+
+        def pages(function):
+            def handle(invocation):
+                return Response(function("event", invocation.text).encode(), "text/plain")
+
+            def respond_to(request):
+                return 201, [("x-path", request.path)], iter([function(request.method, request.raw_query).encode()])
+
+            if function.__name__ == "page":
+                handle.respond_to = respond_to
+            return handle
+
+        def dispatch_conventions():
+            return {"pages": pages}
+    """, "mine.py": """
+        def page(what, text):
+            return f"{what} {text}"
+
+        def event(what, text):
+            return f"{what} {text}"
+    """})  # fmt: skip
+    variables = {"HANDLER_CONVENTION": "pages", "HANDLER_PLUGINS": "pages"}
+    with engine("uvicorn", folder, "mine.page", **variables) as (_, client, _):
+        response = client.put("/caf%C3%A9?a=1", content="x")
+        assert (201, "/café", "PUT a=1") == (response.status_code, response.headers["x-path"], response.text)
+        for path in ("/%E2%82%AC", "/a%0Ab"):  # what no header can have
+            assert (500, "Runtime.MarshalError") == _failed(client.put(path))
+        assert 201 == client.put("/").status_code
+    with engine("uvicorn", folder, "mine.event", **variables) as (_, client, _):
+        assert "event x" == client.put("/café?a=1", content="x").text
+
+
+def _failed(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["errorType"]
+
+
 def test_without_greenlets(folder: Path) -> None:
     """Where the library is missing, `async def` handlers run on the server's loop all the same."""
     write(folder, {"without/greenlet.py": "raise ImportError('not installed')", "loops.py": """

@@ -8,12 +8,12 @@ import json
 from dispatch import settle
 from dispatch.error_reports import to_json
 from dispatch.protocol import CLOUDEVENTS, HTTP_INTEGRATION, JSON, PRELUDE_END
-from dispatch.response import HTTPResponse
+from dispatch.response import HTTPResponse, check_header, check_status
 from runtime.asgi.bridge import Interruptible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from dispatch.error_reports import ErrorReport
@@ -45,16 +45,20 @@ class Responder(Interruptible):
         self.receive = receive
         self._send = send
         self._status = 200
-        self._headers: list[tuple[str, str]] | None = None
+        self._headers: list[tuple[bytes, bytes]] | None = None
         self._whole: bytes | None = None
         self._watch: asyncio.Task[None] | None = None
         self._streams = self.has_begun = False
 
-    def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """Set the response's status and headers, which are otherwise 200 and the content type."""
-        self._status, self._headers = status, list(headers)
+    def head(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Set the response's status and headers. Raises TypeError or ValueError if HTTP cannot carry them."""
+        check_status(status)
+        for name, value in headers:
+            check_header(name, value)
+        self._status = status
+        self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
 
-    def keep(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    def keep(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         """Keep a whole response until `finish` is called."""
         self.head(status, headers)
         self._whole = body
@@ -77,7 +81,8 @@ class Responder(Interruptible):
         if self._is_unwanted(content_type):
             self.keep(202, [], b"")
         else:
-            self.keep(self._status, self._headers or [("content-type", content_type)], body)
+            self._set_type(content_type)
+            self._whole = body
         if not poll or between is not None:
             settle(self.finish())
         if between is not None:
@@ -103,8 +108,8 @@ class Responder(Interruptible):
         if self._is_unwanted(content_type):
             self._drain(chunks, report)
             return
-        if self._headers is None and content_type != HTTP_INTEGRATION:
-            self._headers = [("content-type", content_type)]
+        if content_type != HTTP_INTEGRATION:
+            self._set_type(content_type)
         self._streams = True
         try:
             for chunk in chunks:
@@ -120,6 +125,10 @@ class Responder(Interruptible):
             self.interrupted = True
         finally:
             self._streams = False
+
+    def _set_type(self, content_type: str) -> None:
+        if self._headers is None:  # the handler has not set them
+            self.head(200, [("content-type", content_type)])
 
     def _is_unwanted(self, content_type: str) -> bool:
         return self.only_events and not content_type.startswith(CLOUDEVENTS)
@@ -145,9 +154,9 @@ class Responder(Interruptible):
         headers = self._headers or []
         if self._status in _WITHOUT_BODY:
             body = b""
-        elif not any(name.lower() == "content-length" for name, _ in headers):
-            headers.append(("content-length", str(len(body))))
-        await self._start(self._status, headers)
+        elif not any(name == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", b"%d" % len(body)))
+        await self._start()
         await self.send({"type": "http.response.body", "body": body})
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -159,7 +168,7 @@ class Responder(Interruptible):
         """Send a part of a streamed answer, after the response's head; None is its end."""
         if not self.has_begun:
             self._watch = asyncio.ensure_future(self._watch_client())
-            await self._start(self._status, self._headers or [])
+            await self._start()
         if part is None or (part and self._status not in _WITHOUT_BODY):
             await self.send({"type": "http.response.body", "body": part or b"", "more_body": part is not None})
 
@@ -169,14 +178,14 @@ class Responder(Interruptible):
         try:
             fields = json.loads(prelude)
             response = HTTPResponse(fields["statusCode"], fields.get("headers"), fields.get("cookies", ()))
+            cookies = [("set-cookie", each) for each in response.cookies]
+            self.head(response.status, [*response.headers.items(), *cookies])
         except (ValueError, TypeError, KeyError) as error:
-            raise BadHead(f"the answer does not begin with its status and headers: {error}") from error
-        self.head(response.status, [*response.headers.items(), *(("set-cookie", each) for each in response.cookies)])
+            raise BadHead(f"the status and headers of the answer cannot be sent: {error}") from error
         return rest
 
-    async def _start(self, status: int, headers: list[tuple[str, str]]) -> None:
-        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        await self.send({"type": "http.response.start", "status": status, "headers": pairs})
+    async def _start(self) -> None:
+        await self.send({"type": "http.response.start", "status": self._status, "headers": self._headers or []})
 
     async def _watch_client(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from dispatch import variables
+from dispatch.errors import MarshalError
 from dispatch.http import Request
 from dispatch.http.cloudevents import wants_event
 from dispatch.invocation import Headers, Invocation
@@ -54,9 +55,10 @@ class Service:
         self._base_path = variables.base_path()
         handler: Any = function.handler
         self._passed = Passed(handler, self._base_path, bridge) if hasattr(handler, "app") else None
-        self.is_web = hasattr(handler, "respond_to")
+        respond_to = getattr(handler, "respond_to", None)
+        self.is_web = respond_to is not None
         if self.is_web:
-            function.handler = self._of_requests(handler)
+            function.handler = self._of_requests(handler, respond_to)
         self._on_loop = is_async(function.user_object) and not hasattr(handler, "one_at_a_time")
         if not self._on_loop and self._passed is None:
             bridge.limit(self._threads(settings))
@@ -70,15 +72,18 @@ class Service:
         )
         return 1
 
-    def _of_requests(self, handler: Any) -> Handler:
+    def _of_requests(self, handler: Any, respond_to: Any) -> Handler:
         """The handler of a web application or a port, which gets the request itself."""
         streams = os.environ.get("HANDLER_INVOKE_MODE") != variables.BUFFERED
 
         def handle(invocation: Invocation) -> Response:
             responder: Any = work.get()
             request = Request.from_scope(responder.scope, invocation.body, self._base_path, streams=streams)
-            status, headers, body = handler.respond_to(request)
-            responder.head(status, headers)
+            status, headers, body = respond_to(request)
+            try:
+                responder.head(status, headers)
+            except (TypeError, ValueError) as error:
+                raise MarshalError(f"the response cannot be sent: {error}") from error
             return Response(body)
 
         vars(handle).update(vars(handler))

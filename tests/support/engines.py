@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 
+from support import ports
 from support.process import Child, await_true
+from support.web import Got
 from support.wire import PATIENCE, reserved_port
+
+_ID = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
 
 #: How each server is started; `{port}` is the port.
 SERVERS = {
@@ -68,3 +73,34 @@ def _answers(child: Child, client: httpx.Client) -> bool:
     except httpx.ConnectError:
         return False
     return True
+
+
+def beside_url(platform: str, handler: str, configuration: Path) -> dict[str, str]:
+    """The requests to a port's sample that are answered in another way than behind its function URL.
+
+    There the port was compared with the platform itself. A function URL joins repeated headers in its own way.
+    """
+    with (
+        ports.ours(configuration, platform, handler) as server,
+        engine("uvicorn", ports.SAMPLES / platform, handler, HANDLER_CONVENTION=platform) as (_, _, port),
+    ):
+        host = f"127.0.0.1:{port}"
+        found = differing(ports.answers(host, "/lambda-url/streamed", server.host), ports.answers(host))
+    return {name: both for name, both in found.items() if name != "header-twice"}
+
+
+def differing(expected: Mapping[str, Got | str], found: Mapping[str, Got | str]) -> dict[str, str]:
+    """The requests that are answered in another way, and both answers, without the ids of requests."""
+    return {
+        name: f"{answer}\n  and ours: {found[name]}"
+        for name, answer in expected.items()
+        if _comparable(answer) != _comparable(found[name])
+    }
+
+
+def _comparable(answer: Got | str) -> str:
+    return (
+        _ID.sub("ID", f"{answer.status} {sorted(answer.headers.items())} {answer.body!r}")
+        if isinstance(answer, Got)
+        else "broken off"
+    )
