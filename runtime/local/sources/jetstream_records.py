@@ -1,0 +1,91 @@
+"""JetStream's messages as the records of an event."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from dispatch import protocol
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+#: The header by which publishers give a message an id, and streams recognize duplicates.
+MESSAGE_ID: Final = "Nats-Msg-Id"
+#: What is around the records of an event, and between them.
+BEFORE, BETWEEN, AFTER = b'{"Records": [', b", ", b"]}"
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A message that was delivered and is not settled yet.
+
+    Attributes:
+        message: as it was delivered last.
+        id: the id that the publisher gave it, else one of its stream and sequence.
+        record: its record, as JSON.
+    """
+
+    message: Msg
+    id: str
+    record: bytes
+
+    @classmethod
+    def of(cls, message: Msg) -> Delivery:
+        """Read a message."""
+        content = record(message)
+        return cls(message, content["messageId"], json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+
+    @property
+    def count(self) -> int:
+        """How often the message has been delivered, to any server."""
+        return self.message.metadata.num_delivered
+
+    @property
+    def fits(self) -> bool:
+        """Whether an event can have this record."""
+        return len(BEFORE) + len(self.record) + len(AFTER) <= protocol.EVENT_LIMIT
+
+
+def record(message: Msg) -> dict[str, Any]:
+    """Return a message as a record; a body that is not UTF-8 is base64."""
+    metadata, headers, encoded = message.metadata, message.headers or {}, False
+    try:
+        body = message.data.decode()
+    except UnicodeDecodeError:
+        body, encoded = base64.b64encode(message.data).decode(), True
+    return {
+        "eventSource": "nats:jetstream",
+        "messageId": headers.get(MESSAGE_ID) or f"{metadata.stream}:{metadata.sequence.stream}",
+        "stream": metadata.stream,
+        "subject": message.subject,
+        "sequence": metadata.sequence.stream,
+        "delivered": metadata.num_delivered,
+        "headers": {str(name): value for name, value in headers.items()},
+        "body": body,
+        "isBase64Encoded": encoded,
+    }
+
+
+def event(deliveries: Sequence[Delivery]) -> bytes:
+    """Return the event that has these records."""
+    return BEFORE + BETWEEN.join(each.record for each in deliveries) + AFTER
+
+
+def split(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
+    """Return the deliveries in their order, in as many lists as it takes for each to make an event.
+
+    An event has no more bytes than Lambda accepts, and no id twice: an answer names failures by their ids.
+    """
+    chosen, size = dict[str, Delivery](), 0
+    for each in deliveries:
+        grown = size + len(each.record) + len(BETWEEN)
+        if chosen and (each.id in chosen or len(BEFORE) + grown + len(AFTER) > protocol.EVENT_LIMIT):
+            yield [*chosen.values()]
+            chosen, grown = {}, len(each.record) + len(BETWEEN)
+        chosen[each.id], size = each, grown
+    if chosen:
+        yield [*chosen.values()]
