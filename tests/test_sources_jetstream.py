@@ -474,21 +474,27 @@ def test_a_stream_that_goes(server: NatsServer) -> None:
         (
             {"filter_subject": "orders.old"},
             {"subject": "orders.new"},
-            "the consumer function of ORDERS delivers the subjects orders.old, not orders.new; set `durable` to another "
-            "name, or delete the consumer",
+            (
+                "the consumer function of ORDERS delivers the subjects orders.old, not orders.new; set `durable` to another "
+                "name, or delete the consumer"
+            ),
         ),
         (
             {"deliver_subject": "there"},
             {},
-            "the consumer function of ORDERS is a push consumer; set `durable` to the name of a pull consumer, or of a "
-            "new one",
+            (
+                "the consumer function of ORDERS is a push consumer; set `durable` to the name of a pull consumer, or of a "
+                "new one"
+            ),
         ),
         ({"ack_policy": "all"}, {}, "the consumer function of ORDERS has the ack policy all; it must be explicit"),
         (
             {},
             {"max_deliver": 1, "dead_letter": "orders.dead"},
-            "dead_letter = 'orders.dead' is among the subjects that the source receives; name a subject of another "
-            "stream, or one that `subject` leaves out",
+            (
+                "dead_letter = 'orders.dead' is among the subjects that the source receives; name a subject of another "
+                "stream, or one that `subject` leaves out"
+            ),
         ),
     ],
 )

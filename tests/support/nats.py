@@ -16,12 +16,12 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, ConsumerInfo, RawStreamMsg
 from nats.js.errors import NotFoundError
-from support.process import Child
-from support.wire import PATIENCE, reserved_port
 
 from runtime.local.feed import Feed, Outcome
 from runtime.local.function_error import FunctionError
 from runtime.local.sources.jetstream import JetStream
+from support.process import Child
+from support.wire import PATIENCE, reserved_port
 
 Record = dict[str, Any]
 
@@ -77,7 +77,8 @@ class Stream:
 
     async def consumer(self, durable: str = "function") -> ConsumerInfo:
         """The state of a consumer."""
-        return await self.context.consumer_info(self.name, durable)
+        info: ConsumerInfo = await self.context.consumer_info(self.name, durable)
+        return info
 
     async def make_consumer(self, durable: str = "function", **config: Any) -> None:
         """Make a consumer that the source finds."""
@@ -102,7 +103,7 @@ class Stream:
 async def stream(server: NatsServer, **config: Any) -> AsyncIterator[Stream]:
     """Make the stream ORDERS, and DEAD for what is given up."""
     client = Client()
-    await client.connect(server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_ignore)
+    await client.connect(server.url, max_reconnect_attempts=-1, reconnect_time_wait=1, error_cb=_ignore)
     try:
         context = client.jetstream()
         await context.add_stream(name="ORDERS", subjects=["orders.>"], **config)
@@ -135,6 +136,7 @@ class Function:
         self.gate.set()
 
     async def __call__(self, event: bytes) -> Outcome:
+        """Handle an event."""
         records = json.loads(event)["Records"]
         self.events.append(records)
         self.running += 1

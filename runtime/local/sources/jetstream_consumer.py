@@ -104,8 +104,8 @@ def difference(found: ConsumerConfig, wanted: Wanted) -> str:
     if not wanted.dead_letter:
         return f"the consumer {wanted.durable} delivers a message {theirs} times at most (its own max_deliver)"
     return (
-        f"the consumer {wanted.durable} has a max_deliver of its own, {theirs}: a message whose last delivery ends with "
-        f"this server will not get to {wanted.dead_letter}; set it to -1, as in: nats consumer edit --max-deliver=-1"
+        f"the consumer {wanted.durable} has a max_deliver of its own, {theirs}: a message whose last delivery ends "
+        f"with this server does not get to {wanted.dead_letter}; run: nats consumer edit --max-deliver=-1"
     )
 
 
@@ -164,9 +164,9 @@ def _filter(config: ConsumerConfig) -> list[str]:
 def covers(pattern: str, subject: str) -> bool:
     """Return whether a subject is among those that a pattern stands for."""
     wanted, given = pattern.split("."), subject.split(".")
-    for number, token in enumerate(wanted):
-        if token == ">":
+    for number, part in enumerate(wanted):
+        if part == ">":
             return len(given) > number
-        if number >= len(given) or token not in {"*", given[number]}:
+        if number >= len(given) or part not in {"*", given[number]}:
             return False
     return len(wanted) == len(given)

@@ -10,13 +10,11 @@ from typing import Final
 
 from dispatch import protocol
 from runtime.local.feed import Feed, Outcome
-from runtime.local.sources.jetstream import JetStream
-from runtime.local.sources.jetstream_connection import connected
-from runtime.local.sources.jetstream_consumer import UNLIMITED, NotReady, Wanted, difference, find_or_make, limit
 from runtime.local.sources.jetstream_dead_letters import DeadLetters
 from runtime.local.sources.jetstream_deliveries import Deliveries
-from runtime.local.sources.jetstream_pull import Pull, PullError
+from runtime.local.sources.jetstream_pull import Pull
 from runtime.local.sources.jetstream_records import Delivery, event, split
+from runtime.local.sources.jetstream_settings import JetStreamSettings
 from runtime.local.sources.partial_answers import failures
 
 #: Seconds that one request waits for messages, and that the end waits for a request.
@@ -29,48 +27,11 @@ BACK_OFF: Final = 0.1, 5.0
 PATIENCE: Final = 30.0
 #: How a message is reported that its consumer has failed by its id, and one that no server has lived to settle.
 NAMED: Final = "BatchItemFailure", "the function's answer names the message among the failures, or is malformed"
-EXHAUSTED: Final = "DeliveriesExhausted", "the server that had the last delivery has ended, or could not report its outcome"
+EXHAUSTED: Final = (
+    "DeliveriesExhausted",
+    "the server that had the last delivery has ended, or could not report its outcome",
+)
 TOO_LARGE: Final = "RequestEntityTooLarge", f"the record alone exceeds the {protocol.EVENT_LIMIT} bytes of an event"
-
-
-async def poll(source: JetStream, feed: Feed) -> None:
-    """Hand the stream's messages to the function until cancelled; then finish the batches under way."""
-
-    async def work() -> None:
-        try:
-            await _poll_once(source, feed)
-        except (NotReady, PullError) as error:
-            feed.problem(str(error))
-
-    await feed.keep_trying(work)
-
-
-async def _poll_once(source: JetStream, feed: Feed) -> None:
-    """Poll over one connection."""
-    wanted = Wanted(
-        source.nats,
-        source.durable or feed.function,
-        source.subject,
-        feed.timeout,
-        source.max_deliver,
-        source.dead_letter,
-    )
-    async with connected(f"dispatch {feed.function}", feed) as client:
-        context = client.jetstream()
-        consumer = await find_or_make(context, wanted)
-        if note := difference(consumer, wanted):
-            feed.problem(note)
-        pull = Pull(client, wanted.stream, wanted.durable)
-        await pull.open()
-        poller = Poller(source, feed, pull, Deliveries(client, consumer.ack_wait or WAIT, consumer.backoff or ()))
-        poller.limit = limit(consumer, wanted)
-        poller.server_gives_up = (consumer.max_deliver or UNLIMITED) == poller.limit
-        if wanted.dead_letter:
-            poller.dead_letters = DeadLetters(context, wanted.dead_letter, wanted.durable)
-        try:
-            await poller.run()
-        finally:
-            await pull.close()
 
 
 class Poller:
@@ -82,7 +43,7 @@ class Poller:
         dead_letters: where messages go that are given up; None if they go nowhere.
     """
 
-    def __init__(self, source: JetStream, feed: Feed, pull: Pull, deliveries: Deliveries) -> None:
+    def __init__(self, source: JetStreamSettings, feed: Feed, pull: Pull, deliveries: Deliveries) -> None:
         self._source = source
         self._feed = feed
         self._pull = pull

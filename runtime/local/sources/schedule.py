@@ -98,6 +98,13 @@ class Schedule:
 
         A time that passes while the clock is not looked at, because the machine sleeps, counts once.
         """
+
+        async def work() -> None:
+            await self._send(feed)
+
+        await feed.keep_trying(work)
+
+    async def _send(self, feed: Feed) -> None:
         expression = self.expression()
         due = expression.following(_now())
         while due is not None:
@@ -124,5 +131,5 @@ def _now() -> datetime:
 
 async def _reach(moment: datetime) -> None:
     """Wait until the clock shows a moment."""
-    while (left := (moment - _now()).total_seconds()) > 0:
+    while (left := (moment - _now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event tells the time
         await asyncio.sleep(min(left, LOOK))

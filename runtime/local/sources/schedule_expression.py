@@ -1,7 +1,7 @@
 """The expressions of schedules: `rate(5 minutes)` and `cron(0 12 * * ? *)`, as EventBridge has them.
 
-https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html has the rules. croniter knows the
-calendar, but numbers the days of the week from 0, has no `?`, and has syntax of its own, which is refused here.
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html has the rules. croniter knows
+the calendar, but numbers the days of the week from 0, has no `?`, and has syntax of its own, which is refused here.
 """
 
 from __future__ import annotations
