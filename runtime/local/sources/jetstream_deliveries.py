@@ -6,18 +6,13 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from runtime.local.sources.jetstream_records import Delivery
+from runtime.local.sources.jetstream_records import Delivery, Key, key
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
-
-#: What makes a message the same one when it is delivered again: its sequence, and when the stream stored it. A stream
-#: that is deleted and made again begins with the same sequences.
-Key: TypeAlias = tuple[int, datetime]
 
 #: How many messages that were handled are remembered, for acknowledgements that do not arrive.
 REMEMBERED: Final = 10_000
@@ -54,23 +49,26 @@ class Deliveries:
         """
         new: list[Delivery] = []
         for message in messages:
-            key = _key(message)
-            known = self._under_way.get(key)
+            same = key(message)
+            known = self._under_way.get(same)
             if known is not None:
                 known.message = message
-            elif key in self._handled:
+            elif same in self._handled:
                 await message.ack()
             else:
-                self._under_way[key] = Delivery.of(message)
-                new.append(self._under_way[key])
+                self._under_way[same] = Delivery.of(message)
+                new.append(self._under_way[same])
         return new
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge messages that were handled, and wait until the server has read that."""
+        """Acknowledge messages that were handled.
+
+        Nobody waits until the server confirms each one, which would cost a third of the throughput: a message whose
+        acknowledgement is lost with the connection comes again, and is recognized.
+        """
         for each in deliveries:
             self._remember(each)
             await each.message.ack()
-        await self._confirmed(deliveries)
 
     async def retry(self, delivery: Delivery) -> None:
         """Let a message be delivered again, after a delay that grows with its deliveries."""
@@ -79,18 +77,15 @@ class Deliveries:
 
     async def give_back(self, deliveries: Iterable[Delivery]) -> None:
         """Let messages that were not handed to the function be delivered again at once, here or elsewhere."""
-        given = [*deliveries]
-        for each in given:
+        for each in deliveries:
             self._forget(each)
             await each.message.nak()
-        await self._confirmed(given)
 
     async def give_up(self, deliveries: Sequence[Delivery]) -> None:
         """Let messages not be delivered again."""
         for each in deliveries:
             self._remember(each)
             await each.message.term()
-        await self._confirmed(deliveries)
 
     def drop(self, deliveries: Iterable[Delivery]) -> None:
         """Leave messages to the server, which delivers them again when it has heard nothing of them for long enough."""
@@ -109,24 +104,21 @@ class Deliveries:
         while True:
             await asyncio.sleep(self._interval)
             for each in [*self._under_way.values()]:
-                if self._client.is_connected:
+                # Without a connection the messages are delivered again; they are recognized then.
+                with contextlib.suppress(Exception):
                     await each.message.in_progress()
 
-    async def _confirmed(self, deliveries: Sequence[Delivery]) -> None:
+    async def confirm(self) -> None:
         """Wait until the server has read what was sent; if it has not, it delivers the messages again."""
-        if deliveries and self._client.is_connected:
+        if self._client.is_connected:
             with contextlib.suppress(TimeoutError):
                 await self._client.flush(CONFIRMATION)
 
     def _remember(self, delivery: Delivery) -> None:
         self._forget(delivery)
-        self._handled[_key(delivery.message)] = None
+        self._handled[delivery.key] = None
         while len(self._handled) > REMEMBERED:
             self._handled.popitem(last=False)
 
     def _forget(self, delivery: Delivery) -> None:
-        self._under_way.pop(_key(delivery.message), None)
-
-
-def _key(message: Msg) -> Key:
-    return message.metadata.sequence.stream, message.metadata.timestamp
+        self._under_way.pop(delivery.key, None)

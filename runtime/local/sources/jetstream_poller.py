@@ -12,15 +12,19 @@ from dispatch import protocol
 from runtime.local.feed import Feed, Outcome
 from runtime.local.sources.jetstream_dead_letters import DeadLetters
 from runtime.local.sources.jetstream_deliveries import Deliveries
-from runtime.local.sources.jetstream_pull import Pull
+from runtime.local.sources.jetstream_pull import Pull, PullError
 from runtime.local.sources.jetstream_records import Delivery, event, split
 from runtime.local.sources.jetstream_settings import JetStreamSettings
 from runtime.local.sources.partial_answers import failures
 
 #: Seconds that one request waits for messages, and that the end waits for a request.
 WAIT: Final = 1.0
-#: Seconds between two looks whether the connection is back.
+#: Seconds between two looks whether the connection is back, and before a request that has failed is tried again.
 LOOK: Final = 0.1
+#: After how many requests that fail in a row the consumer is looked at again.
+ERRORS: Final = 3
+#: A batch is received ahead of its turn if the one before took less than so many seconds.
+QUICK: Final = 1.0
 #: Seconds before an event that was refused is handed over again: at first, and at most.
 BACK_OFF: Final = 0.1, 5.0
 #: Seconds for which this goes on before other machines get the messages.
@@ -53,7 +57,8 @@ class Poller:
         self.dead_letters: DeadLetters | None = None
         #: Those received, whose batch has not been started.
         self._waiting: list[Delivery] = []
-        self._running = 0
+        self._running = self._errors = 0
+        self._quick = False
         self._tasks: set[asyncio.Future[None]] = set()
         self._receiving: asyncio.Future[None] | None = None
         self._freed = asyncio.Event()
@@ -64,18 +69,24 @@ class Poller:
         beating = asyncio.ensure_future(self._deliveries.beat())
         try:
             while True:
-                while self._running >= self._feed.concurrency:
-                    self._freed.clear()
-                    await self._freed.wait()
+                await self._room(self._feed.concurrency + self._quick)
                 if not self._waiting:
-                    self._receiving = asyncio.ensure_future(self._gather())
+                    self._receiving = asyncio.ensure_future(self._try_to_gather())
                     await asyncio.shield(self._receiving)
+                await self._room(self._feed.concurrency)
                 if self._waiting:
                     self._start(next(split(self._waiting)))
         finally:
             self._stopping.set()
             await self._finish()
             beating.cancel()
+            await self._deliveries.confirm()
+
+    async def _room(self, most: int) -> None:
+        """Wait until fewer batches than so many are under way."""
+        while self._running >= most:
+            self._freed.clear()
+            await self._freed.wait()
 
     async def _finish(self) -> None:
         if self._receiving is not None:
@@ -92,12 +103,23 @@ class Poller:
 
     # -- receiving
 
+    async def _try_to_gather(self) -> None:
+        """Receive the messages of one batch, perhaps none. Raises PullError if that fails again and again."""
+        try:
+            if self._pull.client.is_connected:
+                await self._gather()
+            else:
+                await asyncio.sleep(LOOK)
+            self._errors = 0
+        except PullError:  # as when another server of a cluster takes over
+            self._errors += 1
+            if self._errors == ERRORS:
+                raise
+            await asyncio.sleep(LOOK)
+
     async def _gather(self) -> None:
         """Receive the messages of one batch: those there are, and those that come within the window."""
-        batch, client = self._source.batch, self._pull.client
-        if not client.is_connected:
-            await asyncio.sleep(LOOK)
-            return
+        batch = self._source.batch
         if not await self._receive(batch) and not self._stopping.is_set():
             await self._receive(1, WAIT)
             if self._waiting and batch > 1:
@@ -153,9 +175,11 @@ class Poller:
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
+        began = time.monotonic()
         try:
             outcome = await self._invoke(batch)
         finally:
+            self._quick = time.monotonic() - began < QUICK
             self._running -= 1
             self._freed.set()
         if outcome.refused:

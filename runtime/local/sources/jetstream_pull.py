@@ -43,6 +43,7 @@ class Pull:
 
     def __init__(self, client: Client, stream: str, consumer: str) -> None:
         self.client = client
+        self._consumer = f"the consumer {consumer} of {stream}"
         self._subject = NEXT.format(stream=stream, consumer=consumer)
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
@@ -94,5 +95,6 @@ class Pull:
                 self._ended.set()
         elif headers[STATUS] != IDLE and message.subject == f"{self._inbox}.{self._number}":
             if headers[STATUS] not in EXPECTED:
-                self._error = f"{headers[STATUS]} {headers.get(DESCRIPTION, '')}".strip()
+                reason = headers.get(DESCRIPTION) or "it does not answer"
+                self._error = f"{self._consumer}: {reason} ({headers[STATUS]})"
             self._ended.set()

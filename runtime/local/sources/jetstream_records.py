@@ -6,7 +6,8 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dispatch import protocol
 
@@ -19,17 +20,33 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 BEFORE, BETWEEN, AFTER = b'{"Records": [', b", ", b"]}"
 
 
+#: Writes records; text as it is.
+_write: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+#: What makes a message the same one when it is delivered again: its sequence, and when the stream stored it. A stream
+#: that is deleted and made again begins with the same sequences.
+Key: TypeAlias = tuple[int, datetime]
+
+
+def key(message: Msg) -> Key:
+    """Return what makes a message the same one when it is delivered again."""
+    metadata = message.metadata
+    return metadata.sequence.stream, metadata.timestamp
+
+
 @dataclass(slots=True)
 class Delivery:
     """A message that was delivered and is not settled yet.
 
     Attributes:
         message: as it was delivered last.
+        key: what it is recognized by.
         id: the id that the publisher gave it, else one of its stream and sequence.
         record: its record, as JSON.
     """
 
     message: Msg
+    key: Key
     id: str
     record: bytes
 
@@ -37,7 +54,7 @@ class Delivery:
     def of(cls, message: Msg) -> Delivery:
         """Read a message."""
         content = record(message)
-        return cls(message, content["messageId"], json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+        return cls(message, key(message), content["messageId"], _write(content).encode(errors="replace"))
 
     @property
     def count(self) -> int:
