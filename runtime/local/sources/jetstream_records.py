@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,9 +20,6 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 #: What is around the records of an event, and between them.
 BEFORE, BETWEEN, AFTER = b'{"Records": [', b", ", b"]}"
 
-
-#: Writes records; text as it is.
-_write: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 #: What makes a message the same one when it is delivered again: its sequence, and when the stream stored it. A stream
 #: that is deleted and made again begins with the same sequences.
@@ -54,7 +52,7 @@ class Delivery:
     def of(cls, message: Msg) -> Delivery:
         """Read a message."""
         content = record(message)
-        return cls(message, key(message), content["messageId"], _write(content).encode(errors="replace"))
+        return cls(message, key(message), content["messageId"], as_json(content))
 
     @property
     def count(self) -> int:
@@ -85,6 +83,15 @@ def record(message: Msg) -> dict[str, Any]:
         body=body,
         isBase64Encoded=encoded,
     )
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """Write a record; a header that is not UTF-8 gets replacements."""
+    with contextlib.suppress(ImportError, TypeError):
+        import orjson
+
+        return orjson.dumps(content)
+    return json.dumps(content, ensure_ascii=False).encode(errors="replace")
 
 
 def event(deliveries: Sequence[Delivery]) -> bytes:
