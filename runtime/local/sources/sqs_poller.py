@@ -161,7 +161,7 @@ class Poller:
         failed = await self._handle(batch)
         if rest:  # of a FIFO queue: in order, and not those of a group that has failed
             blocked = {message.group for message in batch if message.id in failed}
-            self._drop([message for message in rest if message.group in blocked])
+            await self._give_back([message for message in rest if message.group in blocked])
             open_ones = [message for message in rest if message.group not in blocked]
             if open_ones:
                 await self._handle_in_turn(open_ones)
@@ -195,6 +195,8 @@ class Poller:
         state.dead_letters += sum(most is not None and message.receives >= most for message in lost)
         self._drop(lost)
         await self._delete([message for message in batch if message.id not in failed])
+        if self._source.fifo:
+            await self._give_back(followers(lost))
 
     async def _invoke(self, batch: Sequence[Message]) -> Outcome:
         """Hand a batch over; if it is refused, again and again, for as long as the messages are hidden."""
@@ -238,6 +240,8 @@ class Poller:
 
     async def _give_back(self, messages: Sequence[Message]) -> None:
         """Let others receive messages at once."""
+        if not messages:
+            return
         self._drop(messages)
         async with self._hiding:
             # The queue may be gone; then they come back after their visibility timeout.
@@ -284,4 +288,15 @@ def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str
             blocked.add(message.group)
         elif message.group in blocked:
             found.add(message.id)
+    return found
+
+
+def followers(messages: Iterable[Message]) -> list[Message]:
+    """Return the messages but the first of each group: the queue holds them back for as long as it hides that one."""
+    groups: set[str] = set()
+    found = []
+    for message in messages:
+        if message.group in groups:
+            found.append(message)
+        groups.add(message.group)
     return found
