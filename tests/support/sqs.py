@@ -110,6 +110,7 @@ class Queue:
         own = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in attributes.items()}
         self.client = server.client
+        self.endpoint = server.url
         self.name = name
         self.url = self.client.create_queue(QueueName=name, Attributes={**own, **texts})["QueueUrl"]
         self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
