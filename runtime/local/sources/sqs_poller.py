@@ -13,11 +13,12 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs_event import Message, event, fitting
 from runtime.local.sources.sqs_queue import Queue
-from runtime.local.sources.sqs_settings import REQUEST_LIMIT, SqsSettings
+from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
 #: Seconds between two looks at the queue's attributes.
 REFRESH: Final = 10
@@ -72,7 +73,7 @@ class Poller:
     @property
     def _most(self) -> int:
         """How many batches may be under way."""
-        return self._source.maximum_concurrency or self._feed.concurrency
+        return min(self._source.maximum_concurrency or HIGHEST_CONCURRENCY, self._feed.concurrency)
 
     def _grow(self) -> None:
         """Add a lane if it is wanted: none is receiving, and there are not as many as may be."""
@@ -117,8 +118,9 @@ class Poller:
         """Return the messages of one batch: those of one request, or those that come within the window."""
         source, until = self._source, 0.0
         found, self._left = self._left, []
+        size = sum(len(message.record) for message in found)
         try:
-            while not self._stopping.is_set() and fitting(found, source.batch - 1) == len(found):
+            while not self._stopping.is_set() and len(found) < source.batch and size < protocol.EVENT_LIMIT:
                 if found and not until:
                     until = time.monotonic() + source.window
                 if found and time.monotonic() >= until:
@@ -127,6 +129,7 @@ class Poller:
                 if not received and not found:
                     break
                 found += received
+                size += sum(len(message.record) for message in received)
         except BaseException:
             self._left += found
             raise
