@@ -68,6 +68,7 @@ class Feed:
     """One source's connection to its function.
 
     Attributes:
+        function: the function's name.
         state: the counters; `invoke` counts batches, the source everything else.
     """
 
@@ -76,6 +77,10 @@ class Feed:
         invoke: Callable[[bytes], Awaitable[Outcome]],
         notify: Callable[[str], None],
         concurrency: Callable[[], int] = lambda: 1,
+        *,
+        function: str = "function",
+        timeout: Callable[[], float] = lambda: 3.0,
+        put: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
         """Create it.
 
@@ -83,10 +88,16 @@ class Feed:
             invoke: hands an event to the function.
             notify: is called with what the developer should know.
             concurrency: returns how many events the function handles at once.
+            function: the function's name.
+            timeout: returns the seconds that an event may take.
+            put: puts an event into the queue of asynchronous events; None if there is no queue.
         """
+        self.function = function
         self._invoke = invoke
         self._notify = notify
         self._concurrency = concurrency
+        self._timeout = timeout
+        self._put = put
         self._reported = ""
         self._refusals: set[str] = set()
         self.state = FeedState()
@@ -95,6 +106,22 @@ class Feed:
     def concurrency(self) -> int:
         """How many events the function handles at once, at the moment."""
         return self._concurrency()
+
+    @property
+    def timeout(self) -> float:
+        """The seconds that an event may take, at the moment."""
+        return self._timeout()
+
+    async def put(self, event: bytes) -> None:
+        """Let the function have an event that nobody waits for: the queue tries again if it fails.
+
+        Raises:
+            QueueError: the queue cannot keep it.
+        """
+        if self._put is None:
+            await self._invoke(event)
+        else:
+            await self._put(event)
 
     async def invoke(self, event: bytes) -> Outcome:
         """Hand an event to the function; return its answer, or its error, or why the event was refused."""

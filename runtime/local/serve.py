@@ -121,7 +121,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
             port = sock.getsockname()[1]
             if settings.only_api:
                 await _attach(platform, settings, port)
-            sources = EventSources(platform, settings.notify)
+            sources = EventSources(platform, settings.notify, put=queue.put)
             app = make_app(
                 platform,
                 history,

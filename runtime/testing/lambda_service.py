@@ -110,7 +110,7 @@ class _Server:
         """Serve, and return once the server can be reached."""
         platform, history = self._local.platform, History()
         self._queue = Queue.open(self._queue_file, platform, TIME_SCALE, self._notify)
-        self._sources = EventSources(platform, self._notify, check_endpoint)
+        self._sources = EventSources(platform, self._notify, check_endpoint, self._queue.put)
         app = make_app(platform, history, self._queue, self._sources, notify=self._notify)
         self._server = WebServer(app, GRACE)
         self._tasks = [asyncio.ensure_future(work) for work in (self._server.serve(sockets=[sock]), self._queue.run())]

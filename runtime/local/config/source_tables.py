@@ -16,6 +16,8 @@ from runtime.local.config.likely import unknown_key
 from runtime.local.config.toml_values import as_table, is_a, read_keys
 from runtime.local.config.values import shown
 from runtime.local.source import Source
+from runtime.local.sources.jetstream import JetStream
+from runtime.local.sources.schedule import Schedule
 from runtime.local.sources.sqs import Sqs
 
 
@@ -88,4 +90,17 @@ KINDS: Final[Mapping[str, Kind]] = {
             "maximum_concurrency": is_a(int),
         },
     ),
+    JetStream.kind: Kind(
+        JetStream,
+        {
+            "nats": is_a(str),
+            "subject": is_a(str),
+            "durable": is_a(str),
+            "batch": is_a(int),
+            "window": is_a(float),
+            "max_deliver": is_a(int),
+            "dead_letter": is_a(str),
+        },
+    ),
+    Schedule.kind: Kind(Schedule, {"schedule": is_a(str), "input": is_a(str), "timezone": is_a(str)}),
 }

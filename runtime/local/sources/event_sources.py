@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from runtime.local.invocation import Event
 from runtime.local.source import BadMapping, Source
 from runtime.local.sources.mapping import EventSourceMapping
 from runtime.local.sources.sqs import Sqs
+from runtime.local.values import new_id
 
 Notify = Callable[[str], None]
+Put = Callable[[str, Event], Awaitable[None]]
 
 #: The kinds that clients of Lambda's API can create, by their service's name in an ARN, and what makes one of an ARN
 #: and of settings by the names of that API.
@@ -47,7 +49,11 @@ class EventSources:
     """
 
     def __init__(
-        self, platform: Platform, notify: Notify, check: Callable[[EventSourceMapping], None] = nothing
+        self,
+        platform: Platform,
+        notify: Notify,
+        check: Callable[[EventSourceMapping], None] = nothing,
+        put: Put | None = None,
     ) -> None:
         """Create it.
 
@@ -55,10 +61,12 @@ class EventSources:
             platform: whose functions get the events.
             notify: is called with what the developer should know.
             check: raises BadMapping for a mapping that must not be made here.
+            put: puts an event of a function into the queue of those that nobody waits for.
         """
         self._platform = platform
         self._notify = notify
         self._check = check
+        self._put = put
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._configured = False
@@ -130,11 +138,22 @@ class EventSources:
                 return Outcome(refused=str(error))
             return Outcome(await invocation.answer.read(), invocation.answer.error)
 
-        def concurrency() -> int:
-            pool = self._platform.pools.get(function)
-            return pool.function.concurrency if pool else 1
+        async def put(event: bytes) -> None:
+            if self._put is not None:
+                await self._put(function, Event(event, new_id()))
 
-        return Feed(invoke, lambda text: self._notify(f"{function}: {mapping.source.title}: {text}"), concurrency)
+        def config() -> FunctionConfig:
+            pool = self._platform.pools.get(function)
+            return pool.function if pool else FunctionConfig(function, concurrency=1)
+
+        return Feed(
+            invoke,
+            lambda text: self._notify(f"{function}: {mapping.source.title}: {text}"),
+            lambda: config().concurrency,
+            function=function,
+            timeout=lambda: config().timeout,
+            put=put if self._put is not None else None,
+        )
 
 
 def configured(function: FunctionConfig) -> Iterable[EventSourceMapping]:
