@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,6 @@ from runtime.local.config.sam_template import read
 from runtime.local.feed import Feed, Outcome
 from runtime.local.function import FunctionConfig
 from runtime.local.source import BadMapping
-from runtime.local.sources import schedule
 from runtime.local.sources.schedule import Schedule
 from runtime.local.sources.schedule_expression import parse
 
@@ -164,8 +164,8 @@ class Clock:
         self.now = moment(start).timestamp()
         #: Is called after each sleep, which may have taken longer.
         self.after_sleep: Callable[[], Any] = lambda: None
-        mocker.patch.object(schedule.time, "time", lambda: self.now)
-        mocker.patch.object(schedule.asyncio, "sleep", self.sleep)
+        mocker.patch("runtime.local.sources.schedule.time.time", side_effect=lambda: self.now)
+        mocker.patch("runtime.local.sources.schedule.asyncio.sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         """Let the time pass."""
@@ -258,8 +258,10 @@ def test_a_configuration_that_is_wrong(tmp_path: Path) -> None:
     """The server does not start, and says which schedule it is."""
     text = CONFIG.replace("* * * * ? 1999", "0 12 ? * 8 *")
     root = write(tmp_path / "root", {"app.py": "def handler(event, context): ...", "dispatch.toml": text})
-    with pytest.raises(AssertionError, match=r"schedule cron\(0 12 \? \* 8 \*\): .*day-of-week cannot be '8'"):
-        ServerProcess(root, "--no-reload").__enter__()
+    command = [sys.executable, "-m", "runtime.cli", "serve", "--port", "0"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert 2 == result.returncode
+    assert "schedule cron(0 12 ? * 8 *): day-of-week cannot be '8'" in " ".join(result.stderr.split())
 
 
 TEMPLATE = """
@@ -296,5 +298,5 @@ def test_a_template(tmp_path: Path) -> None:
         Schedule("cron(0 12 * * ? *)", timezone="Europe/Berlin"),
     ] == [*function.sources]
     notes = "\n".join(found.notes)
-    assert "Often.Disabled is disabled" in notes
+    assert "Often.Disabled is not polled: it is not Enabled" in notes
     assert "Often.Once is left out: not a schedule: 'at(2026-11-30T12:00:00)'" in notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -156,6 +155,8 @@ class Feed:
 
     async def keep_trying(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work that has no end; after a failure, report it, wait, and begin again."""
+        import asyncio  # settings of functions import this file, and `dispatch run` imports asyncio in its own way
+
         while True:
             try:
                 await work()

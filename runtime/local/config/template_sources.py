@@ -47,11 +47,11 @@ class TemplateSources:
         """Add the source that these properties describe, unless it is disabled or cannot be polled."""
         try:
             if scalar_text(properties.get("Enabled")).lower() == "false" or properties.get("State") == "DISABLED":
-                self.notes.append(f"{place} is disabled")
+                self.notes.append(f"{place} is not polled: it is not Enabled")
             else:
                 self.found.setdefault(function, []).append(read(properties))
         except (BadMapping, FunctionSettingError) as error:
-            self.notes.append(f"{place} is left out: {error}")
+            self.notes.append(f"{place} is not polled: {error}")
 
 
 def endpoint() -> str:
@@ -126,7 +126,7 @@ def _add_mapping(logical: str, properties: Properties, sources: TemplateSources)
     try:
         function = FunctionName.parse(properties.text("FunctionName")).name
     except (FunctionSettingError, BadFunctionName) as error:
-        sources.notes.append(f"{logical} is left out: {error}")
+        sources.notes.append(f"{logical} is not polled: {error}")
         return
     sources.add(logical, function, properties, _queue_of_mapping)
 
@@ -141,7 +141,7 @@ def _queue_of_mapping(properties: Properties) -> Source:
 def _queue(properties: Properties, name: str = "Queue") -> Source:
     """Return the queue that a property names, with its settings."""
     if not endpoint():
-        raise TemplateError(f"its queue is polled only at an endpoint of its own; set {ENDPOINTS[0]}")
+        raise TemplateError(f"a template's queues are polled only if {ENDPOINTS[0]} names the endpoint")
     queue = properties.text(name)
     if isinstance(queue, Unknown) or not queue:
         raise TemplateError(f"its {name} is not known here")

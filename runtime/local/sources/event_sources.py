@@ -69,6 +69,7 @@ class EventSources:
         self._put = put
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._configured = False
         self.mappings: dict[str, EventSourceMapping] = {}
         self.feeds: dict[str, Feed] = {}
 
@@ -97,15 +98,18 @@ class EventSources:
         for mapping in wanted.values():
             before = self.mappings.get(mapping.id)
             if before is None or before.source != mapping.source:
-                self._start(mapping)
+                self._start(mapping, "with its new settings" if before else "from now on")
+        self._configured = True
 
-    def _start(self, mapping: EventSourceMapping) -> None:
-        if mapping.id in self.mappings:
-            self._notify(f"{mapping.function}: polling {mapping.source.title} with its new settings")
+    def _start(self, mapping: EventSourceMapping, how: str) -> None:
+        """Poll a source of the configuration; report that, unless it is one of the first, which are known."""
         try:
             self.put(mapping)
         except BadMapping as error:
             self._notify(f"{mapping.function}: not polling {mapping.source.title}: {error}")
+        else:
+            if self._configured:
+                self._notify(f"{mapping.function}: polling {mapping.source.title} {how}")
 
     def stop(self) -> None:
         """Start no more events."""

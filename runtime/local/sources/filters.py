@@ -204,9 +204,8 @@ def _anything_but(argument: Any) -> Test:
     """Any value that is there, except these."""
     if isinstance(argument, dict):
         if len(argument) != 1 or not argument.keys() <= NEGATABLE:
-            raise BadMapping(
-                f"anything-but takes values or one of {', '.join(sorted(NEGATABLE))}, not {argument!r:.80}"
-            )
+            known = ", ".join(sorted(NEGATABLE))
+            raise BadMapping(f"anything-but must have values or one of {known}, not {argument!r:.80}")
         name, inner = next(iter(argument.items()))
         tests = [OPERATORS[name](one) for one in (inner if isinstance(inner, list) else [inner])]
     else:

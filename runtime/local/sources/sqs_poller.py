@@ -13,11 +13,12 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs_event import Message, event, fitting
 from runtime.local.sources.sqs_queue import Queue
-from runtime.local.sources.sqs_settings import REQUEST_LIMIT, SqsSettings
+from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
 #: Seconds between two looks at the queue's attributes.
 REFRESH: Final = 10
@@ -72,7 +73,7 @@ class Poller:
     @property
     def _most(self) -> int:
         """How many batches may be under way."""
-        return self._source.maximum_concurrency or self._feed.concurrency
+        return min(self._source.maximum_concurrency or HIGHEST_CONCURRENCY, self._feed.concurrency)
 
     def _grow(self) -> None:
         """Add a lane if it is wanted: none is receiving, and there are not as many as may be."""
@@ -117,8 +118,9 @@ class Poller:
         """Return the messages of one batch: those of one request, or those that come within the window."""
         source, until = self._source, 0.0
         found, self._left = self._left, []
+        size = sum(len(message.record) for message in found)
         try:
-            while not self._stopping.is_set() and fitting(found, source.batch - 1) == len(found):
+            while not self._stopping.is_set() and len(found) < source.batch and size < protocol.EVENT_LIMIT:
                 if found and not until:
                     until = time.monotonic() + source.window
                 if found and time.monotonic() >= until:
@@ -127,6 +129,7 @@ class Poller:
                 if not received and not found:
                     break
                 found += received
+                size += sum(len(message.record) for message in received)
         except BaseException:
             self._left += found
             raise
@@ -161,7 +164,7 @@ class Poller:
         failed = await self._handle(batch)
         if rest:  # of a FIFO queue: in order, and not those of a group that has failed
             blocked = {message.group for message in batch if message.id in failed}
-            self._drop([message for message in rest if message.group in blocked])
+            await self._give_back([message for message in rest if message.group in blocked])
             open_ones = [message for message in rest if message.group not in blocked]
             if open_ones:
                 await self._handle_in_turn(open_ones)
@@ -195,6 +198,8 @@ class Poller:
         state.dead_letters += sum(most is not None and message.receives >= most for message in lost)
         self._drop(lost)
         await self._delete([message for message in batch if message.id not in failed])
+        if self._source.fifo:
+            await self._give_back(followers(lost))
 
     async def _invoke(self, batch: Sequence[Message]) -> Outcome:
         """Hand a batch over; if it is refused, again and again, for as long as the messages are hidden."""
@@ -238,6 +243,8 @@ class Poller:
 
     async def _give_back(self, messages: Sequence[Message]) -> None:
         """Let others receive messages at once."""
+        if not messages:
+            return
         self._drop(messages)
         async with self._hiding:
             # The queue may be gone; then they come back after their visibility timeout.
@@ -284,4 +291,15 @@ def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str
             blocked.add(message.group)
         elif message.group in blocked:
             found.add(message.id)
+    return found
+
+
+def followers(messages: Iterable[Message]) -> list[Message]:
+    """Return the messages but the first of each group: the queue holds them back for as long as it hides that one."""
+    groups: set[str] = set()
+    found = []
+    for message in messages:
+        if message.group in groups:
+            found.append(message)
+        groups.add(message.group)
     return found

@@ -19,7 +19,7 @@ BATCH_LIMIT: Final = 10_000
 #: What one request receives or deletes at most, and a batch of a FIFO queue has (SQS's API reference).
 REQUEST_LIMIT: Final = 10
 WINDOW_LIMIT: Final = 300
-CONCURRENCY_RANGE: Final = (2, 1000)
+LOWEST_CONCURRENCY, HIGHEST_CONCURRENCY = 2, 1000
 FILTERS_LIMIT: Final = 10
 REPORTS: Final = "ReportBatchItemFailures"
 FIFO: Final = ".fifo"
@@ -67,7 +67,7 @@ class SqsSettings:
                 "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than "
                 f"{REQUEST_LIMIT}"
             )
-        low, high = CONCURRENCY_RANGE
+        low, high = LOWEST_CONCURRENCY, HIGHEST_CONCURRENCY
         if self.maximum_concurrency is not None and not low <= self.maximum_concurrency <= high:
             raise BadMapping(f"the maximum concurrency must be {low} to {high}, not {self.maximum_concurrency}")
         if len(self.filter) > FILTERS_LIMIT:

@@ -60,7 +60,10 @@ class EventSourcesApi:
         arn, function = fields.get("EventSourceArn", ""), self._function(fields.get("FunctionName", ""))
         same = [each.id for each in self._sources.mappings.values() if (function, arn) == each.key]
         if same:
-            reason = f"{function} has a mapping of {arn} already; update or delete the mapping with UUID {same[0]}"
+            reason = (
+                f'An event source mapping with SQS arn (" {arn} ") and function (" {function} ") already exists. '
+                f"Please update or delete the existing mapping with UUID {same[0]}"
+            )
             raise ApiError("ResourceConflictException", reason)
         with refusing():
             mapping = EventSourceMapping(made(arn, fields), function, fields.get("Enabled", True))
