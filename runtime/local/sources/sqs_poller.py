@@ -62,11 +62,12 @@ class Poller:
         finally:
             self._stopping.set()
             self._slot_freed.set()
+            await self._give_back_the_rest()
             while self._lanes:
                 await asyncio.wait(self._lanes)
             for task in tending:
                 task.cancel()
-            await self._give_back(self._left)
+            await self._give_back_the_rest()
 
     # -- lanes
 
@@ -250,6 +251,11 @@ class Poller:
             # The queue may be gone; then they come back after their visibility timeout.
             with contextlib.suppress(Exception):
                 await self._queue.hide(messages, lambda _message: 0)
+
+    async def _give_back_the_rest(self) -> None:
+        """Give back what did not fit into the last batch."""
+        left, self._left = self._left, []
+        await self._give_back(left)
 
     async def _keep_hidden(self) -> None:
         """Keep the messages that are held from being received again, without end."""
