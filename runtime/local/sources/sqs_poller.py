@@ -17,6 +17,7 @@ from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs_event import Message, event, fitting
+from runtime.local.sources.sqs_groups import followers, with_followers
 from runtime.local.sources.sqs_queue import Queue
 from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
@@ -62,11 +63,12 @@ class Poller:
         finally:
             self._stopping.set()
             self._slot_freed.set()
+            await self._give_back_the_rest()
             while self._lanes:
                 await asyncio.wait(self._lanes)
             for task in tending:
                 task.cancel()
-            await self._give_back(self._left)
+            await self._give_back_the_rest()
 
     # -- lanes
 
@@ -251,6 +253,11 @@ class Poller:
             with contextlib.suppress(Exception):
                 await self._queue.hide(messages, lambda _message: 0)
 
+    async def _give_back_the_rest(self) -> None:
+        """Give back what did not fit into the last batch."""
+        left, self._left = self._left, []
+        await self._give_back(left)
+
     async def _keep_hidden(self) -> None:
         """Keep the messages that are held from being received again, without end."""
         part, least = BEAT
@@ -282,26 +289,3 @@ class Poller:
         except Exception as error:  # noqa: BLE001
             self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}", "attributes")
         self._feed.state.lag = self._queue.lag
-
-
-def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str]:
-    """Return the ids of the messages that failed, and of those after them in their groups, to keep the order."""
-    found: set[str] = set(failed)
-    blocked: set[str] = set()
-    for message in batch:
-        if message.id in found:
-            blocked.add(message.group)
-        elif message.group in blocked:
-            found.add(message.id)
-    return found
-
-
-def followers(messages: Iterable[Message]) -> list[Message]:
-    """Return the messages but the first of each group: the queue holds them back for as long as it hides that one."""
-    groups: set[str] = set()
-    found = []
-    for message in messages:
-        if message.group in groups:
-            found.append(message)
-        groups.add(message.group)
-    return found
