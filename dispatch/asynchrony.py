@@ -163,10 +163,10 @@ class _Loop:
         self._await_on: AwaitOn = awaited_elsewhere
 
     def run(self, coroutine: Any) -> Any:
-        from contextvars import copy_context
-
         if self._shared is not None:
             return self._await_on(coroutine, self._shared)
+        from contextvars import copy_context
+
         # Without context= a Runner keeps the context variables of its first call.
         outcome = self._own().run(_outcome(coroutine), context=copy_context())
         if type(outcome) is not _Failure:

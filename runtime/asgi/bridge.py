@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 try:
-    from greenlet import getcurrent, greenlet
+    from greenlet import GreenletExit, getcurrent, greenlet
 except ImportError:
-    greenlet = getcurrent = None
+    greenlet = getcurrent = GreenletExit = None
 
 #: As many threads as there can be, for work that hardly uses them.
 MANY = 1000
+#: Greenlets that are kept for further requests.
+KEPT = 100
 
 
 class Interruptible:
@@ -77,6 +79,7 @@ class Bridge:
         """Await on the running loop from now on."""
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(MANY, "invocation")
+        self._idle: list[_Worker] = []
         asynchrony.adopt(self._loop, _await_on)
 
     def limit(self, threads: int) -> None:
@@ -91,22 +94,58 @@ class Bridge:
         """What a function returns that blocks only where it settles something; in a thread without greenlets."""
         if greenlet is None:
             return await self.in_thread(call, *arguments)
-        worker = _Worker(call)
+        here, idle = getcurrent(), self._idle
+        worker = idle.pop() if idle else _Worker()
+        worker.parent = here
         # Not a copy: what the function sets, the coroutines that it awaits see.
-        worker.gr_context = getcurrent().gr_context
-        result = worker.switch(*arguments)
-        while not worker.dead:
+        worker.gr_context = here.gr_context
+        awaitable = worker.switch(call, arguments)
+        while awaitable is not None:
             try:
-                value = await result
+                value = await awaitable
             except BaseException as error:  # noqa: BLE001 - raised where the function awaits
-                result = worker.throw(error)
+                awaitable = worker.throw(error)
             else:
-                result = worker.switch(value)
+                awaitable = worker.switch(value)
+        return self._finished(worker)
+
+    def _finished(self, worker: Any) -> Any:
+        """The outcome of a worker's call; the worker is kept for another one."""
+        result, error = worker.result, worker.error
+        worker.result = worker.error = worker.gr_context = None
+        if len(self._idle) < KEPT:
+            self._idle.append(worker)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # the traceback has this frame: a cycle
         return result
 
 
 class _Worker(greenlet or object):  # type: ignore[misc]
-    """Plain code on the server's loop; what it passes to its parent is awaited there."""
+    """Plain code on the server's loop; what it passes to its parent is awaited there.
+
+    It makes one call after another, because starting a greenlet takes longer than all else that is done for a request.
+
+    Attributes:
+        result, error: what the latest call returned or raised.
+    """
+
+    result: Any = None
+    error: BaseException | None = None
+
+    def run(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Make a call; then wait for the next one."""
+        while True:
+            try:
+                self.result = call(*arguments)
+            except GreenletExit:  # nothing waits for it any more
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised in the coroutine that waits for it
+                self.error = error
+            del call, arguments
+            call, arguments = self.parent.switch(None)
 
 
 def _await_on(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:

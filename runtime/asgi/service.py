@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from functools import lru_cache
 from typing import Any
 
 from dispatch import settle, variables
@@ -153,9 +154,8 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     """The request's headers, and those that the Runtime API would send."""
     headers = Headers()
     for raw_name, raw_value in pairs:
-        name = raw_name.decode("latin-1")
-        key = name.lower()
-        if not key.startswith(_OWN):
+        name, key = _names(raw_name)
+        if key:
             headers.add(key, name, raw_value.decode("utf-8", "replace"))
     sent = headers.lowered.get
     named = sent("x-request-id", "")
@@ -166,6 +166,14 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     if trace := sent(AMZN_TRACE_ID.lower()):
         headers.add(TRACE_ID.lower(), TRACE_ID, trace)
     return headers
+
+
+@lru_cache(256)
+def _names(raw_name: bytes) -> tuple[str, str]:
+    """A header's name as sent and in lower case; the latter is empty if no client may set the header."""
+    name = raw_name.decode("latin-1")
+    key = name.lower()
+    return name, "" if key.startswith(_OWN) else key
 
 
 async def _whole(receive: Any) -> bytes | None:
