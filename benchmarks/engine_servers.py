@@ -39,7 +39,6 @@ class Engine:
         variables: environment variables, in which `{processes}` may stand, too.
         path: where the function is found.
         bare: the route that it is compared with.
-        scales: whether it can have several processes.
     """
 
     name: str

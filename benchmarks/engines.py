@@ -1,7 +1,7 @@
 """Compares HTTP servers of functions: `python -m benchmarks.engines`.
 
-This runtime as an ASGI application, Google's functions-framework, Knative's func-python and bare Starlette routes answer
-the same requests with the same JSON. All servers are started first; then they take turns, round after round.
+This runtime as an ASGI application, Google's functions-framework, Knative's func-python and bare routes of Starlette
+answer the same requests with the same JSON. All servers are started first; then they take turns, round after round.
 """
 
 import argparse
@@ -37,9 +37,15 @@ def servers(engines: Sequence[Engine], processors: int) -> Iterator[dict[str, Se
 def measure(
     engines: Sequence[Engine], processors: int, rounds: int, seconds: float, progress: Callable[[str], None]
 ) -> list[Series]:
-    """Put load on the engines in rounds, each of which begins with the next engine; two series for each engine."""
+    """Put load on the engines in rounds, each of which begins with the next engine; two series for each engine.
+
+    Raises:
+        BenchError: an engine has given a wrong answer, or there are too few processors.
+    """
     rates: dict[str, list[float]] = {engine.name: [] for engine in engines}
     costs: dict[str, list[float]] = {engine.name: [] for engine in engines}
+    if processors > len(os.sched_getaffinity(0)):
+        raise BenchError(f"the servers cannot have {processors} processors here")
     with servers(engines, processors) as started:
         for number in range(rounds):
             first = number % len(engines)
@@ -83,8 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     taken: list[Series] = []
     try:
         for processors in options.processors or (1, 2):
-            if processors > len(os.sched_getaffinity(0)):
-                raise BenchError("the servers cannot have two processors here: there is only one")
             series = measure(engines, processors, options.rounds, options.seconds, _progress)
             print(table(list(rows(engines, series))) + "\n")
             taken += series
