@@ -104,7 +104,7 @@ class Bridge:
             try:
                 value = await awaitable
             except BaseException as error:  # noqa: BLE001 - raised where the function awaits
-                awaitable = worker.throw(error)
+                awaitable = worker.throw(type(error), error, error.__traceback__)
             else:
                 awaitable = worker.switch(value)
         return self._finished(worker)
