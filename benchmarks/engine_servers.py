@@ -11,7 +11,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,18 +127,19 @@ class Server:
         self.port = platforms.free_port()
         # The load comes from the other processor, if there is one.
         self.processors = set(sorted(os.sched_getaffinity(0))[-processors:])
-        values = {"port": self.port, "processes": processors}
+        values = {"port": str(self.port), "processes": str(processors)}
         if any("{framework}" in word for word in engine.command):
-            values["framework"] = framework()
+            values["framework"] = str(framework())
         command = [word.format(**values) for word in engine.command]
         variables = {name: value.format(**values) for name, value in engine.variables.items()}
-        self._log = (folder / f"{engine.name}.log").open("w+")
-        self.process = subprocess.Popen(
-            ["taskset", "--cpu-list", ",".join(map(str, self.processors)), *command],
-            # No other variable of the developer's, as in the other benchmarks.
-            env={"PATH": os.environ["PATH"], **variables},
-            cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True,
-        )  # fmt: skip
+        self._log = folder / f"{engine.name}.log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                ["taskset", "--cpu-list", ",".join(map(str, self.processors)), *command],
+                # No other variable of the developer's, as in the other benchmarks.
+                env={"PATH": os.environ["PATH"], **variables},
+                cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
         self.files = folder / f"{engine.name}.request", folder / f"{engine.name}.answer"
 
     @classmethod
@@ -152,7 +153,8 @@ class Server:
             server.files[0].write_bytes(f"{head}Content-Length: {len(REQUEST)}\r\n\r\n".encode() + REQUEST)
             yield server
         finally:
-            os.killpg(server.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait()
 
     def first_answer(self) -> bytes:
@@ -172,13 +174,7 @@ class Server:
             if status == 200 and json.loads(body) == ANSWER:
                 return body
             raise BenchError(f"{self.engine.name}: wrong answer: {status} {body[:400]!r}")
-        raise BenchError(f"{self.engine.name} does not answer: {self.log[-400:]}")
-
-    @property
-    def log(self) -> str:
-        """What it has written."""
-        self._log.seek(0)
-        return self._log.read()
+        raise BenchError(f"{self.engine.name} does not answer: {self._log.read_text()[-400:]}")
 
     def processor_seconds(self) -> float:
         """The processor time of its processes so far, the kernel's part included."""
