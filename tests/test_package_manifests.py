@@ -142,7 +142,7 @@ def test_the_sources_in_the_manifests(manifest: str) -> None:
     settings = configuration(manifest)
     settings["functions"]["orders"]["root"] = str(DEPLOY / "functions")
     function: Any
-    (function,) = functions(settings, DEPLOY, FunctionConfig("orders.handle", str(DEPLOY)))
+    (function,) = functions(settings, DEPLOY, FunctionConfig("orders", "orders.handle"))
     assert (DEPLOY / "functions" / "orders.py").exists()
     assert len(function.sources) == 1
 
