@@ -13,6 +13,7 @@ from conventions.codec import parsed
 from conventions.json import encoded
 from dispatch.errors import ImportModuleError, MarshalError, UnmarshalError
 from dispatch.http import Request, kind, reply
+from dispatch.http.cloudevents import wants_event
 from dispatch.protocol import JSON
 from dispatch.response import HTTPResponse, Response, chunks, is_iterator, respond
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 #: The module of the SDK's class in each major version, the newer one first, and whether its times are datetimes.
 _MODULES = {"cloudevents.core.v1.event": True, "cloudevents.http": False}
-
-#: How Knative's brokers and channels ask for an event in the response (its "Data Plane Contract"): they take any other
-#: body for a failure, and deliver the event again.
-_PREFER_REPLY = "reply"
 
 
 def cloudevent(function: UserFunction) -> Handler:
@@ -62,7 +59,7 @@ def cloudevent(function: UserFunction) -> Handler:
                 [*answer.headers.items(), *(("set-cookie", each) for each in answer.cookies)],
                 _body(answer.body),
             )
-        if _PREFER_REPLY in request.headers.get("prefer", "").lower() and not _structured(answer):
+        if answer is not None and not _structured(answer) and wants_event(request.headers.lowered):
             return 202, [], b""
         return _answer(answer)
 

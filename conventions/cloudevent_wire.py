@@ -13,7 +13,7 @@ from conventions import codec
 from conventions.json import encoded
 from dispatch.errors import MarshalError, UnmarshalError
 from dispatch.http import bodies, percent
-from dispatch.protocol import JSON
+from dispatch.protocol import CLOUDEVENTS, JSON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,9 @@ SPECVERSION = "1.0"
 REQUIRED = ("specversion", "id", "source", "type")
 _OPTIONAL_TEXTS = ("datacontenttype", "dataschema", "subject", "time")
 
-#: The media type of an event as JSON, and what those of all formats and of batches begin with.
+#: The media types of an event as JSON, and of several.
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-ANY_FORMAT = "application/cloudevents"
 
 #: The characters of an attribute that a header has unescaped ("HTTP Header Values").
 _IN_HEADERS = frozenset(map(chr, range(0x21, 0x7F))) - frozenset('"%')
@@ -56,7 +55,7 @@ _ENVELOPE = {
 
 def is_binary(headers: Mapping[str, str]) -> bool:
     """Whether headers, with names in lower case, say that the body is the data of an event."""
-    if headers.get("content-type", "").lower().startswith(ANY_FORMAT):
+    if headers.get("content-type", "").lower().startswith(CLOUDEVENTS):
         return False
     return any(f"ce-{name}" in headers for name in REQUIRED)
 
@@ -76,7 +75,7 @@ def from_http(request: Request) -> Event | list[Event]:
     if is_binary(headers):
         return from_binary(headers, request.body)
     content_type = headers.get("content-type", "")
-    if content_type.lower().startswith(ANY_FORMAT) and not is_json(content_type):
+    if content_type.lower().startswith(CLOUDEVENTS) and not is_json(content_type):
         raise UnmarshalError(
             f"the request has a CloudEvent as {content_type}; the format that can be read: {STRUCTURED}"
         )

@@ -65,6 +65,9 @@ The handler that a convention returns may have these:
 - `startup()`: called in each execution environment, before its first event and before a snapshot; if it raises, that is
   an init error. A handler that a program calls by itself, without the runtime, has to do without this call.
 - `shutdown()`: called when the execution environment ends, before the event loop is closed.
+- `respond_to(request)`: answers a `dispatch.http.Request` that came in no event, from an ASGI server: returns the
+  status, the headers as pairs, and the body as bytes or an iterator of bytes. Without it, the request's body is the
+  event.
 - `hint(invocation)`: if `auto` chose the convention and an invocation has failed, returns what to set instead, for the
   log, or an empty string. It is logged once.
 """

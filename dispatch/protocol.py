@@ -84,6 +84,8 @@ AMZN_REMAPPED_LENGTH = "x-amzn-Remapped-Content-Length"
 JSON = "application/json"
 TEXT = "text/plain"
 OCTETS = "application/octet-stream"
+#: What the media types of all formats of CloudEvents begin with, and those of batches.
+CLOUDEVENTS = "application/cloudevents"
 
 #: The content type that tells API Gateway and function URLs that a stream starts with a prelude, and the bytes between
 #: the prelude and the body (https://docs.aws.amazon.com/lambda/latest/dg/response-streaming.html).

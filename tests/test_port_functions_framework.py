@@ -17,6 +17,7 @@ pytest.importorskip("httpx")
 
 import test_docs
 from support.batches import kinesis, sqs
+from support.engines import beside_url
 from support.files import Files, archive, write
 from support.http_events import EVENTS, changed, delivered
 from support.local import ServerProcess
@@ -500,7 +501,7 @@ def test_s3_as_cloud_storage(loaded: Load, capsys: Output, name: str, expected: 
             "the record's event has no equivalent in Cloud Storage: 'ObjectRestore:Post'; supported: ObjectCreated, ",
         ),
         ({}, "not a CloudEvent: it has no specversion; it has: nothing"),
-        ([], "the event is a batch of 0 CloudEvents"),
+        ([], "it is JSON, but not an object"),
     ],
 )
 @pytest.mark.parametrize("signature", ["cloudevent", "event"])
@@ -668,3 +669,9 @@ def test_without_the_package(fail: Fail) -> None:
     failed = fail(files, "hello", NAME)
     assert (1, NO_MODULE) == (failed.status, failed.type)
     assert failed.report["errorMessage"].endswith("cannot be imported: own; install functions-framework")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_under_an_asgi_server(file: str, tmp_path: Path) -> None:
+    """As behind a function URL."""
+    assert {} == beside_url(NAME, f"{file}.serve", tmp_path)

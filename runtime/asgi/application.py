@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 
 from dispatch import error_reports
@@ -17,7 +18,6 @@ from runtime.asgi.service import Service
 from runtime.environment import init_report
 from runtime.logs import Log
 from runtime.settings import Settings, log_settings
-from runtime.standard_streams import unbuffer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,10 +68,13 @@ class Application:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
+        failure = ""
         try:
             service = await self._loaded()
         except InitError as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            failure = str(error)
+        if failure:  # here, so that what the server raises has no other context
+            await send({"type": "lifespan.startup.failed", "message": failure})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -96,7 +99,9 @@ class Application:
 
 async def _load() -> Service:
     """Load the function that the environment variables name. Raises InitError."""
-    unbuffer()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what is printed is a log, line by line
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     log = Log(*log_settings(os.environ), line_end="\n")
     error_reports.log_warning = log.warning
     when_imported("logging", lambda logging: _set_up(logging, log))

@@ -48,16 +48,19 @@ class Interruptible:
         for task in self._awaiting:
             task.cancel()
 
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
+        if task in self._awaiting:
+            task.cancel()
+
     async def awaited(self, coroutine: Any) -> Any:
         """The result of a coroutine. Raises CancelledError if the work is interrupted."""
-        if self._due:
-            self._due = False
-            coroutine.close()
-            raise asyncio.CancelledError
         task = asyncio.current_task()
         if task is None:  # a server may drive coroutines itself
             return await coroutine
         self._awaiting.add(task)
+        if self._due:
+            self._due = False
+            asyncio.get_running_loop().call_soon(self._cancel, task)
         try:
             return await coroutine
         except asyncio.CancelledError:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from dispatch.error_reports import ErrorReport
     from dispatch.invocation import Invocation
     from runtime.asgi.bridge import Bridge
+    from runtime.asgi.environment import RequestEnvironment
     from runtime.asgi.responder import Responder
-    from runtime.asgi.service import RequestEnvironment
 
 #: What a WebSocket is closed with if the application fails (RFC 6455, section 7.4.1).
 _INTERNAL_ERROR = 1011

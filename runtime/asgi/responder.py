@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from dispatch import settle
 from dispatch.error_reports import to_json
-from dispatch.protocol import AMZN_REMAPPED_LENGTH, JSON
+from dispatch.protocol import CLOUDEVENTS, HTTP_INTEGRATION, JSON, PRELUDE_END
+from dispatch.response import HTTPResponse, check_header, check_status
 from runtime.asgi.bridge import Interruptible
-from runtime.local.web.prelude import PreludeSplitter
-from runtime.local.web.url_event import read_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from dispatch.error_reports import ErrorReport
     from dispatch.invocation import Invocation
 
-#: Statuses of responses that have neither a body nor its length (RFC 9110, section 8.6).
-_WITHOUT_LENGTH = frozenset({204, 304})
-_REMAPPED_LENGTH = AMZN_REMAPPED_LENGTH.lower()
+#: Statuses of responses that have neither a body nor its length (RFC 9110, sections 6.4.1 and 8.6).
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+class BadHead(ValueError):
+    """An answer whose content type announces a status and headers before the body does not begin with them."""
 
 
 class Responder(Interruptible):
@@ -30,6 +33,7 @@ class Responder(Interruptible):
     Attributes:
         scope, receive: those of the server.
         failure_status: the status of an error report.
+        only_events: whether the client wants no other body than a CloudEvent.
         has_begun: whether the response has been started.
     """
 
@@ -37,19 +41,24 @@ class Responder(Interruptible):
         super().__init__()
         self.scope = scope
         self.failure_status = 500
+        self.only_events = False
         self.receive = receive
         self._send = send
         self._status = 200
-        self._headers: list[tuple[str, str]] | None = None
+        self._headers: list[tuple[bytes, bytes]] | None = None
         self._whole: bytes | None = None
         self._watch: asyncio.Task[None] | None = None
         self._streams = self.has_begun = False
 
-    def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """Set the response's status and headers, which are otherwise 200 and the content type."""
-        self._status, self._headers = status, list(headers)
+    def head(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Set the response's status and headers. Raises TypeError or ValueError if HTTP cannot carry them."""
+        check_status(status)
+        for name, value in headers:
+            check_header(name, value)
+        self._status = status
+        self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
 
-    def keep(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    def keep(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         """Keep a whole response until `finish` is called."""
         self.head(status, headers)
         self._whole = body
@@ -69,7 +78,11 @@ class Responder(Interruptible):
         between: Callable[[], None] | None = None,
     ) -> None:
         """Send an answer; if nothing has to follow it (`poll`), only when `finish` is called."""
-        self.keep(self._status, self._headers or [("content-type", content_type)], body)
+        if self._is_unwanted(content_type):
+            self.keep(202, [], b"")
+        else:
+            self._set_type(content_type)
+            self._whole = body
         if not poll or between is not None:
             settle(self.finish())
         if between is not None:
@@ -90,29 +103,44 @@ class Responder(Interruptible):
         """Send an answer chunk by chunk, each when the server takes more; one that fails is broken off.
 
         Raises:
-            BadPrelude, BadAnswer: the content type promises a prelude, and there is none, or a wrong one.
+            BadHead: the content type is that of an HTTPResponse, but the answer does not begin as one.
         """
-        splitter = PreludeSplitter(content_type)
-        if self._headers is None and not splitter.expected:
-            self._headers = [("content-type", content_type)]
+        if self._is_unwanted(content_type):
+            self._drain(chunks, report)
+            return
+        if content_type != HTTP_INTEGRATION:
+            self._set_type(content_type)
         self._streams = True
         try:
             for chunk in chunks:
-                part = splitter.feed(chunk)
                 if self.interrupted:
                     return
-                if splitter.head is not None:
-                    settle(self._part(splitter.head, part))
+                settle(self._part(chunk if self._headers is not None else self._take_head(chunk)))
             if self.interrupted or report() is not None:
                 return  # without the last message the server breaks off, so that the client knows
-            splitter.finish()
-            settle(self._part(splitter.head or {}, None))
+            settle(self._part(None))
         except (asyncio.CancelledError, OSError):  # servers raise OSError if the client has left (ASGI 2.4)
             if not self.has_begun:
                 raise
             self.interrupted = True
         finally:
             self._streams = False
+
+    def _set_type(self, content_type: str) -> None:
+        if self._headers is None:  # the handler has not set them
+            self.head(200, [("content-type", content_type)])
+
+    def _is_unwanted(self, content_type: str) -> bool:
+        return self.only_events and not content_type.startswith(CLOUDEVENTS)
+
+    def _drain(self, chunks: Iterable[bytes], report: Callable[[], ErrorReport | None]) -> None:
+        for _ in chunks:
+            pass
+        failure = report()
+        if failure is None:
+            self.keep(202, [], b"")
+        else:
+            self.keep_report(failure)
 
     # On the server's loop
 
@@ -124,9 +152,11 @@ class Responder(Interruptible):
         if body is None:
             return
         headers = self._headers or []
-        if self._status not in _WITHOUT_LENGTH and not any(name.lower() == "content-length" for name, _ in headers):
-            headers.append(("content-length", str(len(body))))
-        await self._start(self._status, headers)
+        if self._status in _WITHOUT_BODY:
+            body = b""
+        elif not any(name == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", b"%d" % len(body)))
+        await self._start()
         await self.send({"type": "http.response.body", "body": body})
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -134,25 +164,28 @@ class Responder(Interruptible):
         self.has_begun = True
         await self._send(message)
 
-    async def _part(self, prelude: dict[str, Any], part: bytes | None) -> None:
+    async def _part(self, part: bytes | None) -> None:
         """Send a part of a streamed answer, after the response's head; None is its end."""
         if not self.has_begun:
             self._watch = asyncio.ensure_future(self._watch_client())
-            await self._start(*self._head(prelude))
-        if part or part is None:
+            await self._start()
+        if part is None or (part and self._status not in _WITHOUT_BODY):
             await self.send({"type": "http.response.body", "body": part or b"", "more_body": part is not None})
 
-    def _head(self, prelude: dict[str, Any]) -> tuple[int, list[tuple[str, str]]]:
-        if self._headers is not None:
-            return self._status, self._headers
-        head = read_head(prelude)
-        return head.status, [
-            ("content-length" if name == _REMAPPED_LENGTH else name, value) for name, value in head.headers
-        ]
+    def _take_head(self, chunk: bytes) -> bytes:
+        """Take status, headers and cookies off the first chunk of an HTTPResponse; returns the rest."""
+        prelude, _, rest = chunk.partition(PRELUDE_END)
+        try:
+            fields = json.loads(prelude)
+            response = HTTPResponse(fields["statusCode"], fields.get("headers"), fields.get("cookies", ()))
+            cookies = [("set-cookie", each) for each in response.cookies]
+            self.head(response.status, [*response.headers.items(), *cookies])
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadHead(f"the status and headers of the answer cannot be sent: {error}") from error
+        return rest
 
-    async def _start(self, status: int, headers: list[tuple[str, str]]) -> None:
-        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        await self.send({"type": "http.response.start", "status": status, "headers": pairs})
+    async def _start(self) -> None:
+        await self.send({"type": "http.response.start", "status": self._status, "headers": self._headers or []})
 
     async def _watch_client(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":

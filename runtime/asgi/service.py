@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
 import os
 import time
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
-from dispatch import settle, variables
-from dispatch.errors import MarshalError, UnmarshalError
+from dispatch import variables
+from dispatch.errors import MarshalError
 from dispatch.http import Request
+from dispatch.http.cloudevents import wants_event
 from dispatch.invocation import Headers, Invocation
 from dispatch.protocol import AMZN_TRACE_ID, DEADLINE_MS, OWN_HEADERS, REQUEST_ID, TRACE_ID
 from dispatch.response import Response
 from runtime.asgi.bridge import work
+from runtime.asgi.environment import RequestEnvironment
 from runtime.asgi.passing import Passed
 from runtime.asgi.responder import Responder
 from runtime.concurrent import is_async
-from runtime.environment import Environment
 from runtime.lifecycle import Signals
-from runtime.local.values import new_id
-from runtime.local.web.prelude import BadPrelude
-from runtime.local.web.url_event import BadAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dispatch.error_reports import ErrorReport
     from dispatch.function import Function
     from dispatch.types import Handler
     from runtime.asgi.bridge import Bridge
@@ -53,12 +51,15 @@ class Service:
         self._encoding = settings.encoding
         self._bridge = bridge
         self._signals = _signals()
+        self._under_way = 0
+        self._idle = asyncio.Event()
         self._base_path = variables.base_path()
         handler: Any = function.handler
         self._passed = Passed(handler, self._base_path, bridge) if hasattr(handler, "app") else None
-        self.is_web = hasattr(handler, "respond_to")
+        respond_to = getattr(handler, "respond_to", None)
+        self.is_web = respond_to is not None
         if self.is_web:
-            function.handler = self._of_requests(handler)
+            function.handler = self._of_requests(handler, respond_to)
         self._on_loop = is_async(function.user_object) and not hasattr(handler, "one_at_a_time")
         if not self._on_loop and self._passed is None:
             bridge.limit(self._threads(settings))
@@ -72,15 +73,18 @@ class Service:
         )
         return 1
 
-    def _of_requests(self, handler: Any) -> Handler:
+    def _of_requests(self, handler: Any, respond_to: Any) -> Handler:
         """The handler of a web application or a port, which gets the request itself."""
         streams = os.environ.get("HANDLER_INVOKE_MODE") != variables.BUFFERED
 
         def handle(invocation: Invocation) -> Response:
             responder: Any = work.get()
             request = Request.from_scope(responder.scope, invocation.body, self._base_path, streams=streams)
-            status, headers, body = handler.respond_to(request)
-            responder.head(status, headers)
+            status, headers, body = respond_to(request)
+            try:
+                responder.head(status, headers)
+            except (TypeError, ValueError) as error:
+                raise MarshalError(f"the response cannot be sent: {error}") from error
             return Response(body)
 
         vars(handle).update(vars(handler))
@@ -88,6 +92,15 @@ class Service:
 
     async def answer(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
+        self._under_way += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _answer(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         responder = Responder(scope, receive, send)
         environment = RequestEnvironment(responder, self._function, self._log, self._signals)
         headers = _headers(scope["headers"])
@@ -98,6 +111,7 @@ class Service:
         if body is None:  # the client has left
             return
         invocation = Invocation(body, headers, self._encoding)
+        responder.only_events = not self.is_web and wants_event(headers.lowered)
         work.set(responder)
         if self._on_loop:
             environment.bridge = self._bridge
@@ -107,47 +121,12 @@ class Service:
         await responder.finish()
 
     async def stop(self) -> None:
-        """Stop what the function has started, and notify the plugins."""
+        """Stop what the function has started, and notify the plugins, once no request is under way."""
+        while self._under_way:  # a server may not wait for what follows an answer
+            self._idle.clear()
+            await self._idle.wait()
         await self._bridge.on_loop(self._function.stop)
         self._function.notify("shutdown", reason="SIGTERM")
-
-
-class RequestEnvironment(Environment):
-    """The environment of one request.
-
-    Attributes:
-        responder: sends the answer.
-        bridge: if the handler runs on the server's loop, where to run what it defers, which may block.
-    """
-
-    response_limit = math.inf
-    bridge: Bridge | None = None
-
-    def __init__(self, responder: Responder, *others: Any) -> None:
-        client: Any = responder  # it has the operations that `handle` calls
-        super().__init__(client, *others)
-        self.responder = responder
-
-    def handle(self, invocation: Invocation) -> None:
-        """Handle the request."""
-        try:
-            super().handle(invocation)
-        except (BadPrelude, BadAnswer) as error:
-            self.responder.fail(invocation, self.report(MarshalError(str(error)), invocation.request_id))
-
-    def report(self, error: BaseException, request_id: str = "") -> ErrorReport:
-        """Log an exception; an event that cannot be decoded is the client's mistake."""
-        if isinstance(error, UnmarshalError):
-            self.responder.failure_status = 400
-        return super().report(error, request_id)
-
-    def run_afterwards(self, invocation: Invocation) -> None:
-        """Run the calls that were deferred until after the answer."""
-        run = super().run_afterwards
-        if self.bridge is None:
-            run(invocation)
-        else:
-            settle(self.bridge.in_thread(run, invocation))
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
@@ -160,7 +139,7 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     sent = headers.lowered.get
     named = sent("x-request-id", "")
     is_usable = named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
-    request_id = named if named and is_usable else new_id()
+    request_id = named if named and is_usable else str(uuid4())
     headers.add(REQUEST_ID.lower(), REQUEST_ID, request_id)
     headers.add(DEADLINE_MS.lower(), DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
     if trace := sent(AMZN_TRACE_ID.lower()):

@@ -17,6 +17,7 @@ from conventions import cloudevent, failures
 from conventions import cloudevent_wire as wire
 from dispatch.exceptions import message
 from dispatch.http import kind
+from dispatch.protocol import CLOUDEVENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ _FAILURE = {"type": "dev.functions.error", "source": "/cloudevent/error"}
 
 def is_event(scope: dict[str, Any]) -> bool:
     """Whether this is a CloudEvent, or an event of EventBridge, which can be made one."""
-    event = scope["aws.event"]
+    event = scope.get("aws.event")
     if _is_posted(event):
         return isinstance(event, dict) and ("specversion" in event or {"detail", "detail-type"} <= event.keys())
     headers = _headers(scope)
-    return wire.is_binary(headers) or headers.get("content-type", "").lower().startswith(wire.ANY_FORMAT)
+    return wire.is_binary(headers) or headers.get("content-type", "").lower().startswith(CLOUDEVENTS)
 
 
 def _is_posted(event: Any) -> bool:
@@ -56,8 +57,9 @@ class Variant:
     async def deliver(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Call the function with the event that a request carries."""
         self._sdk = sdk = self._sdk or _Sdk()
-        event, posted = scope["aws.event"], _is_posted(scope["aws.event"])
-        request = await receive()  # the whole body
+        event = scope.get("aws.event")
+        posted = _is_posted(event)
+        request = await _whole(receive)
         sender = _Sender(send, sdk, only_structured=posted)
         try:
             scope["event"] = sdk.make(*wire.from_json(event)) if posted else sdk.read(_headers(scope), request["body"])
@@ -79,6 +81,16 @@ class Variant:
             _log(scope, "failed", error)
             failure = sdk.make(dict(_FAILURE), {"message": f"Error: {message(error)}"})
             await sender.structured(failure, 500)
+
+
+async def _whole(receive: Any) -> Any:
+    """A request whose body is in one message; servers may send it in several."""
+    request = await receive()
+    parts, more = [request.get("body", b"")], request
+    while more.get("more_body"):
+        more = await receive()
+        parts.append(more.get("body", b""))
+    return {**request, "body": b"".join(parts), "more_body": False}
 
 
 async def _refuse(error: Exception, scope: dict[str, Any], sender: _Sender, sdk: _Sdk) -> None:
