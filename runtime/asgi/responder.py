@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import lru_cache
 
 from dispatch import settle
 from dispatch.error_reports import to_json
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 #: Statuses of responses that have neither a body nor its length (RFC 9110, sections 6.4.1 and 8.6).
 _WITHOUT_BODY = frozenset({204, 304})
+
+
+@lru_cache(64)
+def _type_header(content_type: str) -> tuple[bytes, bytes]:
+    check_header("content-type", content_type)
+    return b"content-type", content_type.encode("latin-1")
 
 
 class BadHead(ValueError):
@@ -128,7 +135,7 @@ class Responder(Interruptible):
 
     def _set_type(self, content_type: str) -> None:
         if self._headers is None:  # the handler has not set them
-            self.head(200, [("content-type", content_type)])
+            self._headers = [_type_header(content_type)]
 
     def _is_unwanted(self, content_type: str) -> bool:
         return self.only_events and not content_type.startswith(CLOUDEVENTS)

@@ -7,7 +7,6 @@ import os
 import time
 from functools import lru_cache
 from typing import Any
-from uuid import uuid4
 
 from dispatch import variables
 from dispatch.errors import MarshalError
@@ -19,6 +18,7 @@ from dispatch.response import Response
 from runtime.asgi.bridge import work
 from runtime.asgi.environment import RequestEnvironment
 from runtime.asgi.passing import Passed
+from runtime.asgi.request_id import new_id
 from runtime.asgi.responder import Responder
 from runtime.concurrent import is_async
 from runtime.lifecycle import Signals
@@ -139,7 +139,7 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     sent = headers.lowered.get
     named = sent("x-request-id", "")
     is_usable = named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
-    request_id = named if named and is_usable else str(uuid4())
+    request_id = named if named and is_usable else new_id()
     headers.add(REQUEST_ID.lower(), REQUEST_ID, request_id)
     headers.add(DEADLINE_MS.lower(), DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
     if trace := sent(AMZN_TRACE_ID.lower()):
