@@ -6,7 +6,7 @@ import os
 from random import Random
 
 # Not the module's own generator, which the function may seed.
-_random = Random()
+_random = Random()  # noqa: S311 - they are no secrets
 os.register_at_fork(after_in_child=_random.seed)
 
 #: What a random UUID has as its version and its variant, and the bits in which it has them (RFC 9562, section 5.4).
