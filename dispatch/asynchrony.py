@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from _collections_abc import AsyncIterable, Awaitable
-from types import FunctionType
+from types import CoroutineType, FunctionType
 
 from dispatch.response import HTTPResponse
 
@@ -86,6 +86,8 @@ def settle(value: Any) -> Any:
     """
     if type(value) in _SETTLED:
         return value
+    if type(value) is CoroutineType:
+        return settle(_loop.run(value))
     if isinstance(value, Awaitable):
         return settle(_loop.run(_await(value)))
     if isinstance(value, AsyncIterable):
