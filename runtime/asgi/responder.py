@@ -161,10 +161,11 @@ class Responder(Interruptible):
         headers = self._headers or []
         if self._status in _WITHOUT_BODY:
             body = b""
-        elif not any(name == b"content-length" for name, _ in headers):
+        elif b"content-length" not in dict(headers):
             headers.append((b"content-length", b"%d" % len(body)))
-        await self._start()
-        await self.send({"type": "http.response.body", "body": body})
+        self.has_begun = True
+        await self._send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of ASGI."""

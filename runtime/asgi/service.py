@@ -36,6 +36,8 @@ LONGEST = 900
 #: Characters that a client's request id may have.
 _ID_LIMIT = 128
 _OWN = OWN_HEADERS.lower()
+_REQUEST_ID, _DEADLINE_MS, _TRACE_ID = REQUEST_ID.lower(), DEADLINE_MS.lower(), TRACE_ID.lower()
+_AMZN_TRACE_ID = AMZN_TRACE_ID.lower()
 
 
 class Service:
@@ -132,18 +134,17 @@ class Service:
 def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     """The request's headers, and those that the Runtime API would send."""
     headers = Headers()
+    add, sent = headers.add, headers.lowered.get
     for raw_name, raw_value in pairs:
         name, key = _names(raw_name)
         if key:
-            headers.add(key, name, raw_value.decode("utf-8", "replace"))
-    sent = headers.lowered.get
+            add(key, name, raw_value.decode("utf-8", "replace"))
     named = sent("x-request-id", "")
-    is_usable = named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
-    request_id = named if named and is_usable else new_id()
-    headers.add(REQUEST_ID.lower(), REQUEST_ID, request_id)
-    headers.add(DEADLINE_MS.lower(), DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
-    if trace := sent(AMZN_TRACE_ID.lower()):
-        headers.add(TRACE_ID.lower(), TRACE_ID, trace)
+    is_usable = named and named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
+    add(_REQUEST_ID, REQUEST_ID, named if is_usable else new_id())
+    add(_DEADLINE_MS, DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
+    if trace := sent(_AMZN_TRACE_ID):
+        add(_TRACE_ID, TRACE_ID, trace)
     return headers
 
 
