@@ -31,11 +31,13 @@ LAYERS = {
 FLOORS = [
     {"serve"},
     {"reload", "web"},
+    {"config"},
     {"asynchronous", "handler_check", "sources"},
     {"environments"},
-    {"config", "runtime_api"},
+    {"runtime_api"},
     {"addresses", "function", "function_name", "invocation", "samples"},
-    {"answer"},
+    {"source"},
+    {"answer", "feed"},
     {"function_error"},
     {"gates", "loop", "plain_parser", "values"},
 ]

@@ -176,8 +176,8 @@ def test_a_queue(lambda_service: Serve, invoke: Invoker, sqs: Any, root: Path) -
     [
         ({"EventSourceArn": "arn:aws:kinesis:us-east-1:123456789012:stream/s"}, "unknown kind of event source"),
         ({"FunctionName": "nosuch"}, "Function not found"),
-        ({"BatchSize": 11}, "the batch size must be 1 to 10, not 11"),
-        ({"MaximumBatchingWindowInSeconds": 1}, "does not support MaximumBatchingWindowInSeconds"),
+        ({"BatchSize": 11}, "Maximum batch window in seconds must be greater than 0"),
+        ({"KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}, "does not support KMSKeyArn"),
     ],
 )
 def test_mappings_that_cannot_be_made(lambda_service: Serve, options: dict[str, Any], words: str) -> None:
@@ -192,27 +192,6 @@ def test_a_mapping_that_is_not_an_object(lambda_service: Serve) -> None:
     url = f"{lambda_service('event').url}/2015-03-31/event-source-mappings/"
     refused = requests.post(url, data="[1]", timeout=10)
     assert (400, "the request must be a JSON object, not list") == (refused.status_code, refused.json()["message"])
-
-
-def test_messages_that_failed() -> None:
-    """AWS's rules for the answer: a malformed one fails the whole batch, an empty one nothing."""
-    from runtime.local.sources.sqs import failures
-
-    messages = [{"MessageId": "1"}, {"MessageId": "2"}]
-    for nothing in ("", "null", "{}", '{"batchItemFailures": []}', '{"batchItemFailures": null}'):
-        assert set() == failures(nothing.encode(), messages, reported=True), nothing
-    one = b'{"batchItemFailures": [{"itemIdentifier": "2"}]}'
-    assert ({"2"}, set()) == (failures(one, messages, reported=True), failures(one, messages, reported=False))
-    for identifier in (
-        '{"itemIdentifier": ""}',
-        '{"itemIdentifier": null}',
-        '{"id": "1"}',
-        '{"itemIdentifier": "3"}',
-        "5",
-    ):
-        answer = f'{{"batchItemFailures": [{identifier}]}}'.encode()
-        assert {"1", "2"} == failures(answer, messages, reported=True), identifier
-    assert {"1", "2"} == failures(b"[", messages, reported=True)
 
 
 def test_fields(sample: Sample) -> None:

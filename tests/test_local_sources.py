@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +16,7 @@ from moto import mock_aws
 from support.files import write
 from support.process import await_true
 
-from runtime.local.environments.platform import Platform
 from runtime.local.function import FunctionConfig
-from runtime.local.sources import sqs
-from runtime.local.sources.mapping import EventSourceMapping
 from runtime.testing.lambda_service import LambdaService, lambda_service
 
 APP = """
@@ -136,7 +131,7 @@ def test_a_queue_that_comes_later(queue: Queue, root: Path) -> None:
     queue.client.delete_queue(QueueUrl=queue.url)
     with served(root, "app.keep") as service:
         service.client().create_event_source_mapping(EventSourceArn=queue.arn, FunctionName="function")
-        await_true(lambda: [line.split(": ")[0] for line in service.log] == [queue.arn])
+        await_true(lambda: [line.split(": ")[:2] for line in service.log] == [["function", "sqs orders"]])
         Queue().send("a")
         await_true(lambda: kept(root) == ["a"])
 
@@ -151,32 +146,10 @@ def test_mappings_that_cannot_be_made(queue: Queue, root: Path, monkeypatch: pyt
             client.create_event_source_mapping(**arguments)
         client.delete_event_source_mapping(UUID=first)
         monkeypatch.setitem(sys.modules, "boto3", None)
-        with pytest.raises(ClientError, match=r"cannot poll a queue of SQS: .*; run: pip install boto3"):
+        with pytest.raises(
+            ClientError, match=r"cannot poll a queue of SQS: .*; run: pip install 'handler-dispatch\[aws\]'"
+        ):
             client.create_event_source_mapping(**arguments)
-
-
-def test_a_queue_that_fails_at_the_end() -> None:
-    """A failure of the last request does not take the place of the end, which would then never come."""
-    receiving, fails = threading.Event(), threading.Event()
-
-    class Gone:
-        def receive(self, _limit: int) -> list[Any]:
-            receiving.set()
-            fails.wait(10)
-            raise ConnectionError("the queue is gone")
-
-    async def end() -> None:
-        gone: Any = Gone()
-        mapping = EventSourceMapping("arn:aws:sqs:us-east-1:123456789012:orders", "function")
-        async with Platform([]) as platform:
-            polling = asyncio.ensure_future(sqs.hand_over(gone, mapping, platform))
-            await asyncio.to_thread(receiving.wait, 10)
-            polling.cancel()
-            fails.set()
-            await polling
-
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(end())
 
 
 def test_no_queue_of_aws(lambda_service: Callable[..., LambdaService], monkeypatch: pytest.MonkeyPatch) -> None:

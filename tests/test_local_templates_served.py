@@ -65,6 +65,7 @@ Resources:
         Rest: {Type: Api, Properties: {Path: "/files/{proxy+}", Method: any}}
         Own: {Type: Api, Properties: {Path: /own, Method: post, RestApiId: !Ref Own}}
         Queue: {Type: SQS, Properties: {Queue: x}}
+        Table: {Type: DynamoDB, Properties: {Stream: x}}
   Own: {Type: AWS::Serverless::Api, Properties: {StageName: v1}}
   Staged: {Type: AWS::Serverless::HttpApi, Properties: {StageName: dev}}
   Others:
@@ -187,7 +188,8 @@ def test_addresses_are_printed(server: ServerProcess) -> None:
     assert f"  ServerlessRestApi: http://serverlessrestapi.execute-api.localhost:{port}/Prod/" in server.lines
     assert f"    GET {server.address}/items -> local-items" in server.lines
     assert f"    GET {server.address}/ -> local-items; GET is the server's own there" in server.lines
-    server.line("events that are not delivered here: Orders.Queue (SQS)")
+    server.line("events that are not delivered here: Orders.Table (DynamoDB)")
+    server.line("Orders.Queue is not polled: a template's queues are polled only if AWS_ENDPOINT_URL_SQS names the")
 
 
 def test_routes_of_an_http_api(web: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from runtime.cli import terminal
 from runtime.local.config import dispatch_toml
 from runtime.local.config.description import Description
 from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.local.source import BadMapping
 
 
 def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[str, str]) -> Description:
@@ -31,6 +32,7 @@ def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[st
         )
     if config.suffix == ".toml":
         described = Description(dispatch_toml.functions(dispatch_toml.read(config), config.parent, default))
+        _check_sources(described.functions)
     else:
         from runtime.local.config import sam_template
 
@@ -46,6 +48,16 @@ def functions_of(config: Path | None, default: FunctionConfig, given: Mapping[st
         ports = enumerate(described.functions, start=default.debug_port)
         described.functions = [replace(one, debug_port=port) for port, one in ports]
     return described
+
+
+def _check_sources(functions: Sequence[FunctionConfig]) -> None:
+    """Raise FunctionSettingError for a source that cannot be polled on this machine."""
+    for function in functions:
+        for source in function.sources:
+            try:
+                source.check()
+            except BadMapping as error:
+                raise FunctionSettingError(f"[functions.{function.name}] {source.title}: {error}") from error
 
 
 def queue_file(of: Path) -> Path:

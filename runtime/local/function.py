@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dispatch.protocol import TRACE_VARIABLE
+from runtime.local.source import Source
 
 #: Lambda's own defaults and limits (botocore's service model, shapes Timeout and MemorySize; AWS documentation).
 TIMEOUT_DEFAULT: Final = 3.0
@@ -93,6 +94,7 @@ class FunctionConfig:
         throttled: whether every event is refused, as with a reserved concurrency of 0 on Lambda.
         logical_id: another name by which it can be invoked: that of its resource in a template.
         debug_port: where the runtime waits for a debugger; None if it does not.
+        sources: what is polled for events.
     """
 
     name: str = "function"
@@ -114,6 +116,7 @@ class FunctionConfig:
     throttled: bool = False
     logical_id: str = ""
     debug_port: int | None = None
+    sources: Sequence[Source] = ()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

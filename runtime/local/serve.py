@@ -121,7 +121,7 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
             port = sock.getsockname()[1]
             if settings.only_api:
                 await _attach(platform, settings, port)
-            sources = EventSources(platform, settings.notify)
+            sources = EventSources(platform, settings.notify, put=queue.put)
             app = make_app(
                 platform,
                 history,
@@ -132,13 +132,14 @@ async def serve(settings: ServeSettings, banner: Callable[[str, str], None]) -> 
                 api_routes=lambda: settings.described.routes,
             )
             server = WebServer(app, settings.grace)
-            work = (server.serve(sockets=[sock]), queue.run(), _reload(platform, settings, history))
+            work = (server.serve(sockets=[sock]), queue.run(), _reload(platform, settings, history, sources))
             web, handing_out, _ = tasks = [asyncio.ensure_future(one) for one in work]
             try:
                 await first_of(None, server.ready, web)
                 if server.ready.done() and not signals.end.done():
                     banner(_address(settings.host, port), token)
                     _check_handlers(settings.functions, settings)
+                    sources.configure(settings.functions)
                 # Without one of these two it would accept events that are never handled.
                 await first_of(None, signals.end, web, handing_out)
             finally:
@@ -219,7 +220,7 @@ async def _attach(platform: Platform, settings: ServeSettings, port: int) -> Non
             settings.notify(f"  {name}={value}")
 
 
-async def _reload(platform: Platform, settings: ServeSettings, history: History) -> None:
+async def _reload(platform: Platform, settings: ServeSettings, history: History, sources: EventSources) -> None:
     """Serve what is saved, if that is wanted, without end; report an end that nothing else reports."""
     if not settings.reload or settings.only_api:
         return
@@ -238,6 +239,7 @@ async def _reload(platform: Platform, settings: ServeSettings, history: History)
             await platform.remove(name)
         for function in functions.values():
             await platform.replace(function)
+        sources.configure(functions.values())
         _check_handlers([one for one in functions.values() if before.get(one.name) != one], settings)
 
     try:

@@ -15,8 +15,9 @@ from runtime.local.asynchronous.queue import Queue
 from runtime.local.environments.log_lines import LogLine
 from runtime.local.environments.variables import CREDENTIAL_SOURCES, PLACEHOLDERS
 from runtime.local.function import FunctionConfig, default_region
+from runtime.local.source import BadMapping
 from runtime.local.sources.event_sources import EventSources
-from runtime.local.sources.mapping import BadMapping, EventSourceMapping
+from runtime.local.sources.mapping import EventSourceMapping
 from runtime.local.web.app import make_app
 from runtime.local.web.history import History
 from runtime.local.web.server import WebServer, listen
@@ -88,11 +89,11 @@ def lambda_service() -> Iterator[LambdaService]:
 
 def check_endpoint(mapping: EventSourceMapping) -> None:
     """Refuse a mapping whose source would be polled at AWS itself, where a test may take what is real."""
-    variables = ("AWS_ENDPOINT_URL", f"AWS_ENDPOINT_URL_{mapping.service.upper()}")
+    variables = ("AWS_ENDPOINT_URL", f"AWS_ENDPOINT_URL_{mapping.source.kind.upper()}")
     if not any(map(os.environ.get, variables)) and "moto" not in sys.modules:
         raise BadMapping(
-            f"no endpoint for {mapping.arn!r}, so it would be polled at AWS; set {variables[1]}, for example to moto's "
-            "server, or start moto's mock"
+            f"no endpoint for {mapping.source.arn!r}, so it would be polled at AWS; set {variables[1]}, for example to "
+            "moto's server, or start moto's mock"
         )
 
 
@@ -109,7 +110,7 @@ class _Server:
         """Serve, and return once the server can be reached."""
         platform, history = self._local.platform, History()
         self._queue = Queue.open(self._queue_file, platform, TIME_SCALE, self._notify)
-        self._sources = EventSources(platform, self._notify, check_endpoint)
+        self._sources = EventSources(platform, self._notify, check_endpoint, self._queue.put)
         app = make_app(platform, history, self._queue, self._sources, notify=self._notify)
         self._server = WebServer(app, GRACE)
         self._tasks = [asyncio.ensure_future(work) for work in (self._server.serve(sockets=[sock]), self._queue.run())]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from runtime.local.config import gateway_resources
+from runtime.local.config import gateway_resources, template_sources
 from runtime.local.config.artifacts import local_path
 from runtime.local.config.description import ANY, DEFAULT, ApiRoute
 from runtime.local.config.properties import Properties, with_globals
@@ -116,7 +116,7 @@ class _Reader:
                 kind = event.text("Type")
                 if kind in EVENTS:
                     yield name, self._event(kind, event.inner("Properties"), function)
-                elif event.raw:
+                elif event.raw and kind not in template_sources.EVENTS:
                     self._others.append(f"{logical}.{name} ({kind or 'no type'})")
             except FunctionSettingError as error:
                 self._routes.notes.append(f"{logical}.{name} is left out: {error}")

@@ -8,6 +8,9 @@ convention = "json"
 environment = { GREETING = "Hello" }
 url = { streaming = true, cors = { AllowOrigins = ["http://localhost:3000"] } }
 asynchronous = { retries = 0, on_failure = "failed.jsonl" }
+
+[[functions.hello.sources]]
+sqs = "greetings"
 """
 
 from __future__ import annotations
@@ -19,8 +22,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from runtime.local.config.likely import unknown_key
+from runtime.local.config.source_tables import sources
+from runtime.local.config.toml_values import as_table, is_a, read_keys
 from runtime.local.config.values import scalar_text, shown
 from runtime.local.function import AsyncSettings, FunctionConfig, FunctionSettingError, UrlSettings
+from runtime.local.source import Source
 
 T = TypeVar("T")
 
@@ -80,16 +86,8 @@ def _function(name: str, table: Mapping[str, Any], folder: Path, defaults: Funct
 
 
 def _is(kind: type) -> Callable[[Any, Path], Any]:
-    def check(value: Any, _folder: Path) -> Any:
-        allowed = (int, float) if kind is float else (kind,)
-        if not isinstance(value, allowed) or isinstance(value, bool) is not (kind is bool):
-            raise TypeError(f"must be {KINDS[kind]}, not {shown(value)}")
-        return value
-
-    return check
-
-
-KINDS: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    check = is_a(kind)
+    return lambda value, _folder: check(value)
 
 
 def _folder(value: Any, folder: Path) -> Path:
@@ -109,28 +107,18 @@ def _command(value: Any, folder: Path) -> tuple[str, ...]:
     return (str(path),)
 
 
-def _table(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"must be a table, not {shown(value)}")
-    return value
-
-
 def _object(kind: type[T], value: Any, kinds: Mapping[str, type]) -> T:
     """Make an object from the keys of a table, which have values of these kinds, if it names one."""
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    unknown = [key for key in _table(value) if key not in known]
+    unknown = [key for key in as_table(value) if key not in known]
     if unknown:
         raise TypeError(unknown_key(unknown[0], known))
-    for key in value.keys() & kinds.keys():
-        try:
-            _is(kinds[key])(value[key], Path())
-        except TypeError as error:
-            raise TypeError(f"{key} {error}") from error
+    read_keys(value, {key: is_a(one) for key, one in kinds.items()})
     return kind(**value)
 
 
 def _environment(value: Any, _folder: Path) -> dict[str, str]:
-    for key, item in _table(value).items():
+    for key, item in as_table(value).items():
         if isinstance(item, dict | list):
             raise TypeError(f"{key} must be text, not {shown(item)}")
     return {key: scalar_text(item) for key, item in value.items()}
@@ -140,7 +128,7 @@ def _url(value: Any, _folder: Path) -> UrlSettings | None:
     if isinstance(value, bool):
         return UrlSettings() if value else None
     found = _object(UrlSettings, value, {"streaming": bool})
-    unknown = [key for key in _table(found.cors) if key not in CORS]
+    unknown = [key for key in as_table(found.cors) if key not in CORS]
     if unknown:
         raise TypeError(f"cors: {unknown_key(unknown[0], CORS)}")
     return found
@@ -148,6 +136,10 @@ def _url(value: Any, _folder: Path) -> UrlSettings | None:
 
 def _asynchronous(value: Any, _folder: Path) -> AsyncSettings:
     return _object(AsyncSettings, value, {"retries": int, "maximum_age": float, "on_failure": str})
+
+
+def _sources(value: Any, _folder: Path) -> tuple[Source, ...]:
+    return sources(value)
 
 
 #: The setting of each key, and the function that reads its value.
@@ -164,4 +156,5 @@ READERS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
     "description": ("description", _is(str)),
     "url": ("url", _url),
     "asynchronous": ("asynchronous", _asynchronous),
+    "sources": ("sources", _sources),
 }

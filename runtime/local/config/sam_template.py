@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from runtime.local.config import api_routes, layers, parameters, rules
+from runtime.local.config import api_routes, layers, parameters, rules, template_sources
 from runtime.local.config.artifacts import asset, local_path
 from runtime.local.config.description import Description
 from runtime.local.config.function_resource import read_asynchronous, read_function, read_url
@@ -106,6 +106,7 @@ class _Stack:
         for logical, function in self._names.items():
             self._resolver.define(logical, function, {"Arn": function_arn(function)}.get)
             self._define_alias(logical, function_arn(function))
+        template_sources.define(self._resolver, self._resources)
         for logical, item in self._resources.items():
             if item["Type"] in NESTED:
                 self._resolver.define(logical, Unknown(logical), partial(self._output_of, logical))
@@ -208,14 +209,26 @@ class _Stack:
             if child is not None:
                 child.describe()
         self._describe_routes()
+        self._describe_sources()
         self._found.files |= self._resolver.files
         self._note_unknown()
         for note in rules.broken(self._template, self._resolver) if not self._outer else ():
             self._note(note)
 
+    def _served(self) -> dict[str, str]:
+        """Return the names of the functions that are served, by their logical ids."""
+        return {logical: name for logical, name in self._names.items() if name in served(self._found)}
+
+    def _describe_sources(self) -> None:
+        sources = template_sources.read(self._resolver, self._template, self._resources, self._served())
+        for number, function in enumerate(self._found.functions):
+            added = sources.found.get(function.name, ())
+            self._found.functions[number] = replace(function, sources=(*function.sources, *added))
+        for note in sources.notes:
+            self._note(note)
+
     def _describe_routes(self) -> None:
-        functions = {logical: name for logical, name in self._names.items() if name in served(self._found)}
-        routes = api_routes.read(self._resolver, self._template, self._resources, functions, self._folder)
+        routes = api_routes.read(self._resolver, self._template, self._resources, self._served(), self._folder)
         self._found.routes += [replace(route, api=self._prefix + route.api) for route in routes.found]
         self._found.files |= routes.files
         for note in routes.notes:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Final
 
-#: Six parts of visible characters.
-ARN: Final = re.compile(r"arn(:[!-9;-~]*){5}")
-
-
-class BadMapping(ValueError):
-    """A mapping that cannot be made; the message says why."""
+from runtime.local.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +14,22 @@ class EventSourceMapping:
     """One source of one function.
 
     Attributes:
-        arn: the source's ARN.
+        source: the source, with its settings.
         function: the function's name.
-        batch_size: how many records an event has at most.
-        reports_failures: whether the function's answer names the records that failed (`ReportBatchItemFailures`).
         enabled: whether the source is polled.
         id: the mapping's UUID.
         modified: when it was made or changed, in seconds since the epoch.
+        configured: whether it is from the configuration, not made by an API call.
     """
 
-    arn: str
+    source: Source
     function: str
-    batch_size: int = 10
-    reports_failures: bool = False
     enabled: bool = True
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     modified: float = field(default_factory=time.time)
-
-    def __post_init__(self) -> None:
-        if not ARN.fullmatch(self.arn):
-            raise BadMapping(
-                f"not the ARN of an event source: {self.arn!r}; expected one like arn:aws:sqs:REGION:ACCOUNT:NAME"
-            )
+    configured: bool = False
 
     @property
-    def service(self) -> str:
-        """The service in the ARN."""
-        return self.arn.split(":")[2]
+    def key(self) -> tuple[str, str]:
+        """What no two mappings may have in common: the function, and the source's ARN."""
+        return self.function, self.source.arn

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,21 +13,24 @@ from starlette.routing import Route
 
 from dispatch import protocol
 from runtime.local.environments.platform import Platform
-from runtime.local.sources.event_sources import EventSources
-from runtime.local.sources.mapping import BadMapping, EventSourceMapping
+from runtime.local.source import BadMapping
+from runtime.local.sources.event_sources import EventSources, made
+from runtime.local.sources.mapping import EventSourceMapping
 from runtime.local.values import parse_json
 from runtime.local.web.errors import ApiError
 from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.request import find_function, read_payload
 
 PATH: Final = "/2015-03-31/event-source-mappings"
-REPORTS: Final = "ReportBatchItemFailures"
 #: The parameters that are understood, with their types; another one is refused: it would change what happens.
 KNOWN: Final[Mapping[str, type]] = {
     "EventSourceArn": str,
     "FunctionName": str,
     "BatchSize": int,
+    "MaximumBatchingWindowInSeconds": int,
     "FunctionResponseTypes": list,
+    "FilterCriteria": dict,
+    "ScalingConfig": dict,
     "Enabled": bool,
     "Tags": dict,
 }
@@ -54,11 +58,17 @@ class EventSourcesApi:
         """CreateEventSourceMapping."""
         fields = await self._fields(request)
         arn, function = fields.get("EventSourceArn", ""), self._function(fields.get("FunctionName", ""))
-        same = [each.id for each in self._sources.mappings.values() if (arn, function) == (each.arn, each.function)]
+        same = [each.id for each in self._sources.mappings.values() if (function, arn) == each.key]
         if same:
-            reason = f"{function} has a mapping of {arn} already; update or delete the mapping with UUID {same[0]}"
+            reason = (
+                f'An event source mapping with SQS arn (" {arn} ") and function (" {function} ") already exists. '
+                f"Please update or delete the existing mapping with UUID {same[0]}"
+            )
             raise ApiError("ResourceConflictException", reason)
-        return JSONResponse(self._put(EventSourceMapping, fields, arn=arn, function=function), 202)
+        with refusing():
+            mapping = EventSourceMapping(made(arn, fields), function, fields.get("Enabled", True))
+            self._sources.put(mapping)
+        return JSONResponse(self._described(self._sources.mappings[mapping.id]), 202)
 
     async def list_mappings(self, request: Request) -> Response:
         """ListEventSourceMappings: all on one page."""
@@ -67,7 +77,7 @@ class EventSourcesApi:
         found = [
             mapping
             for mapping in self._sources.mappings.values()
-            if function in {None, mapping.function} and query.get("EventSourceArn") in {None, mapping.arn}
+            if function in {None, mapping.function} and query.get("EventSourceArn") in {None, mapping.source.arn}
         ]
         return JSONResponse({"EventSourceMappings": [self._described(mapping) for mapping in found]})
 
@@ -78,26 +88,21 @@ class EventSourcesApi:
     async def update(self, request: Request) -> Response:
         """UpdateEventSourceMapping."""
         mapping, fields = self._find(request), await self._fields(request)
-        if "FunctionName" in fields:
-            mapping = replace(mapping, function=self._function(fields["FunctionName"]))
-        return JSONResponse(self._put(lambda **changes: replace(mapping, **changes), fields), 202)
+        function = self._function(fields["FunctionName"]) if "FunctionName" in fields else mapping.function
+        settings = fields.keys() - {"Enabled", "FunctionName"}
+        if mapping.configured and settings:
+            reason = f"the mapping is from the configuration; change {', '.join(sorted(settings))} there"
+            raise ApiError("InvalidParameterValueException", reason)
+        with refusing():
+            source = made(mapping.source.arn, mapping.source.described() | fields) if settings else mapping.source
+            enabled = fields.get("Enabled", mapping.enabled)
+            self._sources.put(replace(mapping, source=source, function=function, enabled=enabled))
+        return JSONResponse(self._described(self._sources.mappings[mapping.id]), 202)
 
     async def delete(self, request: Request) -> Response:
         """DeleteEventSourceMapping."""
         mapping = self._sources.remove(self._find(request).id)
         return JSONResponse({**self._described(mapping), "State": "Deleting"}, 202)
-
-    def _put(self, make: Any, fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-        """Make or change a mapping by the request's fields; return its description."""
-        settings: dict[str, Any] = {"batch_size": fields.get("BatchSize"), "enabled": fields.get("Enabled")}
-        if "FunctionResponseTypes" in fields:
-            settings["reports_failures"] = REPORTS in fields["FunctionResponseTypes"]
-        try:
-            mapping = make(**more, **{name: value for name, value in settings.items() if value is not None})
-            self._sources.put(mapping)
-        except BadMapping as error:
-            raise ApiError("InvalidParameterValueException", str(error)) from error
-        return self._described(mapping)
 
     async def _fields(self, request: Request) -> dict[str, Any]:
         try:
@@ -129,12 +134,19 @@ class EventSourcesApi:
     def _described(self, mapping: EventSourceMapping) -> dict[str, Any]:
         return {
             "UUID": mapping.id,
-            "BatchSize": mapping.batch_size,
-            "MaximumBatchingWindowInSeconds": 0,
-            "EventSourceArn": mapping.arn,
+            "EventSourceArn": mapping.source.arn,
             "FunctionArn": self._platform.arn(mapping.function),
-            "FunctionResponseTypes": [REPORTS] if mapping.reports_failures else [],
+            **mapping.source.described(),
             "LastModified": mapping.modified,
             "State": "Enabled" if mapping.enabled else "Disabled",
             "StateTransitionReason": "USER_INITIATED",
         }
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Answer for a mapping that cannot be made."""
+    try:
+        yield
+    except BadMapping as error:
+        raise ApiError("InvalidParameterValueException", str(error)) from error

@@ -1,0 +1,165 @@
+"""What a source gets of the platform: a door to its function, a voice, and counters."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from runtime.local.function_error import FunctionError
+
+#: Seconds between two tries to reach a source.
+RETRY: Final = 1.0
+#: How many messages that were delivered again are remembered.
+REMEMBERED: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event.
+
+    Attributes:
+        body: the function's answer.
+        error: why the function failed; None if it has not.
+        refused: why the event was not handed over, for now; empty if it was. The records are to come back.
+    """
+
+    body: bytes = b""
+    error: FunctionError | None = None
+    refused: str = ""
+
+
+@dataclass(slots=True)
+class FeedState:
+    """How a source is doing.
+
+    Attributes:
+        batches: events that the function has handled or failed.
+        records: the records in them.
+        failures: those that failed.
+        dead_letters: those that failed for the last time.
+        lag: records that are waiting; None if that is not known.
+        retrying: how often a record that came back was delivered, by its id; only the latest ones.
+        last_error: the latest problem of the source or error of the function.
+    """
+
+    batches: int = 0
+    records: int = 0
+    failures: int = 0
+    dead_letters: int = 0
+    lag: int | None = None
+    retrying: dict[str, int] = field(default_factory=dict)
+    last_error: str = ""
+
+    def delivered(self, record_id: str, times: int) -> None:
+        """Note how often a record was delivered by now."""
+        self.retrying.pop(record_id, None)
+        if times > 1:
+            self.retrying[record_id] = times
+            while len(self.retrying) > REMEMBERED:
+                del self.retrying[next(iter(self.retrying))]
+
+    def done(self, record_id: str) -> None:
+        """Note that a record will not come back."""
+        self.retrying.pop(record_id, None)
+
+
+class Feed:
+    """One source's connection to its function.
+
+    Attributes:
+        function: the function's name.
+        state: the counters; `invoke` counts batches, the source everything else.
+    """
+
+    def __init__(
+        self,
+        invoke: Callable[[bytes], Awaitable[Outcome]],
+        notify: Callable[[str], None],
+        concurrency: Callable[[], int] = lambda: 1,
+        *,
+        function: str = "function",
+        timeout: Callable[[], float] = lambda: 3.0,
+        put: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> None:
+        """Create it.
+
+        Args:
+            invoke: hands an event to the function.
+            notify: is called with what the developer should know.
+            concurrency: returns how many events the function handles at once.
+            function: the function's name.
+            timeout: returns the seconds that an event may take.
+            put: puts an event into the queue of asynchronous events; None if there is no queue.
+        """
+        self.function = function
+        self._invoke = invoke
+        self._notify = notify
+        self._concurrency = concurrency
+        self._timeout = timeout
+        self._put = put
+        self._reported = ""
+        self._refusals: set[str] = set()
+        self.state = FeedState()
+
+    @property
+    def concurrency(self) -> int:
+        """How many events the function handles at once, at the moment."""
+        return self._concurrency()
+
+    @property
+    def timeout(self) -> float:
+        """The seconds that an event may take, at the moment."""
+        return self._timeout()
+
+    async def put(self, event: bytes) -> None:
+        """Let the function have an event that nobody waits for: the queue tries again if it fails.
+
+        Raises:
+            QueueError: the queue cannot keep it.
+        """
+        if self._put is None:
+            await self._invoke(event)
+        else:
+            await self._put(event)
+
+    async def invoke(self, event: bytes) -> Outcome:
+        """Hand an event to the function; return its answer, or its error, or why the event was refused."""
+        outcome = await self._invoke(event)
+        if outcome.refused:
+            self._refuse(outcome.refused)
+            return outcome
+        self.state.batches += 1
+        if outcome.error is not None:
+            message = outcome.error.report.get("errorMessage")
+            self.state.last_error = f"{outcome.error.type}: {message}" if message else outcome.error.type
+        return outcome
+
+    def _refuse(self, reason: str) -> None:
+        """Report once, for as long as the source is polled, that events are refused for a reason."""
+        self.state.last_error = reason
+        if reason not in self._refusals:
+            self._notify(f"the function takes no event now, so they wait: {reason}")
+        self._refusals.add(reason)
+
+    def problem(self, text: str) -> None:
+        """Report a problem to the developer, unless it is the one that was reported last."""
+        self.state.last_error = text
+        if text != self._reported:
+            self._notify(text)
+        self._reported = text
+
+    def works(self) -> None:
+        """Note that the source works again, so the same problem is reported if it returns."""
+        self._reported = ""
+
+    async def keep_trying(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that has no end; after a failure, report it, wait, and begin again."""
+        import asyncio  # settings of functions import this file, and `dispatch run` imports asyncio in its own way
+
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
+                self.problem(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(RETRY)

@@ -1,0 +1,305 @@
+"""Polls a queue of SQS: receives the next messages while others are handled, as many at once as there is demand for.
+
+A lane receives a batch, hands it to the function, deletes what was handled, and begins again. Once it has received one
+and no other lane is receiving, there is one more lane, up to the concurrency. A lane that finds another one receiving
+ends, unless its batch was full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from dispatch import protocol
+from runtime.local.feed import RETRY, Feed, Outcome
+from runtime.local.sources.partial_answers import failures
+from runtime.local.sources.sqs_event import Message, event, fitting
+from runtime.local.sources.sqs_queue import Queue
+from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
+
+#: Seconds between two looks at the queue's attributes.
+REFRESH: Final = 10
+#: Messages are hidden for longer in this part of their visibility timeout, seconds at least.
+BEAT: Final = 1 / 3, 0.3
+#: Seconds that a message may be hidden in all (SQS's API reference, ChangeMessageVisibility).
+HIDDEN_LIMIT: Final = 12 * 60 * 60
+#: A batch is received ahead of its turn if the one before took less than so many seconds.
+QUICK: Final = 1.0
+#: Seconds before an event that was refused is handed over again: at first, and at most.
+BACK_OFF: Final = 0.1, 5.0
+
+
+class Poller:
+    """The lanes of one queue, and the messages that they hold."""
+
+    def __init__(self, source: SqsSettings, queue: Queue, feed: Feed) -> None:
+        self._source = source
+        self._queue = queue
+        self._feed = feed
+        self._filters = source.filters()
+        self._lanes: set[asyncio.Task[None]] = set()
+        #: The messages that nobody else may receive, by their handles.
+        self._held: dict[str, Message] = {}
+        #: Is held while messages are hidden for longer, so that those given back are not hidden again.
+        self._hiding = asyncio.Lock()
+        #: Those that did not fit into the last batch.
+        self._left: list[Message] = []
+        self._receiving = self._running = 0
+        self._quick = False
+        self._slot_freed = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Poll until cancelled; then let the batches under way finish, and give everything else back."""
+        await self._refresh()
+        tending = [asyncio.ensure_future(self._keep_hidden()), asyncio.ensure_future(self._keep_fresh())]
+        self._grow()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._stopping.set()
+            self._slot_freed.set()
+            while self._lanes:
+                await asyncio.wait(self._lanes)
+            for task in tending:
+                task.cancel()
+            await self._give_back(self._left)
+
+    # -- lanes
+
+    @property
+    def _most(self) -> int:
+        """How many batches may be under way."""
+        return min(self._source.maximum_concurrency or HIGHEST_CONCURRENCY, self._feed.concurrency)
+
+    def _grow(self) -> None:
+        """Add a lane if it is wanted: none is receiving, and there are not as many as may be."""
+        if self._receiving or self._stopping.is_set() or len(self._lanes) >= self._most + self._quick:
+            return
+        self._receiving += 1
+        lane = asyncio.ensure_future(self._lane())
+        self._lanes.add(lane)
+        lane.add_done_callback(self._lanes.discard)
+
+    async def _lane(self) -> None:
+        """Receive and handle batches; `_receiving` counts it already."""
+        while True:
+            batch: list[Message] = []
+            try:
+                try:
+                    batch = await self._gather()
+                    self._feed.works()
+                finally:
+                    self._receiving -= 1
+                if batch:
+                    self._grow()
+                    await self._handle_in_turn(batch)
+            except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
+                self._drop(batch)
+                self._feed.problem(f"{type(error).__name__}: {error}")
+                await self._pause(RETRY)
+            is_full = len(batch) >= min(self._source.batch, REQUEST_LIMIT)
+            if self._stopping.is_set() or (self._receiving and not is_full) or len(self._lanes) > self._most + 1:
+                return
+            self._receiving += 1
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; not when it is time to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    # -- receiving
+
+    async def _gather(self) -> list[Message]:
+        """Return the messages of one batch: those of one request, or those that come within the window."""
+        source, until = self._source, 0.0
+        found, self._left = self._left, []
+        size = sum(len(message.record) for message in found)
+        try:
+            while not self._stopping.is_set() and len(found) < source.batch and size < protocol.EVENT_LIMIT:
+                if found and not until:
+                    until = time.monotonic() + source.window
+                if found and time.monotonic() >= until:
+                    break
+                received = await self._receive(source.batch - len(found))
+                if not received and not found:
+                    break
+                found += received
+                size += sum(len(message.record) for message in received)
+        except BaseException:
+            self._left += found
+            raise
+        return found
+
+    async def _receive(self, limit: int) -> list[Message]:
+        """Return the messages of one request that the filters let pass; the others are deleted."""
+        messages = await self._queue.receive(limit)
+        self._hold(messages)
+        for message in messages:
+            self._feed.state.delivered(message.id, message.receives)
+        if not self._filters:
+            return messages
+        passing = [one for one in messages if any(each.matches_body(one.body) for each in self._filters)]
+        await self._delete([one for one in messages if one not in passing])
+        return passing
+
+    # -- handling
+
+    async def _handle_in_turn(self, batch: list[Message]) -> None:
+        """Handle a batch once there is a slot, or give it back."""
+        count = fitting(batch, self._source.batch)
+        batch, rest = batch[:count], batch[count:]
+        if rest and not self._source.fifo:
+            self._left, rest = [*self._left, *rest], []
+        while not self._stopping.is_set() and self._running >= self._most:
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
+        if self._stopping.is_set():
+            await self._give_back([*batch, *rest])
+            return
+        failed = await self._handle(batch)
+        if rest:  # of a FIFO queue: in order, and not those of a group that has failed
+            blocked = {message.group for message in batch if message.id in failed}
+            await self._give_back([message for message in rest if message.group in blocked])
+            open_ones = [message for message in rest if message.group not in blocked]
+            if open_ones:
+                await self._handle_in_turn(open_ones)
+
+    async def _handle(self, batch: list[Message]) -> set[str]:
+        """Hand a batch to the function, delete what it has handled; return the ids of the rest."""
+        self._running += 1
+        began = time.monotonic()
+        try:
+            outcome = await self._invoke(batch)
+        finally:
+            self._running -= 1
+            self._slot_freed.set()
+        ids = [message.id for message in batch]
+        if outcome.refused:
+            await self._after_refusal(batch)
+            return set(ids)
+        self._quick = time.monotonic() - began < QUICK
+        failed = failures(outcome, ids, reported=self._source.report_failures)
+        if self._source.fifo:
+            failed = with_followers(batch, failed)
+        await self._settle(batch, failed)
+        return failed
+
+    async def _settle(self, batch: Sequence[Message], failed: Collection[str]) -> None:
+        """Delete the messages that were handled; the others come back after their visibility timeout."""
+        state, most = self._feed.state, self._queue.most_receives
+        lost = [message for message in batch if message.id in failed]
+        state.records += len(batch)
+        state.failures += len(lost)
+        state.dead_letters += sum(most is not None and message.receives >= most for message in lost)
+        self._drop(lost)
+        await self._delete([message for message in batch if message.id not in failed])
+        if self._source.fifo:
+            await self._give_back(followers(lost))
+
+    async def _invoke(self, batch: Sequence[Message]) -> Outcome:
+        """Hand a batch over; if it is refused, again and again, for as long as the messages are hidden."""
+        pause, longest = BACK_OFF
+        until = min(message.received for message in batch) + self._queue.visibility
+        while True:
+            outcome = await self._feed.invoke(event(batch))
+            if not outcome.refused or self._stopping.is_set() or time.monotonic() + pause >= until:
+                return outcome
+            self._drop(batch)
+            await self._pause(pause)
+            self._hold(batch)
+            pause = min(2 * pause, longest)
+
+    async def _after_refusal(self, batch: Sequence[Message]) -> None:
+        """Give back what was refused at the end; otherwise it comes back by itself."""
+        if self._stopping.is_set():
+            await self._give_back(batch)
+        else:
+            self._drop(batch)
+
+    # -- the messages that are held
+
+    def _hold(self, messages: Iterable[Message]) -> None:
+        self._held.update((message.handle, message) for message in messages)
+
+    def _drop(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._held.pop(message.handle, None)
+
+    async def _delete(self, messages: Sequence[Message]) -> None:
+        try:
+            for fault in await self._queue.delete(messages):
+                self._feed.problem(fault)
+        except Exception as error:  # noqa: BLE001 - the messages come back
+            self._feed.problem(f"cannot delete {len(messages)} messages: {type(error).__name__}: {error}")
+        finally:
+            self._drop(messages)
+        for message in messages:
+            self._feed.state.done(message.id)
+
+    async def _give_back(self, messages: Sequence[Message]) -> None:
+        """Let others receive messages at once."""
+        if not messages:
+            return
+        self._drop(messages)
+        async with self._hiding:
+            # The queue may be gone; then they come back after their visibility timeout.
+            with contextlib.suppress(Exception):
+                await self._queue.hide(messages, lambda _message: 0)
+
+    async def _keep_hidden(self) -> None:
+        """Keep the messages that are held from being received again, without end."""
+        part, least = BEAT
+        while True:
+            await asyncio.sleep(max(self._queue.visibility * part, least))
+            now, seconds = time.monotonic(), self._queue.visibility
+
+            def longest(message: Message, now: float = now, seconds: int = seconds) -> int:
+                return min(seconds, int(HIDDEN_LIMIT - (now - message.received)))
+
+            async with self._hiding:
+                held = [one for one in self._held.values() if longest(one) > 0]
+                try:
+                    await self._queue.hide(held, longest)
+                except Exception as error:  # noqa: BLE001 - there is another try before they come back
+                    self._feed.problem(f"cannot keep messages hidden: {type(error).__name__}: {error}")
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Read the queue's attributes; without them, its timeout is that of a new queue."""
+        try:
+            await self._queue.refresh()
+        except Exception as error:  # noqa: BLE001
+            self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}")
+        self._feed.state.lag = self._queue.lag
+
+
+def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str]:
+    """Return the ids of the messages that failed, and of those after them in their groups, to keep the order."""
+    found: set[str] = set(failed)
+    blocked: set[str] = set()
+    for message in batch:
+        if message.id in found:
+            blocked.add(message.group)
+        elif message.group in blocked:
+            found.add(message.id)
+    return found
+
+
+def followers(messages: Iterable[Message]) -> list[Message]:
+    """Return the messages but the first of each group: the queue holds them back for as long as it hides that one."""
+    groups: set[str] = set()
+    found = []
+    for message in messages:
+        if message.group in groups:
+            found.append(message)
+        groups.add(message.group)
+    return found
