@@ -7,10 +7,10 @@ greenlet, which is left whenever something has to be awaited. Everything else ru
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 
 from dispatch import asynchrony
+from runtime.asgi.threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,17 +81,18 @@ class Bridge:
     def __init__(self) -> None:
         """Await on the running loop from now on."""
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(MANY, "invocation")
+        self._threads = Threads(self._loop, MANY)
         self._idle: list[_Worker] = []
         asynchrony.adopt(self._loop, _await_on)
 
     def limit(self, threads: int) -> None:
         """Use this number of threads at most."""
-        self._threads = ThreadPoolExecutor(threads, "invocation")
+        self._threads.end()
+        self._threads = Threads(self._loop, threads)
 
     async def in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that may block."""
-        return await self._loop.run_in_executor(self._threads, copy_context().run, call, *arguments)
+        return await self._threads.run(call, *arguments)
 
     async def on_loop(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that blocks only where it settles something; in a thread without greenlets."""
