@@ -20,6 +20,7 @@ from benchmarks.rounds import BenchError, Series
 #: The framework and the routes that the others are compared with.
 THEIRS = "functions-framework"
 RATE, CPU = "requests per s", "CPU, µs"
+OF_THEIRS, OF_BARE = "of the framework", "of the bare route"
 
 
 @contextmanager
@@ -66,14 +67,17 @@ def _title(processors: int) -> str:
 
 
 def rows(engines: Sequence[Engine], series: Sequence[Series]) -> Iterator[list[str]]:
-    """The rows of a table, its head first."""
+    """The rows of a table, its head first; each figure is followed by its ratios to the framework and to a bare route."""
     found = {(one.subject, one.figure): one for one in series}
-    yield [series[0].scenario, RATE, f"of {THEIRS}", "of the bare route", CPU]
+    yield [series[0].scenario, RATE, OF_THEIRS, OF_BARE, CPU, OF_THEIRS, OF_BARE]
     for engine in engines:
-        rate, cost = found[engine.name, RATE], found[engine.name, CPU]
-        compared = [found.get((other, RATE)) for other in (THEIRS, engine.bare)]
-        ratios = [f"×{rate.ratio(other):.2f}" if other and other is not rate else "" for other in compared]
-        yield [engine.name, f"{rate.median:,.0f} ±{rate.spread:.0%}", *ratios, f"{cost.median:.0f} ±{cost.spread:.0%}"]
+        row = [engine.name]
+        for figure in (RATE, CPU):
+            one = found[engine.name, figure]
+            others = [found.get((other, figure)) for other in (THEIRS, engine.bare)]
+            ratios = [f"×{one.ratio(other):.2f}" if other and other is not one else "" for other in others]
+            row += [f"{one.median:,.0f} ±{one.spread:.0%}", *ratios]
+        yield row
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
