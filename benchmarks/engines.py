@@ -67,7 +67,7 @@ def _title(processors: int) -> str:
 
 
 def rows(engines: Sequence[Engine], series: Sequence[Series]) -> Iterator[list[str]]:
-    """The rows of a table, its head first; each figure has its ratios to the framework and to a bare route beside it."""
+    """The rows of a table, its head first; beside each figure are its ratios to the framework and to a bare route."""
     found = {(one.subject, one.figure): one for one in series}
     yield [series[0].scenario, RATE, OF_THEIRS, OF_BARE, CPU, OF_THEIRS, OF_BARE]
     for engine in engines:
