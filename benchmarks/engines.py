@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.engine_servers import SUBJECTS, Engine, Server, load
-from benchmarks.report import table
+from benchmarks.report import UNSTEADY, table
 from benchmarks.rounds import BenchError, Series
 
 #: The framework and the routes that the others are compared with.
@@ -75,9 +75,14 @@ def rows(engines: Sequence[Engine], series: Sequence[Series]) -> Iterator[list[s
         for figure in (RATE, CPU):
             one = found[engine.name, figure]
             others = [found.get((other, figure)) for other in (THEIRS, engine.bare)]
-            ratios = [f"×{one.ratio(other):.2f}" if other and other is not one else "" for other in others]
-            row += [f"{one.median:,.0f} ±{one.spread:.0%}", *ratios]
+            row += [f"{one.median:,.0f} ±{one.spread:.0%}", *(_ratio(one, other) for other in others)]
         yield row
+
+
+def _ratio(one: Series, other: Series | None) -> str:
+    if other is None or other is one:
+        return ""
+    return "unsteady" if max(one.spread, other.spread) > UNSTEADY else f"×{one.ratio(other):.2f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

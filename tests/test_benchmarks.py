@@ -378,6 +378,17 @@ def test_engines_that_answer_wrongly_are_refused(tmp_path: Path) -> None:
             pass
 
 
+def test_engines_are_compared_where_both_are_steady() -> None:
+    """The ratios are those of each round; a spread of more than a quarter on either side leaves them out."""
+    pair = [ENGINES["dispatch-plain"], ENGINES["starlette-plain"]]
+    for values, shown in (((50.0, 150.0, 53.0), "unsteady"), ((50.0, 51.0, 52.0), "×0.50")):
+        found = {pair[0].name: values, pair[1].name: (100.0, 102.0, 104.0)}
+        series = [
+            Series("1", name, figure, "", found[name]) for name in found for figure in (engines.RATE, engines.CPU)
+        ]
+        assert shown == next(row for row in engines.rows(pair, series) if row[0] == pair[0].name)[3]
+
+
 def test_engines_are_compared_round_by_round(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The table has a row for each engine, with its ratio to the bare route; the file has the value of each round."""
     names = ["dispatch-coroutine", "starlette-coroutine"]
@@ -385,7 +396,7 @@ def test_engines_are_compared_round_by_round(capsys: pytest.CaptureFixture[str],
     engines.main([*subjects, "--rounds", "2", "--seconds", "0.1", "--processors", "1", "--json", str(tmp_path / "f")])
     rows = [[cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines() if line]
     assert ["1 processor", *names] == [row[1] for row in rows if not row[1].startswith("-")]
-    assert "×" in rows[2][4]
+    assert rows[2][4].startswith(("×", "unsteady"))
     assert not rows[3][4]
     assert [["1 processor", name, figure] for figure in (engines.RATE, engines.CPU) for name in names] == [
         row[:3] for row in json.loads((tmp_path / "f").read_text()) if len(row) == 5
