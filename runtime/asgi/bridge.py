@@ -33,10 +33,11 @@ class Interruptible:
 
     Attributes:
         interrupted: whether it has been.
+        watched: whether it may be from now on; until then, awaiting something costs less.
     """
 
     def __init__(self) -> None:
-        self.interrupted = False
+        self.interrupted = self.watched = False
         self._due = False
         self._awaiting: set[asyncio.Task[Any]] = set()
 
@@ -155,7 +156,7 @@ class _Worker(greenlet or object):  # type: ignore[misc]
 def _await_on(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
     """Await a coroutine on the server's loop; returns its result to plain code, wherever that runs."""
     doing = work.get()
-    if doing is not None:
+    if doing is not None and doing.watched:
         coroutine = doing.awaited(coroutine)
     here: Any = getcurrent and getcurrent()
     if isinstance(here, _Worker):

@@ -175,6 +175,7 @@ class Responder(Interruptible):
     async def _part(self, part: bytes | None) -> None:
         """Send a part of a streamed answer, after the response's head; None is its end."""
         if not self.has_begun:
+            self.watched = True
             self._watch = asyncio.ensure_future(self._watch_client())
             await self._start()
         if part is None or (part and self._status not in _WITHOUT_BODY):
