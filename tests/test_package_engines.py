@@ -112,6 +112,19 @@ def test_requests_under_way_finish(tmp_path: Path) -> None:
         assert child.wait() in {0, -signal.SIGTERM}
 
 
+def test_a_function_that_hangs_is_left(tmp_path: Path) -> None:
+    """A request that does not finish within the grace period is broken off, and the server ends all the same."""
+    write(tmp_path, {"app.py": WAITING})
+    os.mkfifo(tmp_path / "pipe")
+    with served("app.handler", env={"GRACE": "1"}, cwd=tmp_path) as (child, port), ThreadPoolExecutor() as threads:
+        asked = threads.submit(ask, port, "POST", "/", b"{}")
+        child.wait_log("handling")
+        child.signal(signal.SIGTERM)
+        assert child.wait() in {0, -signal.SIGTERM}
+        assert asked.result()[0] == 500
+        assert "Application shutdown complete" in child.log
+
+
 def test_options_of_the_server() -> None:
     """Whatever follows the handler is for uvicorn."""
     with served("hello.py", "--header", "X-Own: yes") as (_, port):
