@@ -117,7 +117,7 @@ def _scenario_table(scenario: Scenario, series: Sequence[Series]) -> str:
             for figure in scenario.figures
         )
         rows.append([subject, *cells])
-    return f"### {scenario.title}\n\n" + _table(rows)
+    return f"### {scenario.title}\n\n" + table(rows)
 
 
 def _cell(one: Series | None, baseline: Series | None) -> str:
@@ -147,14 +147,15 @@ def budget_table(verdicts: Sequence[Verdict]) -> str:
         rows.append(
             [budget.text, budget.theirs or "-", f"{budget.limit:.2f}", value, "met" if verdict.met else "MISSED"]
         )
-    return "### Budgets\n\n" + _table(rows)
+    return "### Budgets\n\n" + table(rows)
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a table in Markdown, the first one as its head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def lines() -> Iterator[str]:

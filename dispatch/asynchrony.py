@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from _collections_abc import AsyncIterable, Awaitable
-from types import FunctionType
+from types import CoroutineType, FunctionType
 
 from dispatch.response import HTTPResponse
 
@@ -86,6 +86,8 @@ def settle(value: Any) -> Any:
     """
     if type(value) in _SETTLED:
         return value
+    if type(value) is CoroutineType:
+        return settle(_loop.run(value))
     if isinstance(value, Awaitable):
         return settle(_loop.run(_await(value)))
     if isinstance(value, AsyncIterable):
@@ -163,10 +165,10 @@ class _Loop:
         self._await_on: AwaitOn = awaited_elsewhere
 
     def run(self, coroutine: Any) -> Any:
-        from contextvars import copy_context
-
         if self._shared is not None:
             return self._await_on(coroutine, self._shared)
+        from contextvars import copy_context
+
         # Without context= a Runner keeps the context variables of its first call.
         outcome = self._own().run(_outcome(coroutine), context=copy_context())
         if type(outcome) is not _Failure:

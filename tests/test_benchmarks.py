@@ -11,9 +11,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import rie, tricks
+from benchmarks import engines, rie, tricks
 from benchmarks.__main__ import _chosen, main
 from benchmarks.budgets import BUDGETS, judge
+from benchmarks.engine_servers import CONNECTIONS, Engine, Server, load
+from benchmarks.engine_servers import SUBJECTS as ENGINES
 from benchmarks.environments import OURS, Installed, create
 from benchmarks.events import SIZES, SOURCES, event
 from benchmarks.report import Report, tables
@@ -342,3 +344,60 @@ def test_every_trick_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     tricks.main(["--quick"])
     printed = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()]
     assert [*tricks.TRICKS] == printed
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_answer(name: str, tmp_path: Path) -> None:
+    """Every server answers every request with its own number, and what that takes of a processor is counted."""
+    try:
+        with Server.started(ENGINES[name], 1, tmp_path) as server:
+            run = load(server, 0.1)
+    except BenchError as error:
+        if "cannot be installed" in str(error):
+            pytest.skip(str(error))
+        raise
+    assert CONNECTIONS <= run.answers
+    assert 0.1 <= run.seconds
+    assert 0 < run.processor_seconds
+
+
+def test_engines_that_answer_wrongly_are_refused(tmp_path: Path) -> None:
+    """One whose first answer is wrong, one that answers every request alike, and one that does not start."""
+    (tmp_path / "alike.py").write_text("def handler(event, headers):\n    return {'hello': 'World', 'n': 100000}\n")
+    ours = ENGINES["dispatch-plain"]
+    variables = {**ours.variables, "HANDLER": "alike.handler", "LAMBDA_TASK_ROOT": str(tmp_path)}
+    alike = replace(ours, variables=variables)
+    with (
+        Server.started(alike, 1, tmp_path) as server,
+        pytest.raises(BenchError, match=r"dispatch-plain: load: wrong answer: HTTP/1.1 200"),
+    ):
+        load(server, 0.1)
+    missing = replace(ENGINES["starlette-plain"], path="/missing")
+    for engine, complaint in ((missing, "wrong answer: 404"), (Engine("none", ("false",)), "none does not answer")):
+        with pytest.raises(BenchError, match=complaint), Server.started(engine, 1, tmp_path):
+            pass
+
+
+def test_engines_are_compared_where_both_are_steady() -> None:
+    """The ratios are those of each round; a spread of more than a quarter on either side leaves them out."""
+    pair = [ENGINES["dispatch-plain"], ENGINES["starlette-plain"]]
+    for values, shown in (((50.0, 150.0, 53.0), "unsteady"), ((50.0, 51.0, 52.0), "×0.50")):
+        found = {pair[0].name: values, pair[1].name: (100.0, 102.0, 104.0)}
+        series = [
+            Series("1", name, figure, "", found[name]) for name in found for figure in (engines.RATE, engines.CPU)
+        ]
+        assert shown == next(row for row in engines.rows(pair, series) if row[0] == pair[0].name)[3]
+
+
+def test_engines_are_compared_round_by_round(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The table has a row for each engine, with its ratio to the bare route; the file has the value of each round."""
+    names = ["dispatch-coroutine", "starlette-coroutine"]
+    subjects = [word for name in names for word in ("--subject", name)]
+    engines.main([*subjects, "--rounds", "2", "--seconds", "0.1", "--processors", "1", "--json", str(tmp_path / "f")])
+    rows = [[cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines() if line]
+    assert ["1 processor", *names] == [row[1] for row in rows if not row[1].startswith("-")]
+    assert rows[2][4].startswith(("×", "unsteady"))
+    assert not rows[3][4]
+    assert [["1 processor", name, figure] for figure in (engines.RATE, engines.CPU) for name in names] == [
+        row[:3] for row in json.loads((tmp_path / "f").read_text()) if len(row) == 5
+    ]

@@ -15,13 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support.local import ServerProcess, client, save
 from support.process import await_true
 from support.wire import PATIENCE, reserved_port
-
-from runtime.cli.serve import command as serve
-from runtime.local.environments.process import GRACE
 
 INVOKE = "/2015-03-31/functions/{}/invocations"
 
@@ -289,19 +285,6 @@ def test_events_that_do_not_finish_are_broken_off(tmp_path: Path, signals: list[
         said = [line for line in server.lines if "broke off" in line]
         assert (1 if signals == [signal.SIGTERM] else 0) == len(said)
         assert [] == [line for line in server.lines if "Traceback" in line]
-
-
-def test_the_times_in_the_manifest_fit() -> None:
-    """On Kubernetes every event has its timeout to finish in, and all is over before the kill."""
-    text = (Path(__file__).parents[1] / "examples" / "deploy" / "kubernetes.yaml").read_text()
-    pod = next(yaml.safe_load_all(text))["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    with serve.make_context("serve", [*container["args"], "--root", "."]) as ctx:
-        grace, timeout = ctx.params["grace"], ctx.params["timeout"]
-    propagation = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-
-    assert timeout <= grace
-    assert propagation + grace + GRACE < pod["terminationGracePeriodSeconds"]
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The files for deploying: the template, the entry point of the images, the manifests."""
+"""The files for deploying: the template, the images, and their entry point on Lambda and under its emulator."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ import http.client
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from support.api import FakeRuntimeApi, event
 from support.process import Child
 
-from runtime.cli.serve import command as serve
-
 DEPLOY = Path(__file__).parents[1] / "examples" / "deploy"
-MANIFESTS = ("kubernetes.yaml", "knative.yaml")
 EVENT = b'{"name": "World"}'
 SCRIPTS = Path(sys.executable).parent
 
@@ -112,67 +105,6 @@ def test_the_entry_point_under_an_emulator(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "EMULATOR": str(emulator)}
     done = subprocess.run([DEPLOY / "entrypoint.sh", "hello.py"], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "python -P -m runtime hello.py\n"
-
-
-def test_the_entry_point_as_a_service(tmp_path: Path) -> None:
-    """Anywhere else it is an HTTP service, healthy once it serves, that ends by SIGTERM with status 0."""
-    env = {"HOST": "127.0.0.1", "PORT": "0", "EMULATOR": "/nonexistent", "XDG_STATE_HOME": str(tmp_path)}
-    command = DEPLOY / "entrypoint.sh", "hello.py"
-    with started(*command, env=env, cwd=DEPLOY / "functions") as (child, port):
-        assert ask(port, "GET", "/health")[0] == 200
-        path = "/2015-03-31/functions/function/invocations"
-        assert ask(port, "POST", path, EVENT) == (200, b"Hello, World!\n")
-        child.signal(signal.SIGTERM)
-        assert child.wait() == 0
-
-
-def containers(manifest: str) -> list[dict[str, Any]]:
-    """The containers of a manifest."""
-    documents = list(yaml.safe_load_all((DEPLOY / manifest).read_text()))
-    return [container for each in documents for container in _pod(each).get("containers", [])]
-
-
-def _pod(document: dict[str, Any]) -> dict[str, Any]:
-    template: dict[str, Any] = document["spec"].get("template", {})
-    return dict(template.get("spec", {}))
-
-
-@pytest.mark.parametrize("manifest", MANIFESTS)
-def test_the_options_in_the_manifests_exist(manifest: str) -> None:
-    """What the containers give to `dispatch serve` is what it takes, by option and by variable."""
-    (container,) = containers(manifest)
-    with serve.make_context(
-        "serve", [*container["args"], "--root", str(DEPLOY / "functions")], resilient_parsing=False
-    ) as ctx:
-        assert ctx.params["handler"] == "hello.py"
-    names = {variable["name"].removeprefix("DISPATCH_SERVE_").lower() for variable in container["env"]}
-    assert set() == names - {parameter.name for parameter in serve.params}
-
-
-@pytest.mark.parametrize("manifest", MANIFESTS)
-def test_the_probes_ask_what_there_is(manifest: str) -> None:
-    """Readiness and liveness are asked of the endpoint that the server has."""
-    (container,) = containers(manifest)
-    probes = [value for name, value in container.items() if name.endswith("Probe")]
-    assert {probe["httpGet"]["path"] for probe in probes} == {"/health"}
-
-
-def test_memory_covers_the_environments() -> None:
-    """Every environment may use its --memory; the container's limit holds them all."""
-    (container,) = containers("kubernetes.yaml")
-    given = dict(zip(container["args"][1::2], container["args"][2::2], strict=True))
-    assert container["resources"]["limits"]["memory"] == "1Gi"
-    assert int(given["--concurrency"]) * int(given["--memory"]) < 1024
-
-
-def test_the_kubernetes_manifest_is_valid() -> None:
-    """Its documents fit Kubernetes' own schemas, where kubernetes-validate is installed to hold them against."""
-    program = shutil.which("kubernetes-validate", path=f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
-    if program is None:
-        pytest.skip("kubernetes-validate is not installed")
-    command: list[str | Path] = [program, "--strict", DEPLOY / "kubernetes.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["Dockerfile.slim", "Dockerfile.al2023"])

@@ -47,6 +47,7 @@ class Application:
 
     def __init__(self) -> None:
         self._loading: asyncio.Future[Service] | None = None
+        self._service: Service | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve the server's lifespan, a request or a WebSocket."""
@@ -54,7 +55,7 @@ class Application:
             await self._live(receive, send)
             return
         try:
-            service = await self._loaded()
+            service = self._service or await self._loaded()
         except InitError as error:
             await self._fail(error, scope, receive, send)
             return
@@ -83,7 +84,8 @@ class Application:
     async def _loaded(self) -> Service:
         if self._loading is None:
             self._loading = asyncio.ensure_future(_load())
-        return await asyncio.shield(self._loading)
+        self._service = await asyncio.shield(self._loading)
+        return self._service
 
     async def _fail(self, error: InitError, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":

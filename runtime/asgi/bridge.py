@@ -7,10 +7,10 @@ greenlet, which is left whenever something has to be awaited. Everything else ru
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 
 from dispatch import asynchrony
+from runtime.asgi.threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 try:
-    from greenlet import getcurrent, greenlet
+    from greenlet import GreenletExit, getcurrent, greenlet
 except ImportError:
-    greenlet = getcurrent = None
+    greenlet = getcurrent = GreenletExit = None
 
 #: As many threads as there can be, for work that hardly uses them.
 MANY = 1000
+#: Greenlets that are kept for further requests.
+KEPT = 100
 
 
 class Interruptible:
@@ -31,10 +33,11 @@ class Interruptible:
 
     Attributes:
         interrupted: whether it has been.
+        watched: whether it may be from now on; until then, awaiting something costs less.
     """
 
     def __init__(self) -> None:
-        self.interrupted = False
+        self.interrupted = self.watched = False
         self._due = False
         self._awaiting: set[asyncio.Task[Any]] = set()
 
@@ -79,43 +82,81 @@ class Bridge:
     def __init__(self) -> None:
         """Await on the running loop from now on."""
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(MANY, "invocation")
+        self._threads = Threads(self._loop, MANY)
+        self._idle: list[_Worker] = []
         asynchrony.adopt(self._loop, _await_on)
 
     def limit(self, threads: int) -> None:
         """Use this number of threads at most."""
-        self._threads = ThreadPoolExecutor(threads, "invocation")
+        self._threads.end()
+        self._threads = Threads(self._loop, threads)
 
     async def in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that may block."""
-        return await self._loop.run_in_executor(self._threads, copy_context().run, call, *arguments)
+        return await self._threads.run(call, *arguments)
 
     async def on_loop(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that blocks only where it settles something; in a thread without greenlets."""
         if greenlet is None:
             return await self.in_thread(call, *arguments)
-        worker = _Worker(call)
+        here, idle = getcurrent(), self._idle
+        worker = idle.pop() if idle else _Worker()
+        worker.parent = here
         # Not a copy: what the function sets, the coroutines that it awaits see.
-        worker.gr_context = getcurrent().gr_context
-        result = worker.switch(*arguments)
-        while not worker.dead:
+        worker.gr_context = here.gr_context
+        awaitable = worker.switch(call, arguments)
+        while awaitable is not None:
             try:
-                value = await result
+                value = await awaitable
             except BaseException as error:  # noqa: BLE001 - raised where the function awaits
-                result = worker.throw(type(error), error, error.__traceback__)
+                awaitable = worker.throw(type(error), error, error.__traceback__)
             else:
-                result = worker.switch(value)
+                awaitable = worker.switch(value)
+        return self._finished(worker)
+
+    def _finished(self, worker: Any) -> Any:
+        """The outcome of a worker's call; the worker is kept for another one."""
+        result, error = worker.result, worker.error
+        worker.result = worker.error = worker.gr_context = None
+        if len(self._idle) < KEPT:
+            self._idle.append(worker)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # the traceback has this frame: a cycle
         return result
 
 
 class _Worker(greenlet or object):  # type: ignore[misc]
-    """Plain code on the server's loop; what it passes to its parent is awaited there."""
+    """Plain code on the server's loop; what it passes to its parent is awaited there.
+
+    It makes one call after another, because starting a greenlet takes longer than all else that is done for a request.
+
+    Attributes:
+        result, error: what the latest call returned or raised.
+    """
+
+    result: Any = None
+    error: BaseException | None = None
+
+    def run(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Make a call; then wait for the next one."""
+        while True:
+            try:
+                self.result = call(*arguments)
+            except GreenletExit:  # nothing waits for it any more
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised in the coroutine that waits for it
+                self.error = error
+            del call, arguments
+            call, arguments = self.parent.switch(None)
 
 
 def _await_on(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
     """Await a coroutine on the server's loop; returns its result to plain code, wherever that runs."""
     doing = work.get()
-    if doing is not None:
+    if doing is not None and doing.watched:
         coroutine = doing.awaited(coroutine)
     here: Any = getcurrent and getcurrent()
     if isinstance(here, _Worker):

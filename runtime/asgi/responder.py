@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import lru_cache
 
 from dispatch import settle
 from dispatch.error_reports import to_json
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 #: Statuses of responses that have neither a body nor its length (RFC 9110, sections 6.4.1 and 8.6).
 _WITHOUT_BODY = frozenset({204, 304})
+
+
+@lru_cache(64)
+def _type_header(content_type: str) -> tuple[bytes, bytes]:
+    check_header("content-type", content_type)
+    return b"content-type", content_type.encode("latin-1")
 
 
 class BadHead(ValueError):
@@ -128,7 +135,7 @@ class Responder(Interruptible):
 
     def _set_type(self, content_type: str) -> None:
         if self._headers is None:  # the handler has not set them
-            self.head(200, [("content-type", content_type)])
+            self._headers = [_type_header(content_type)]
 
     def _is_unwanted(self, content_type: str) -> bool:
         return self.only_events and not content_type.startswith(CLOUDEVENTS)
@@ -154,10 +161,11 @@ class Responder(Interruptible):
         headers = self._headers or []
         if self._status in _WITHOUT_BODY:
             body = b""
-        elif not any(name == b"content-length" for name, _ in headers):
+        elif b"content-length" not in dict(headers):
             headers.append((b"content-length", b"%d" % len(body)))
-        await self._start()
-        await self.send({"type": "http.response.body", "body": body})
+        self.has_begun = True
+        await self._send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of ASGI."""
@@ -167,6 +175,7 @@ class Responder(Interruptible):
     async def _part(self, part: bytes | None) -> None:
         """Send a part of a streamed answer, after the response's head; None is its end."""
         if not self.has_begun:
+            self.watched = True
             self._watch = asyncio.ensure_future(self._watch_client())
             await self._start()
         if part is None or (part and self._status not in _WITHOUT_BODY):

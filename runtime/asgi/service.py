@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import lru_cache
 from typing import Any
-from uuid import uuid4
 
 from dispatch import variables
 from dispatch.errors import MarshalError
@@ -18,6 +18,7 @@ from dispatch.response import Response
 from runtime.asgi.bridge import work
 from runtime.asgi.environment import RequestEnvironment
 from runtime.asgi.passing import Passed
+from runtime.asgi.request_id import new_id
 from runtime.asgi.responder import Responder
 from runtime.concurrent import is_async
 from runtime.lifecycle import Signals
@@ -35,6 +36,8 @@ LONGEST = 900
 #: Characters that a client's request id may have.
 _ID_LIMIT = 128
 _OWN = OWN_HEADERS.lower()
+_REQUEST_ID, _DEADLINE_MS, _TRACE_ID = REQUEST_ID.lower(), DEADLINE_MS.lower(), TRACE_ID.lower()
+_AMZN_TRACE_ID = AMZN_TRACE_ID.lower()
 
 
 class Service:
@@ -131,20 +134,26 @@ class Service:
 def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     """The request's headers, and those that the Runtime API would send."""
     headers = Headers()
+    add, sent = headers.add, headers.lowered.get
     for raw_name, raw_value in pairs:
-        name = raw_name.decode("latin-1")
-        key = name.lower()
-        if not key.startswith(_OWN):
-            headers.add(key, name, raw_value.decode("utf-8", "replace"))
-    sent = headers.lowered.get
+        name, key = _names(raw_name)
+        if key:
+            add(key, name, raw_value.decode("utf-8", "replace"))
     named = sent("x-request-id", "")
-    is_usable = named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
-    request_id = named if named and is_usable else str(uuid4())
-    headers.add(REQUEST_ID.lower(), REQUEST_ID, request_id)
-    headers.add(DEADLINE_MS.lower(), DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
-    if trace := sent(AMZN_TRACE_ID.lower()):
-        headers.add(TRACE_ID.lower(), TRACE_ID, trace)
+    is_usable = named and named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
+    add(_REQUEST_ID, REQUEST_ID, named if is_usable else new_id())
+    add(_DEADLINE_MS, DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
+    if trace := sent(_AMZN_TRACE_ID):
+        add(_TRACE_ID, TRACE_ID, trace)
     return headers
+
+
+@lru_cache(256)
+def _names(raw_name: bytes) -> tuple[str, str]:
+    """A header's name as sent and in lower case; the latter is empty if no client may set the header."""
+    name = raw_name.decode("latin-1")
+    key = name.lower()
+    return name, "" if key.startswith(_OWN) else key
 
 
 async def _whole(receive: Any) -> bytes | None:
