@@ -7,6 +7,7 @@ import os
 import time
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 from dispatch import variables
 from dispatch.errors import MarshalError
@@ -18,7 +19,6 @@ from dispatch.response import Response
 from runtime.asgi.bridge import work
 from runtime.asgi.environment import RequestEnvironment
 from runtime.asgi.passing import Passed
-from runtime.asgi.request_id import new_id
 from runtime.asgi.responder import Responder
 from runtime.concurrent import is_async
 from runtime.lifecycle import Signals
@@ -141,7 +141,7 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
             add(key, name, raw_value.decode("utf-8", "replace"))
     named = sent("x-request-id", "")
     is_usable = named and named.isascii() and named.isprintable() and len(named) <= _ID_LIMIT
-    add(_REQUEST_ID, REQUEST_ID, named if is_usable else new_id())
+    add(_REQUEST_ID, REQUEST_ID, named if is_usable else str(uuid4()))
     add(_DEADLINE_MS, DEADLINE_MS, str(int((time.time() + LONGEST) * 1000)))
     if trace := sent(_AMZN_TRACE_ID):
         add(_TRACE_ID, TRACE_ID, trace)
