@@ -46,6 +46,10 @@ class Interruptible:
         for task in self._awaiting:
             task.cancel()
 
+    def spare(self) -> None:
+        """Let what it awaits next come to its end, even if it has been interrupted while it awaited nothing."""
+        self._due = False
+
     def _cancel(self, task: asyncio.Task[Any]) -> None:
         if task in self._awaiting:
             task.cancel()

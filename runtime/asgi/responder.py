@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Statuses of responses that have neither a body nor its length (RFC 9110, sections 6.4.1 and 8.6).
 _WITHOUT_BODY = frozenset({204, 304})
 
+#: The lowest status that ends a request; lower ones announce another response (RFC 9110, section 15.2).
+_FINAL = 200
+
 
 class BadHead(ValueError):
     """An answer whose content type announces a status and headers before the body does not begin with them."""
@@ -53,6 +56,8 @@ class Responder(Interruptible):
     def head(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Set the response's status and headers. Raises TypeError or ValueError if HTTP cannot carry them."""
         check_status(status)
+        if status < _FINAL:
+            raise ValueError(f"the status of a response must be {_FINAL} or more, not {status!r}")
         for name, value in headers:
             check_header(name, value)
         self._status = status
@@ -125,6 +130,7 @@ class Responder(Interruptible):
             self.interrupted = True
         finally:
             self._streams = False
+            self.spare()  # what closes the answer, and what is deferred
 
     def _set_type(self, content_type: str) -> None:
         if self._headers is None:  # the handler has not set them
