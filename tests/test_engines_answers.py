@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -105,3 +106,56 @@ def test_answers_that_cannot_be_sent(server: str, folder: Path) -> None:
             child.wait_log(f"after {event}\nhook after ")
         assert 4 == child.log.count("hook after ")
         assert "hook after NoneType" not in child.log
+
+
+SETTLING = """
+    from dispatch import settle
+
+    async def told(what):
+        print("told", what, flush=True)
+
+    def dispatch_startup(function):
+        settle(told("startup"))
+
+    def dispatch_before_invoke(invocation):
+        settle(told("before"))
+
+    def dispatch_after_invoke(invocation, response, error):
+        settle(told(f"after {type(error).__name__}"))
+
+    def dispatch_shutdown(reason):
+        settle(told("shutdown"))
+"""
+
+APPLICATION = """
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            raise ValueError("not supported")
+        if scope["path"] == "/exit":
+            raise SystemExit(3)
+        if scope["path"] == "/interrupt":
+            raise KeyboardInterrupt
+        length = b"9" if scope["path"] == "/longer" else b"4"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": b"four"})
+"""
+
+
+@pytest.mark.parametrize("server", [("uvicorn", "--http", "h11"), ("hypercorn",)], ids=lambda server: server[0])
+def test_an_application_that_fails(server: tuple[str, ...], folder: Path) -> None:
+    """What ends other programs ends one request; a body of another length is broken off; hooks may await something."""
+    write(folder, {"star.py": APPLICATION, "settling.py": SETTLING})
+    name, *options = server
+    variables = {"HANDLER_CONVENTION": "asgi", "HANDLER_PLUGINS": "settling"}
+    with engine(name, folder, "star:app", *options, **variables) as (child, client, _):
+        for path, kind in (("/exit", "SystemExit"), ("/interrupt", "KeyboardInterrupt")):
+            assert 500 == client.get(path).status_code
+            child.wait_log(f"told before\ntold after {kind}\n" if False else f"told after {kind}\n")
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("/longer")
+        assert "four" == client.get("/").text
+        child.signal()
+        assert child.wait() in {0, -signal.SIGTERM}, child.log
+    log = child.log
+    assert log.index("told startup") < log.index("told before") < log.index("told after") < log.index("told shutdown")
+    assert "failed: " not in log

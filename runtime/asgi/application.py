@@ -116,7 +116,7 @@ async def _load() -> Service:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
         raise InitError(init_report(error, choice, log)) from None
-    function.notify("startup", function=function)
+    await bridge.on_loop(lambda: function.notify("startup", function=function))
     return service
 
 

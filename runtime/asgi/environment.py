@@ -30,7 +30,6 @@ class RequestEnvironment(Environment):
 
     response_limit = math.inf
     bridge: Bridge | None = None
-    _refusal: Exception | None = None
 
     def __init__(self, responder: Responder, *others: Any) -> None:
         client: Any = responder  # it has the operations that `handle` calls
@@ -40,8 +39,9 @@ class RequestEnvironment(Environment):
     def handle(self, invocation: Invocation) -> None:
         """Handle the request. Raises what the server raises if it refuses the answer, and then logs."""
         super().handle(invocation)
-        if self._refusal is not None:
-            raise self._refusal
+        refusal = self.responder.refusal
+        if refusal is not None and not self.responder.interrupted:
+            raise refusal
 
     def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
         """Send the answer; one that cannot be sent is a failure like any other, which the plugins are told of."""
@@ -51,8 +51,9 @@ class RequestEnvironment(Environment):
             failure = MarshalError(str(error))
             self.responder.fail(invocation, self.report(failure, invocation.request_id))
             return failure
-        except Exception as error:  # noqa: BLE001 - raised again by `handle`
-            self._refusal = error
+        except Exception as error:
+            if error is not self.responder.refusal:
+                raise
             return error
 
     def report(self, error: BaseException, request_id: str = "") -> ErrorReport:

@@ -38,6 +38,8 @@ class Responder(Interruptible):
         failure_status: the status of an error report.
         only_events: whether the client wants no other body than a CloudEvent.
         has_begun: whether the response has been started.
+        refusal: what the server has raised because it cannot send a message, or None. It has to be raised to the
+            server: some would otherwise leave the client waiting.
     """
 
     def __init__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -46,6 +48,7 @@ class Responder(Interruptible):
         self.failure_status = 500
         self.only_events = False
         self.receive = receive
+        self.refusal: Exception | None = None
         self._send = send
         self._status = 200
         self._headers: list[tuple[bytes, bytes]] | None = None
@@ -168,7 +171,11 @@ class Responder(Interruptible):
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of ASGI."""
         self.has_begun = True
-        await self._send(message)
+        try:
+            await self._send(message)
+        except Exception as error:
+            self.refusal = error
+            raise
 
     async def _part(self, part: bytes | None) -> None:
         """Send a part of a streamed answer, after the response's head; None is its end."""

@@ -126,7 +126,7 @@ class Service:
             self._idle.clear()
             await self._idle.wait()
         await self._bridge.on_loop(self._function.stop)
-        self._function.notify("shutdown", reason="SIGTERM")
+        await self._bridge.on_loop(lambda: self._function.notify("shutdown", reason="SIGTERM"))
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
