@@ -272,3 +272,16 @@ def test_without_greenlets(folder: Path) -> None:
         with client.stream("POST", "/") as response:
             assert "first" == next(response.iter_text())
         child.wait_log("closed")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_module_named_as_one_of_ours(server: str, folder: Path) -> None:
+    """The function imports its own, and we import ours, although servers look in the current folder first."""
+    write(folder, {"conventions.py": "OWN = 'own'\n", "mine.py": """
+        import conventions
+
+        def f(event, headers):
+            return conventions.OWN
+    """})  # fmt: skip
+    with engine(server, folder, "mine.f") as (_, client, _):
+        assert "own" == client.post("/").text
