@@ -109,12 +109,15 @@ async def _load() -> Service:
         os.chdir(settings.root)
         choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
         bridge = Bridge()
-        function = await bridge.on_loop(choice.load)
+        function = await bridge.apart(choice.load)
         await bridge.on_loop(function.start)
         service = Service(function, settings, log, bridge)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            raise  # the server ends; any exception of the user's module is an init error
         raise InitError(init_report(error, choice, log)) from None
     await bridge.on_loop(lambda: function.notify("startup", function=function))
     return service

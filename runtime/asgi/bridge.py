@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 
 from dispatch import asynchrony
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 try:
@@ -24,6 +25,9 @@ except ImportError:
 
 #: As many threads as there can be, for work that hardly uses them.
 MANY = 1000
+
+#: Up to so many threads have an event loop each, which takes three file descriptors.
+_WITH_LOOPS = 100
 
 
 class Interruptible:
@@ -88,7 +92,7 @@ class Bridge:
 
     def limit(self, threads: int) -> None:
         """Use this number of threads at most."""
-        self._threads = ThreadPoolExecutor(threads, "invocation")
+        self._threads = ThreadPoolExecutor(threads, "invocation", _have_loop if threads <= _WITH_LOOPS else None)
 
     async def in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that may block."""
@@ -96,9 +100,16 @@ class Bridge:
 
     async def on_loop(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that blocks only where it settles something; in a thread without greenlets."""
+        return await self._switched(_Worker, call, *arguments)
+
+    async def apart(self, call: Callable[[], Any]) -> Any:
+        """As `on_loop`, but as if no event loop were running there, so that the function may run one of its own."""
+        return await self._switched(_Apart, call)
+
+    async def _switched(self, kind: type[_Worker], call: Callable[..., Any], *arguments: Any) -> Any:
         if greenlet is None:
             return await self.in_thread(call, *arguments)
-        worker = _Worker(call)
+        worker: Any = kind(call)
         # Not a copy: what the function sets, the coroutines that it awaits see.
         worker.gr_context = getcurrent().gr_context
         result = worker.switch(*arguments)
@@ -114,6 +125,42 @@ class Bridge:
 
 class _Worker(greenlet or object):  # type: ignore[misc]
     """Plain code on the server's loop; what it passes to its parent is awaited there."""
+
+
+class _Apart(_Worker):
+    """A worker for which no event loop is running; another one is the current one, as in a program's main thread."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        super().__init__(call)
+        self._own = asyncio.new_event_loop()
+
+    def switch(self, *arguments: Any) -> Any:
+        with self._outside():
+            return super().switch(*arguments)
+
+    def throw(self, *arguments: Any) -> Any:
+        with self._outside():
+            return super().throw(*arguments)
+
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            asyncio._leave_task(loop, task)  # noqa: SLF001 - for libraries that run tasks ("Extending asyncio")
+        asyncio._set_running_loop(None)  # noqa: SLF001 - for libraries that run loops
+        asyncio.set_event_loop(self._own)
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(loop)
+            asyncio._set_running_loop(loop)  # noqa: SLF001 - as above
+            if task is not None:
+                asyncio._enter_task(loop, task)  # noqa: SLF001 - as above
+
+
+def _have_loop() -> None:
+    """Have a current event loop in this thread, as in a program's main thread, where a function for Lambda runs."""
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def _await_on(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
