@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PROBES = frozenset({"/health", "/ping"})
 _NOT_FOUND = 404
 
+#: What the loggers of servers begin with; some have handlers of their own, and propagate to the root logger as well.
+_SERVERS = ("uvicorn", "granian", "_granian", "hypercorn", "gunicorn")
+
 
 class InitError(Exception):
     """The function cannot be loaded."""
@@ -125,8 +128,12 @@ async def _load() -> Service:
 
 def _set_up(logging: Any, log: Log) -> None:
     """Format what the function logs, unless the server's configuration says how."""
-    if hasattr(logging, "getLogger") and not logging.getLogger().handlers:
-        log.set_up(logging)
+    if not hasattr(logging, "getLogger") or logging.getLogger().handlers:
+        return
+    log.set_up(logging)
+    logging.root.handlers[-1].addFilter(
+        lambda record: not (record.name.startswith(_SERVERS) and logging.getLogger(record.name).handlers)
+    )
 
 
 async def _report_health(scope: dict[str, Any], receive: Any, send: Any) -> None:
