@@ -114,41 +114,6 @@ def test_init_errors(server: str, folder: Path) -> None:
     assert "InitError" not in child.log  # ours; hypercorn logs where it raised its own
 
 
-def test_an_init_that_is_cancelled(folder: Path) -> None:
-    """CancelledError, which is no Exception, is an init error too."""
-    write(folder, {"bad.py": "import asyncio\n\nraise asyncio.CancelledError\n"})
-    with started("uvicorn", folder, "bad.f") as (child, _):
-        assert 0 != child.wait()
-    assert "[ERROR] CancelledError" in child.log
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_event_loops_of_its_own(server: str, folder: Path) -> None:
-    """As on Lambda, where a function is in the main thread, it may run a loop at import time and in a plain handler."""
-    write(folder, {"loops.py": """
-        import asyncio
-        from dispatch import settle
-
-        async def number(value):
-            await asyncio.sleep(0)
-            return value
-
-        loop = asyncio.get_event_loop()
-        numbers = [asyncio.run(number(1)), settle(number(2)), loop.run_until_complete(number(3)), settle(number(4))]
-
-        def f(event, headers):
-            own = asyncio.get_event_loop().run_until_complete(number(5))
-            return str([*numbers, own, loop.run_until_complete(number(6))])
-
-        async def g(event, headers):
-            async with asyncio.timeout(30):
-                return str([*numbers, await number(5)])
-    """})  # fmt: skip
-    for handler, numbers in (("loops.f", [1, 2, 3, 4, 5, 6]), ("loops.g", [1, 2, 3, 4, 5])):
-        with engine(server, folder, handler) as (_, client, _):
-            assert str(numbers) == client.post("/").text
-
-
 def test_without_a_lifespan(folder: Path) -> None:
     """The first request loads the function; one that cannot be loaded answers each with the report of its init error."""
     with engine("uvicorn", folder, "app.alone", "--lifespan", "off") as (_, client, _):
@@ -322,16 +287,3 @@ def test_without_greenlets(folder: Path) -> None:
         with client.stream("POST", "/") as response:
             assert "first" == next(response.iter_text())
         child.wait_log("closed")
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_module_named_as_one_of_ours(server: str, folder: Path) -> None:
-    """The function imports its own, and we import ours, although servers look in the current folder first."""
-    write(folder, {"conventions.py": "OWN = 'own'\n", "mine.py": """
-        import conventions
-
-        def f(event, headers):
-            return conventions.OWN
-    """})  # fmt: skip
-    with engine(server, folder, "mine.f") as (_, client, _):
-        assert "own" == client.post("/").text
