@@ -28,6 +28,8 @@ def stream(function: UserFunction) -> Handler:
         first = output.wait()
         return Response(output.finish() if first is DONE else output.rest(first))
 
+    #: It waits for the thread that writes.
+    handle.blocks = True  # type: ignore[attr-defined]
     return taking_http_body(handle, guesses_type=True)
 
 

@@ -62,6 +62,8 @@ The handler that a convention returns may have these:
   `requestId` and `stackTrace`; the keys that it leaves out are filled in.
 - `one_at_a_time`: True if the handler cannot serve several invocations at once in one process, False if it can. By
   default it can if the user's function is `async def`.
+- `blocks = True`: it waits in other ways than by `dispatch.settle`, for a thread for example; an ASGI server then never
+  calls it on its event loop, where `async def` functions run.
 - `startup()`: called in each execution environment, before its first event and before a snapshot; if it raises, that is
   an init error. A handler that a program calls by itself, without the runtime, has to do without this call.
 - `shutdown()`: called when the execution environment ends, before the event loop is closed.

@@ -203,6 +203,21 @@ def test_the_server_s_own_logging(folder: Path) -> None:
         assert 1 == child.log.count("seen")
 
 
+def test_what_the_server_logs(folder: Path) -> None:
+    """The function's log does not repeat what the server has written itself."""
+    write(folder, {"logs.py": """
+        import logging
+
+        def f(event, headers):
+            logging.getLogger("orders").info("seen")
+            return "x"
+    """})  # fmt: skip
+    with engine("hypercorn", folder, "logs.f", AWS_LAMBDA_LOG_LEVEL="INFO") as (child, client, _):
+        client.post("/")
+        child.wait_log("seen")
+        assert 1 == child.log.count("Running on ")
+
+
 def test_a_plugin_s_convention(folder: Path) -> None:
     """A plugin's convention gets the event, or the request itself if its handler has `respond_to`."""
     write(folder, {"pages.py": """

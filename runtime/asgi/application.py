@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PROBES = frozenset({"/health", "/ping"})
 _NOT_FOUND = 404
 
+#: What the loggers of servers begin with; some have handlers of their own, and propagate to the root logger as well.
+_SERVERS = ("uvicorn", "granian", "_granian", "hypercorn", "gunicorn")
+
 
 class InitError(Exception):
     """The function cannot be loaded."""
@@ -111,21 +114,28 @@ async def _load() -> Service:
         os.chdir(settings.root)
         choice = choose(settings.handler, settings.root, settings.convention, settings.plugins)
         bridge = Bridge()
-        function = await bridge.on_loop(choice.load)
+        function = await bridge.apart(choice.load)
         await bridge.on_loop(function.start)
         service = Service(function, settings, log, bridge)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - any exception of the user's module is an init error
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            raise  # the server ends; any exception of the user's module is an init error
         raise InitError(init_report(error, choice, log)) from None
-    function.notify("startup", function=function)
+    await bridge.on_loop(lambda: function.notify("startup", function=function))
     return service
 
 
 def _set_up(logging: Any, log: Log) -> None:
     """Format what the function logs, unless the server's configuration says how."""
-    if hasattr(logging, "getLogger") and not logging.getLogger().handlers:
-        log.set_up(logging)
+    if not hasattr(logging, "getLogger") or logging.getLogger().handlers:
+        return
+    log.set_up(logging)
+    logging.root.handlers[-1].addFilter(
+        lambda record: not (record.name.startswith(_SERVERS) and logging.getLogger(record.name).handlers)
+    )
 
 
 async def _report_health(scope: dict[str, Any], receive: Any, send: Any) -> None:

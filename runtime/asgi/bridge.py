@@ -7,6 +7,7 @@ greenlet, which is left whenever something has to be awaited. Everything else ru
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from dispatch import asynchrony
@@ -14,7 +15,7 @@ from runtime.asgi.threads import Threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 try:
@@ -26,6 +27,9 @@ except ImportError:
 MANY = 1000
 #: Greenlets that are kept for further requests.
 KEPT = 100
+
+#: Up to so many threads have an event loop each, which takes three file descriptors.
+_WITH_LOOPS = 100
 
 
 class Interruptible:
@@ -48,6 +52,10 @@ class Interruptible:
         self.interrupted, self._due = True, not self._awaiting
         for task in self._awaiting:
             task.cancel()
+
+    def spare(self) -> None:
+        """Let what it awaits next come to its end, even if it has been interrupted while it awaited nothing."""
+        self._due = False
 
     def _cancel(self, task: asyncio.Task[Any]) -> None:
         if task in self._awaiting:
@@ -89,7 +97,7 @@ class Bridge:
     def limit(self, threads: int) -> None:
         """Use this number of threads at most."""
         self._threads.end()
-        self._threads = Threads(self._loop, threads)
+        self._threads = Threads(self._loop, threads, _have_loop if threads <= _WITH_LOOPS else None)
 
     async def in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that may block."""
@@ -99,33 +107,36 @@ class Bridge:
         """What a function returns that blocks only where it settles something; in a thread without greenlets."""
         if greenlet is None:
             return await self.in_thread(call, *arguments)
-        here, idle = getcurrent(), self._idle
-        worker = idle.pop() if idle else _Worker()
-        worker.parent = here
-        # Not a copy: what the function sets, the coroutines that it awaits see.
-        worker.gr_context = here.gr_context
-        awaitable = worker.switch(call, arguments)
-        while awaitable is not None:
-            try:
-                value = await awaitable
-            except BaseException as error:  # noqa: BLE001 - raised where the function awaits
-                awaitable = worker.throw(type(error), error, error.__traceback__)
-            else:
-                awaitable = worker.switch(value)
-        return self._finished(worker)
+        return await _made(self._idle.pop() if self._idle else _Worker(), call, arguments, self._idle)
 
-    def _finished(self, worker: Any) -> Any:
-        """The outcome of a worker's call; the worker is kept for another one."""
-        result, error = worker.result, worker.error
-        worker.result = worker.error = worker.gr_context = None
-        if len(self._idle) < KEPT:
-            self._idle.append(worker)
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error  # the traceback has this frame: a cycle
-        return result
+    async def apart(self, call: Callable[[], Any]) -> Any:
+        """As `on_loop`, but as if no event loop were running there, so that the function may run one of its own."""
+        return await (self.in_thread(call) if greenlet is None else _made(_Apart(), call, (), []))
+
+
+async def _made(worker: Any, call: Callable[..., Any], arguments: tuple[Any, ...], idle: list[Any]) -> Any:
+    """What a call returns that a worker makes, which is idle then; what it has to wait for is awaited here."""
+    worker.parent = here = getcurrent()
+    # Not a copy: what the function sets, the coroutines that it awaits see.
+    worker.gr_context = here.gr_context
+    awaitable = worker.switch(call, arguments)
+    while awaitable is not None:
+        try:
+            value = await awaitable
+        except BaseException as error:  # noqa: BLE001 - raised where the function awaits
+            awaitable = worker.throw(type(error), error, error.__traceback__)
+        else:
+            awaitable = worker.switch(value)
+    result, failure = worker.result, worker.error
+    worker.result = worker.error = worker.gr_context = None
+    if len(idle) < KEPT:
+        idle.append(worker)
+    if failure is not None:
+        try:
+            raise failure
+        finally:
+            del failure  # the traceback has this frame: a cycle
+    return result
 
 
 class _Worker(greenlet or object):  # type: ignore[misc]
@@ -151,6 +162,42 @@ class _Worker(greenlet or object):  # type: ignore[misc]
                 self.error = error
             del call, arguments
             call, arguments = self.parent.switch(None)
+
+
+class _Apart(_Worker):
+    """A worker for which no event loop is running; another one is the current one, as in a program's main thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own = asyncio.new_event_loop()
+
+    def switch(self, *arguments: Any) -> Any:
+        with self._outside():
+            return super().switch(*arguments)
+
+    def throw(self, *arguments: Any) -> Any:
+        with self._outside():
+            return super().throw(*arguments)
+
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            asyncio._leave_task(loop, task)  # noqa: SLF001 - for libraries that run tasks ("Extending asyncio")
+        asyncio._set_running_loop(None)  # noqa: SLF001 - for libraries that run loops
+        asyncio.set_event_loop(self._own)
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(loop)
+            asyncio._set_running_loop(loop)  # noqa: SLF001 - as above
+            if task is not None:
+                asyncio._enter_task(loop, task)  # noqa: SLF001 - as above
+
+
+def _have_loop() -> None:
+    """Have a current event loop in this thread, as in a program's main thread, where a function for Lambda runs."""
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def _await_on(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:

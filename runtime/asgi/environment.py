@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dispatch.error_reports import ErrorReport
     from dispatch.invocation import Invocation
+    from dispatch.response import Response
     from runtime.asgi.bridge import Bridge
     from runtime.asgi.responder import Responder
 
@@ -36,11 +37,24 @@ class RequestEnvironment(Environment):
         self.responder = responder
 
     def handle(self, invocation: Invocation) -> None:
-        """Handle the request."""
+        """Handle the request. Raises what the server raises if it refuses the answer, and then logs."""
+        super().handle(invocation)
+        refusal = self.responder.refusal
+        if refusal is not None and not self.responder.interrupted:
+            raise refusal
+
+    def _send(self, invocation: Invocation, response: Response) -> BaseException | None:
+        """Send the answer; one that cannot be sent is a failure like any other, which the plugins are told of."""
         try:
-            super().handle(invocation)
+            return super()._send(invocation, response)
         except BadHead as error:
-            self.responder.fail(invocation, self.report(MarshalError(str(error)), invocation.request_id))
+            failure = MarshalError(str(error))
+            self.responder.fail(invocation, self.report(failure, invocation.request_id))
+            return failure
+        except Exception as error:
+            if error is not self.responder.refusal:
+                raise
+            return error
 
     def report(self, error: BaseException, request_id: str = "") -> ErrorReport:
         """Log an exception; an event that cannot be decoded is the client's mistake."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
 from dispatch.invocation import handled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from dispatch.error_reports import ErrorReport
@@ -43,20 +45,24 @@ class Passed:
         token = handled.set(invocation)
         error: BaseException | None = None
         try:
-            if function.before_invoke:
-                function.before_invoke(invocation=invocation)
+            await self._tell(function.before_invoke, invocation=invocation)
             try:
                 await self._app(self._scope(scope), responder.receive, responder.send)
-            except Exception as failure:  # noqa: BLE001 - an exception of user code is an answer
+            except (Exception, SystemExit, KeyboardInterrupt) as failure:  # noqa: BLE001 - user code's is an answer
                 error = failure
                 report = environment.report(failure, invocation.request_id)
                 await self._fail(responder, failure, report)
             if invocation.afterwards:
                 await self._bridge.in_thread(environment.run_afterwards, invocation)
-            if function.after_invoke:
-                function.after_invoke(invocation=invocation, response=None, error=error)
+            await self._tell(function.after_invoke, invocation=invocation, response=None, error=error)
+            if responder.refusal is not None and responder.refusal is error:
+                raise responder.refusal
         finally:
             handled.reset(token)
+
+    async def _tell(self, hook: Callable[..., None] | None, **arguments: Any) -> None:
+        if hook is not None:
+            await self._bridge.on_loop(partial(hook, **arguments))
 
     def _scope(self, scope: dict[str, Any]) -> dict[str, Any]:
         scope = {**scope, "state": {**scope.get("state", {}), **self._state}}
@@ -66,7 +72,9 @@ class Passed:
             scope["raw_path"] = scope.get("raw_path", path.encode()).removeprefix(base.encode()) or b"/"
         return scope
 
-    async def _fail(self, responder: Responder, error: Exception, report: ErrorReport) -> None:
+    async def _fail(
+        self, responder: Responder, error: Exception | SystemExit | KeyboardInterrupt, report: ErrorReport
+    ) -> None:
         """Answer a request that the application has failed at, unless it has begun to; then the server breaks off."""
         if responder.scope["type"] == "websocket":
             with contextlib.suppress(Exception):  # it may be closed

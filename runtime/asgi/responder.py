@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Statuses of responses that have neither a body nor its length (RFC 9110, sections 6.4.1 and 8.6).
 _WITHOUT_BODY = frozenset({204, 304})
 
+#: The lowest status that ends a request; lower ones announce another response (RFC 9110, section 15.2).
+_FINAL = 200
+
 
 @lru_cache(64)
 def _type_header(content_type: str) -> tuple[bytes, bytes]:
@@ -42,6 +45,8 @@ class Responder(Interruptible):
         failure_status: the status of an error report.
         only_events: whether the client wants no other body than a CloudEvent.
         has_begun: whether the response has been started.
+        refusal: what the server has raised because it cannot send a message, or None. It has to be raised to the
+            server: some would otherwise leave the client waiting.
     """
 
     def __init__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -50,6 +55,7 @@ class Responder(Interruptible):
         self.failure_status = 500
         self.only_events = False
         self.receive = receive
+        self.refusal: Exception | None = None
         self._send = send
         self._status = 200
         self._headers: list[tuple[bytes, bytes]] | None = None
@@ -60,6 +66,8 @@ class Responder(Interruptible):
     def head(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Set the response's status and headers. Raises TypeError or ValueError if HTTP cannot carry them."""
         check_status(status)
+        if status < _FINAL:
+            raise ValueError(f"the status of a response must be {_FINAL} or more, not {status!r}")
         for name, value in headers:
             check_header(name, value)
         self._status = status
@@ -132,6 +140,7 @@ class Responder(Interruptible):
             self.interrupted = True
         finally:
             self._streams = False
+            self.spare()  # what closes the answer, and what is deferred
 
     def _set_type(self, content_type: str) -> None:
         if self._headers is None:  # the handler has not set them
@@ -170,7 +179,11 @@ class Responder(Interruptible):
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of ASGI."""
         self.has_begun = True
-        await self._send(message)
+        try:
+            await self._send(message)
+        except Exception as error:
+            self.refusal = error
+            raise
 
     async def _part(self, part: bytes | None) -> None:
         """Send a part of a streamed answer, after the response's head; None is its end."""

@@ -62,8 +62,9 @@ class Service:
         self.is_web = respond_to is not None
         if self.is_web:
             function.handler = self._of_requests(handler, respond_to)
-        self._on_loop = is_async(function.user_object) and not hasattr(handler, "one_at_a_time")
-        if not self._on_loop and self._passed is None:
+        is_shared = is_async(function.user_object) and not hasattr(handler, "one_at_a_time")
+        self._on_loop = is_shared and not getattr(handler, "blocks", False)
+        if not is_shared and self._passed is None:
             bridge.limit(self._threads(settings))
 
     def _threads(self, settings: Settings) -> int:
@@ -128,7 +129,7 @@ class Service:
             self._idle.clear()
             await self._idle.wait()
         await self._bridge.on_loop(self._function.stop)
-        self._function.notify("shutdown", reason="SIGTERM")
+        await self._bridge.on_loop(lambda: self._function.notify("shutdown", reason="SIGTERM"))
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:

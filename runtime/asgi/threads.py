@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 class Threads:
     """Threads beside an event loop, started when there is work for them; none keeps the process from ending."""
 
-    def __init__(self, loop: AbstractEventLoop, limit: int) -> None:
+    def __init__(self, loop: AbstractEventLoop, limit: int, prepare: Callable[[], None] | None = None) -> None:
+        """Create them.
+
+        Args:
+            loop: the loop.
+            limit: how many there are at most.
+            prepare: is called in each thread at its start.
+        """
         self._loop = loop
         self._limit = limit
+        self._prepare = prepare
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._started = 0
         self._under_way = 0
@@ -51,6 +59,8 @@ class Threads:
             self._calls.put(None)
 
     def _work(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         with suppress(RuntimeError):  # the loop is closed
             while (taken := self._calls.get()) is not None:
                 self._make(*taken)
