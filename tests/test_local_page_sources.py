@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -143,7 +142,9 @@ def test_a_message_that_fails(shop: Shop, page: Any) -> None:
     figure(page, title, "batches").not_to_have_text("0")
     figure(page, title, "failures").not_to_have_text("0")
     figure(page, title, "retrying").to_have_text("1")
-    expect(line(page, title).locator(".retrying li")).to_have_text(re.compile(r"^[0-9a-f-]{36} ([2-9]|\d\d+) deliveries$"))
+    expect(line(page, title).locator(".retrying li")).to_have_text(
+        re.compile(r"^[0-9a-f-]{36} ([2-9]|\d\d+) deliveries$")
+    )
     expect(toggle).to_be_focused()
     assert "true" == toggle.get_attribute("aria-expanded")
     state = shop.sources()[title]

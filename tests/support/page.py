@@ -14,7 +14,9 @@ from support.wire import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path: apt-get install chromium")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium on the path: apt-get install chromium"
+)
 
 DESKTOP, PHONE = (1400, 900), (390, 844)
 

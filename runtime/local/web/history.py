@@ -27,8 +27,8 @@ BEHIND: Final = 4 * 1024 * 1024
 class HistoryEntry:
     """One invocation as the page shows it; `report` is None until it is over.
 
-    Of the event, the answer and an error, no more is kept than is shown. `mapping` is the id of the event source mapping
-    that it came through; it is empty for other invocations.
+    Of the event, the answer and an error, no more is kept than is shown. `mapping` is the id of the event source
+    mapping that it came through; it is empty for other invocations.
     """
 
     id: str

@@ -89,17 +89,18 @@ function moment(time) {
 }
 
 function details(one) {
-  return { error: one.lastError, retrying: one.retrying.map((each) => [each.id, each.deliveries]), redelivered: one.redelivered };
+  const unnamed = one.failures ? "None: the answers of the function named the messages that failed, or were malformed." : "None.";
+  return { failed: Boolean(one.lastError), error: one.lastError || unnamed, retrying: one.retrying.map((each) => [each.id, each.deliveries]), redelivered: one.redelivered };
 }
 
-function drawDetails(found, { error, retrying, redelivered }) {
+function drawDetails(found, { failed, error, retrying, redelivered }) {
   found.list ??= make("ul", { class: "retrying", tabindex: 0, "aria-label": "Messages that are being retried" });
   found.list.replaceChildren(...retrying.map(([id, times]) => make("li", {}, make("code", {}, id), ` ${times} ${times === 1 ? "delivery" : "deliveries"}`)));
   const others = redelivered ? `, ${redelivered} on all servers` : "";
   found.details.replaceChildren(
     make("h3", {}, "Last error"),
-    make("p", { class: error ? "bad" : "quiet" }, error || "none"),
+    make("p", { class: failed ? "bad" : "quiet" }, error),
     make("h3", {}, `Being retried${others}`),
-    retrying.length ? found.list : make("p", { class: "quiet" }, "none"),
+    retrying.length ? found.list : make("p", { class: "quiet" }, "None."),
   );
 }
