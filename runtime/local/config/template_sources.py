@@ -19,6 +19,7 @@ from runtime.local.config.values import scalar_text
 from runtime.local.function import ACCOUNT, FunctionSettingError, default_region
 from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.source import BadMapping, Source
+from runtime.local.sources.schedule import UTC, Schedule
 from runtime.local.sources.sqs import Sqs
 from runtime.local.sources.sqs_settings import FIFO
 
@@ -45,7 +46,7 @@ class TemplateSources:
     def add(self, place: str, function: str, properties: Properties, read: Callable[[Properties], Source]) -> None:
         """Add the source that these properties describe, unless it is disabled or cannot be polled."""
         try:
-            if scalar_text(properties.get("Enabled")).lower() == "false":
+            if scalar_text(properties.get("Enabled")).lower() == "false" or properties.get("State") == "DISABLED":
                 self.notes.append(f"{place} is not polled: it is not Enabled")
             else:
                 self.found.setdefault(function, []).append(read(properties))
@@ -149,5 +150,20 @@ def _queue(properties: Properties, name: str = "Queue") -> Source:
     return Sqs.from_fields(queue, known)
 
 
+def _rule(properties: Properties) -> Source:
+    """Return a schedule of EventBridge's rules, whose clock is that of UTC."""
+    return Schedule(properties.text("Schedule"), properties.text("Input"))
+
+
+def _schedule(properties: Properties) -> Source:
+    """Return a schedule of EventBridge Scheduler."""
+    zone = properties.text("ScheduleExpressionTimezone")
+    return Schedule(properties.text("ScheduleExpression"), properties.text("Input"), zone or UTC)
+
+
 #: The events of AWS SAM that are sources, by their types, and what reads their properties.
-EVENTS: Final[Mapping[str, Callable[[Properties], Source]]] = {"SQS": _queue}
+EVENTS: Final[Mapping[str, Callable[[Properties], Source]]] = {
+    "SQS": _queue,
+    "Schedule": _rule,
+    "ScheduleV2": _schedule,
+}

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from runtime.local.sources.jetstream_records import Delivery, Key, key
+from runtime.local.sources.jetstream_records import Delivery, Key, deliveries, key
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -48,25 +48,27 @@ class Deliveries:
         handled here is not handled a second time; it is settled with the first.
         """
         new: list[Delivery] = []
-        for message in messages:
+        # A server of NATS that found nobody at an earlier delivery may deliver a message twice, the second time with a
+        # count that begins anew.
+        for message in sorted(messages, key=deliveries, reverse=True):
             same = key(message)
             known = self._under_way.get(same)
             if known is not None:
-                known.message = message
+                known.message = max(known.message, message, key=deliveries)
             elif same in self._handled:
                 await message.ack()
             else:
                 self._under_way[same] = Delivery.of(message)
                 new.append(self._under_way[same])
-        return new
+        return sorted(new, key=lambda each: each.key)
 
-    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    async def acknowledge(self, handled: Sequence[Delivery]) -> None:
         """Acknowledge messages that were handled.
 
         Nobody waits until the server confirms each one, which would cost a third of the throughput: a message whose
         acknowledgement is lost with the connection comes again, and is recognized.
         """
-        for each in deliveries:
+        for each in handled:
             self._remember(each)
             await each.message.ack()
 
@@ -75,21 +77,20 @@ class Deliveries:
         self._forget(delivery)
         await delivery.message.nak(self.delay(delivery.count))
 
-    async def give_back(self, deliveries: Iterable[Delivery]) -> None:
+    async def give_back(self, unhandled: Iterable[Delivery]) -> None:
         """Let messages that were not handed to the function be delivered again at once, here or elsewhere."""
-        for each in deliveries:
+        for each in unhandled:
             self._forget(each)
             await each.message.nak()
 
-    async def give_up(self, deliveries: Sequence[Delivery]) -> None:
-        """Let messages not be delivered again."""
-        for each in deliveries:
-            self._remember(each)
-            await each.message.term()
+    async def give_up(self, delivery: Delivery) -> None:
+        """Let a message not be delivered again."""
+        self._remember(delivery)
+        await delivery.message.term()
 
-    def drop(self, deliveries: Iterable[Delivery]) -> None:
+    def drop(self, unsettled: Iterable[Delivery]) -> None:
         """Leave messages to the server, which delivers them again when it has heard nothing of them for long enough."""
-        for each in deliveries:
+        for each in unsettled:
             self._forget(each)
 
     def delay(self, delivered: int) -> float:
