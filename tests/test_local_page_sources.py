@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from support.nats import NatsServer, nats_server, stream
 from support.page import DESKTOP, OUTSIDE, PHONE, SMALL, chromium, needs_chromium, opened, playwright, shows
 from support.process import await_true
 from support.sqs import CREDENTIALS, Queue, Server
+
+from runtime.local.sources.sqs_poller import REFRESH
+from runtime.local.web.source_watch import FRESH, LOOK
 
 pytestmark = needs_chromium
 expect = playwright.expect
@@ -191,7 +195,7 @@ def test_lag(shop: Shop, page: Any) -> None:
     (shop.process.root / "go").touch()
     await_true(lambda: shop.sources()[title]["records"] >= 31)
     figure(page, title, "lag").to_have_text(re.compile("^0 at"))
-    assert page.evaluate("window.count <= (performance.now() - window.began) / 400 + 3")
+    assert page.evaluate(f"window.count <= (performance.now() - window.began) / {LOOK * 1000} + 3")
 
 
 def test_an_id_that_is_markup(shop: Shop, page: Any) -> None:
@@ -202,6 +206,15 @@ def test_an_id_that_is_markup(shop: Shop, page: Any) -> None:
     assert 0 == page.locator("#sources img").count()
     figure(page, "nats ORDERS", "lag").to_contain_text("0 at")
     figure(page, "nats ORDERS", "inFlight").to_have_text("1")
+
+
+def test_scripts_do_not_flood_a_queue(shop: Shop) -> None:
+    """The queues are asked for their lag every few seconds, however often somebody wants to know it."""
+    before, began = shop.moto.app.actions.count("GetQueueAttributes"), time.monotonic()
+    for _ in range(40):
+        shop.sources()
+    passed = time.monotonic() - began
+    assert shop.moto.app.actions.count("GetQueueAttributes") - before <= 3 * (passed / FRESH + passed / REFRESH + 2)
 
 
 def test_a_schedule(shop: Shop, page: Any) -> None:

@@ -35,10 +35,7 @@ def described(mapping: EventSourceMapping, feed: Feed | None) -> dict[str, Any]:
         "redelivered": state.redelivered,
         "measured": _milliseconds(state.measured),
         "due": _milliseconds(state.due) if mapping.enabled else None,
-        "batches": state.batches,
-        "records": state.records,
-        "failures": state.failures,
-        "deadLetters": state.dead_letters,
+        **_counters(state),
         "retrying": [
             {"id": _cut(record_id, ID_LIMIT), "deliveries": times}
             for record_id, times in reversed(state.retrying.items())
@@ -54,6 +51,15 @@ def status(mapping: EventSourceMapping, feed: Feed | None) -> str:
     if feed.fault:
         return "unreachable"
     return "polling" if feed.reached else "starting"
+
+
+def _counters(state: FeedState) -> dict[str, int]:
+    return dict(  # noqa: C408 - a key is also the name of a convention, by which nothing may be looked up
+        batches=state.batches,
+        records=state.records,
+        failures=state.failures,
+        deadLetters=state.dead_letters,
+    )
 
 
 def _milliseconds(seconds: float | None) -> int | None:

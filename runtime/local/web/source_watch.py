@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ class SourceWatch:
             await asyncio.wait(self._measuring.values(), timeout=PATIENCE)
         return self.states()
 
-    async def beside(self, messages: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    async def beside(self, messages: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
         """Iterate over the messages for a page; meanwhile the states are published, at first all of them."""
         self._pages += 1
         self._restart()
