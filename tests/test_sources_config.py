@@ -62,7 +62,7 @@ def test_dispatch_toml(tmp_path: Path) -> None:
     [
         ("sources = 5", "must be tables, [[functions.NAME.sources]], not 5"),
         ("sources = ['orders']", "must be a table, not 'orders'"),
-        ("sources = [{}]", "a source must have one of the keys sqs; it has none of them"),
+        ("sources = [{}]", "a source must have one of the keys sqs, nats, schedule; it has none of them"),
         ("sources = [{sqss = 'a'}]", "unknown key 'sqss'; did you mean 'sqs'? known keys: sqs"),
         ("sources = [{sqs = 'a', bach = 5}]", "unknown key 'bach'; did you mean 'batch'? known keys: sqs, batch, "),
         ("sources = [{sqs = 'a'}, {sqs = 5}]", "number 2: sqs must be text, not 5"),

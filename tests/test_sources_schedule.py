@@ -299,4 +299,4 @@ def test_a_template(tmp_path: Path) -> None:
     ] == [*function.sources]
     notes = "\n".join(found.notes)
     assert "Often.Disabled is not polled: it is not Enabled" in notes
-    assert "Often.Once is left out: not a schedule: 'at(2026-11-30T12:00:00)'" in notes
+    assert "Often.Once is not polled: not a schedule: 'at(2026-11-30T12:00:00)'" in notes

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from runtime.local.sources.jetstream_records import Delivery, Key, deliveries, key
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-#: How many messages that were handled are remembered, for acknowledgements that do not arrive.
+#: How many messages are remembered that were handled, for acknowledgements that do not arrive, and that have failed.
 REMEMBERED: Final = 10_000
 #: How often a message is reported to be in progress before it would be delivered again.
 BEATS: Final = 3
@@ -40,6 +42,8 @@ class Deliveries:
         self._backoff = backoff
         self._under_way: dict[Key, Delivery] = {}
         self._handled: OrderedDict[Key, None] = OrderedDict()
+        #: How often those were delivered that are to come again.
+        self._counts: OrderedDict[Key, int] = OrderedDict()
 
     async def admit(self, messages: Iterable[Msg]) -> list[Delivery]:
         """Return the deliveries of messages that are to be handled.
@@ -48,17 +52,19 @@ class Deliveries:
         handled here is not handled a second time; it is settled with the first.
         """
         new: list[Delivery] = []
-        # A server of NATS that found nobody at an earlier delivery may deliver a message twice, the second time with a
-        # count that begins anew.
+        # Of a message that it delivers while the request for it runs out, NATS 2.9 may begin to count anew, and may
+        # deliver it twice.
         for message in sorted(messages, key=deliveries, reverse=True):
             same = key(message)
             known = self._under_way.get(same)
             if known is not None:
                 known.message = max(known.message, message, key=deliveries)
+                known.count = max(known.count, deliveries(message))
             elif same in self._handled:
                 await message.ack()
             else:
-                self._under_way[same] = Delivery.of(message)
+                count = max(deliveries(message), self._counts.pop(same, 0) + 1)
+                self._under_way[same] = Delivery.of(message, count)
                 new.append(self._under_way[same])
         return sorted(new, key=lambda each: each.key)
 
@@ -75,6 +81,7 @@ class Deliveries:
     async def retry(self, delivery: Delivery) -> None:
         """Let a message be delivered again, after a delay that grows with its deliveries."""
         self._forget(delivery)
+        _add(self._counts, delivery.key, delivery.count)
         await delivery.message.nak(self.delay(delivery.count))
 
     async def give_back(self, unhandled: Iterable[Delivery]) -> None:
@@ -117,9 +124,14 @@ class Deliveries:
 
     def _remember(self, delivery: Delivery) -> None:
         self._forget(delivery)
-        self._handled[delivery.key] = None
-        while len(self._handled) > REMEMBERED:
-            self._handled.popitem(last=False)
+        _add(self._handled, delivery.key, None)
 
     def _forget(self, delivery: Delivery) -> None:
         self._under_way.pop(delivery.key, None)
+
+
+def _add(kept: OrderedDict[Key, T], one: Key, value: T) -> None:
+    """Keep a value; the oldest ones make room."""
+    kept[one] = value
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)

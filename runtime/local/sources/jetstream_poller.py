@@ -17,12 +17,12 @@ from runtime.local.sources.jetstream_records import Delivery, event, split
 from runtime.local.sources.jetstream_settings import JetStreamSettings
 from runtime.local.sources.partial_answers import failures
 
-#: Seconds that one request waits for messages, and that the end waits for a request.
-WAIT: Final = 1.0
+#: Seconds that one request waits for messages, and the end for a request; not those of a delay before a delivery.
+WAIT: Final = 0.7
 #: Seconds between two looks whether the connection is back, and before a request that has failed is tried again.
 LOOK: Final = 0.1
 #: After how many requests that fail in a row the consumer is looked at again.
-ERRORS: Final = 2
+ERRORS: Final = 3
 #: A batch is received ahead of its turn if the one before took less than so many seconds.
 QUICK: Final = 1.0
 #: How many messages are received at once though they are of several batches.

@@ -33,7 +33,7 @@ def key(message: Msg) -> Key:
 
 
 def deliveries(message: Msg) -> int:
-    """Return how often a message has been delivered, to any server."""
+    """Return how often a message has been delivered, by the count of NATS."""
     count: int = message.metadata.num_delivered
     return count
 
@@ -44,26 +44,23 @@ class Delivery:
 
     Attributes:
         message: as it was delivered last.
+        count: how often it has been delivered, to any server.
         key: what it is recognized by.
         id: the id that the publisher gave it, else one of its stream and sequence.
         record: its record, as JSON.
     """
 
     message: Msg
+    count: int
     key: Key
     id: str
     record: bytes
 
     @classmethod
-    def of(cls, message: Msg) -> Delivery:
-        """Read a message."""
-        content = record(message)
-        return cls(message, key(message), content["messageId"], as_json(content))
-
-    @property
-    def count(self) -> int:
-        """How often the message has been delivered, to any server."""
-        return deliveries(self.message)
+    def of(cls, message: Msg, count: int) -> Delivery:
+        """Read a message that was delivered so many times."""
+        content = {**record(message), "delivered": count}
+        return cls(message, count, key(message), content["messageId"], as_json(content))
 
     @property
     def fits(self) -> bool:
