@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
+from support.sqs import CREDENTIALS, Server
 from support.wire import PATIENCE
 
 from runtime.local.asynchronous.queue_file import QueueFile
@@ -16,6 +18,7 @@ from runtime.local.feed import REMEMBERED, Feed, FeedState, Outcome
 from runtime.local.invocation import Event
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import EventSourceMapping
+from runtime.local.sources.sqs import Sqs
 from runtime.local.web.source_watch import SourceWatch
 
 
@@ -145,3 +148,35 @@ def test_the_queue_keeps_where_an_event_came_from(tmp_path: Path) -> None:
     file.add("function", Event(b"{}", "2"))
     assert ["m", ""] == [queued.event.mapping for queued in file.start_due()]
     file.close()
+
+
+def test_the_lag_of_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue itself is asked: what waits, and what is with the function."""
+    moto = Server()
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_SQS": moto.url}.items():
+        monkeypatch.setenv(name, value)
+    queue = moto.queue(VisibilityTimeout="600")
+    queue.send(*"abcde")
+
+    async def case() -> None:
+        received, gate = asyncio.Event(), asyncio.Event()
+
+        async def invoke(_event: bytes) -> Outcome:
+            received.set()
+            await gate.wait()
+            return Outcome()
+
+        feed = Feed(invoke, print)
+        async with asyncio.timeout(PATIENCE):
+            polling = asyncio.ensure_future(Sqs(queue.name, batch=1).poll(feed))
+            await received.wait()
+            assert feed.measure is not None
+            await feed.measure()
+            assert (5, True) == ((feed.state.lag or 0) + (feed.state.in_flight or 0), bool(feed.state.in_flight))
+            gate.set()
+            polling.cancel()
+            await asyncio.wait({polling})
+            assert feed.measure is None
+
+    asyncio.run(case())
+    moto.stop()
