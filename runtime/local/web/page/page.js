@@ -254,10 +254,11 @@ function pickSource(source) {
   state.source = source?.id === state.source?.id ? null : source;
   const name = state.source ? `${state.source.title} for ${state.source.function}` : "";
   $("filter").hidden = !state.source;
-  $("filter").textContent = `only ${name} ✕`;
+  $("filter").textContent = `✕ only ${name}`;
   $("filter").setAttribute("aria-label", `Only ${name}; show all invocations`);
   mark(state.source?.id);
   showHistory();
+  if (state.source) $("history-card").scrollIntoView({ block: "nearest" });
 }
 
 function row(one) {
