@@ -188,12 +188,12 @@ def test_lag(shop: Shop, page: Any) -> None:
         "() => { window.count = 0; window.began = performance.now(); new EventSource('/_dispatch/feed')"
         ".addEventListener('sources', () => { window.count += 1; }); }"
     )
-    shop.slow.send("wait", *map(str, range(30)))
+    shop.slow.send("wait", *map(str, range(12)))
     figure(page, title, "lag").to_have_text(re.compile(r"^[1-9]\d* at \d\d:\d\d:\d\d$"))
     figure(page, title, "inFlight").not_to_have_text("0")
     assert shop.sources()[title]["lag"] > 0
     (shop.process.root / "go").touch()
-    await_true(lambda: shop.sources()[title]["records"] >= 31)
+    await_true(lambda: shop.sources()[title]["records"] >= 13)
     figure(page, title, "lag").to_have_text(re.compile("^0 at"))
     assert page.evaluate(f"window.count <= (performance.now() - window.began) / {LOOK * 1000} + 3")
 
