@@ -17,9 +17,7 @@ from pytest_mock import MockerFixture
 from support.files import write
 from support.local import ServerProcess
 
-from runtime.local.config.sam_template import read
 from runtime.local.feed import Feed, Outcome
-from runtime.local.function import FunctionConfig
 from runtime.local.source import BadMapping
 from runtime.local.sources.schedule import Schedule
 from runtime.local.sources.schedule_expression import parse
@@ -262,41 +260,3 @@ def test_a_configuration_that_is_wrong(tmp_path: Path) -> None:
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert 2 == result.returncode
     assert "schedule cron(0 12 ? * 8 *): day-of-week cannot be '8'" in " ".join(result.stderr.split())
-
-
-TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Resources:
-  Often:
-    Type: AWS::Serverless::Function
-    Properties:
-      Runtime: python3.13
-      Handler: app.handler
-      Events:
-        Rule:
-          Type: Schedule
-          Properties: {Schedule: rate(5 minutes), Input: '{"a": 1}'}
-        Scheduler:
-          Type: ScheduleV2
-          Properties: {ScheduleExpression: "cron(0 12 * * ? *)", ScheduleExpressionTimezone: Europe/Berlin}
-        Disabled:
-          Type: Schedule
-          Properties: {Schedule: rate(1 hour), State: DISABLED}
-        Once:
-          Type: ScheduleV2
-          Properties: {ScheduleExpression: "at(2026-11-30T12:00:00)"}
-"""
-
-
-def test_a_template(tmp_path: Path) -> None:
-    """The schedules of a function, without those that are disabled and those that are not known here."""
-    write(tmp_path, {"template.yaml": TEMPLATE, "app.py": "def handler(event, context): ..."})
-    found = read(tmp_path / "template.yaml", FunctionConfig(root=tmp_path))
-    (function,) = found.functions
-    assert [
-        Schedule("rate(5 minutes)", input='{"a": 1}'),
-        Schedule("cron(0 12 * * ? *)", timezone="Europe/Berlin"),
-    ] == [*function.sources]
-    notes = "\n".join(found.notes)
-    assert "Often.Disabled is not polled: it is not Enabled" in notes
-    assert "Often.Once is not polled: not a schedule: 'at(2026-11-30T12:00:00)'" in notes

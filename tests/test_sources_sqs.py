@@ -316,24 +316,24 @@ def test_deletions_that_fail(server: Server) -> None:
     assert "ReceiptHandleIsInvalid" in source.notes[0]
 
 
-@pytest.mark.parametrize("action", ["ReceiveMessage", "GetQueueAttributes"])
-def test_a_queue_that_is_away(server: Server, action: str) -> None:
-    """That is reported once; afterwards it goes on."""
+@pytest.mark.parametrize(("action", "times"), [("ReceiveMessage", 2), ("GetQueueAttributes", 1000)])
+def test_a_queue_that_is_away(server: Server, action: str, times: int) -> None:
+    """That is reported once; afterwards it goes on. Without its attributes, a queue is polled all the same."""
     queue = server.queue(VisibilityTimeout="600")
     asked: list[str] = []
 
     def fault(asked_for: str, _body: Any) -> tuple[int, Any] | None:
-        if asked_for != action or len(asked) == 2:
+        if asked_for != action or len(asked) == times:
             return None
         asked.append(asked_for)
-        return 503, {"__type": "ServiceUnavailable"}
+        return 403, {"__type": "AccessDenied", "message": "not for you"}
 
     server.app.fault = fault
-    queue.send("a")
-    with polling(Sqs(queue.name)) as source:
-        queue.await_counts(0, 0)
-    assert (["a"], 1) == (source.bodies, len(source.notes))
-    assert f"calling the {action} operation" in source.notes[0]
+    queue.send("a", "b")
+    with polling(Sqs(queue.name, batch=1)) as source:
+        await_true(lambda: sorted(source.bodies) == ["a", "b"])
+    assert 1 == len(source.notes)
+    assert f"calling the {action} operation: not for you" in source.notes[0]
 
 
 def test_a_server_that_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -106,9 +106,13 @@ class Server:
 class Queue:
     """A queue, as its producers see it."""
 
-    def __init__(self, server: Server, name: str, fifo: bool, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self, server: Server, name: str, fifo: bool = False, attributes: Mapping[str, Any] | None = None
+    ) -> None:
         own = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
-        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in attributes.items()}
+        texts = {
+            key: value if isinstance(value, str) else json.dumps(value) for key, value in (attributes or {}).items()
+        }
         self.client = server.client
         self.endpoint = server.url
         self.name = name

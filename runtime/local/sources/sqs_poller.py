@@ -240,9 +240,9 @@ class Poller:
     async def _delete(self, messages: Sequence[Message]) -> None:
         try:
             for fault in await self._queue.delete(messages):
-                self._feed.problem(fault)
+                self._feed.problem(fault, "deletion")
         except Exception as error:  # noqa: BLE001 - the messages come back
-            self._feed.problem(f"cannot delete {len(messages)} messages: {type(error).__name__}: {error}")
+            self._feed.problem(f"cannot delete messages: {type(error).__name__}: {error}", "deletion")
         finally:
             self._drop(messages)
         for message in messages:
@@ -272,8 +272,9 @@ class Poller:
                 held = [one for one in self._held.values() if longest(one) > 0]
                 try:
                     await self._queue.hide(held, longest)
+                    self._feed.works("hiding")
                 except Exception as error:  # noqa: BLE001 - there is another try before they come back
-                    self._feed.problem(f"cannot keep messages hidden: {type(error).__name__}: {error}")
+                    self._feed.problem(f"cannot keep messages hidden: {type(error).__name__}: {error}", "hiding")
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -285,8 +286,9 @@ class Poller:
         try:
             await self._queue.refresh()
         except Exception as error:  # noqa: BLE001
-            self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}")
+            self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}", "attributes")
         else:
+            self._feed.works("attributes")
             self._feed.state.measure(self._queue.lag, self._queue.in_flight)
 
 
