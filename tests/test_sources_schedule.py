@@ -17,8 +17,13 @@ from pytest_mock import MockerFixture
 from support.files import write
 from support.local import ServerProcess
 
+from runtime.local.environments.platform import Platform
 from runtime.local.feed import Feed, Outcome
+from runtime.local.function import FunctionConfig
+from runtime.local.invocation import Event
 from runtime.local.source import BadMapping
+from runtime.local.sources.event_sources import EventSources
+from runtime.local.sources.mapping import EventSourceMapping
 from runtime.local.sources.schedule import Schedule
 from runtime.local.sources.schedule_expression import parse
 
@@ -233,6 +238,29 @@ def test_a_machine_that_sleeps(mocker: MockerFixture) -> None:
     assert ["2026-11-30T12:00:00Z", "2026-11-30T15:01:00Z"] == [
         event["time"] for event in events(Schedule("cron(* * * * ? *)"), 2)
     ]
+
+
+def test_the_queue(mocker: MockerFixture, tmp_path: Path) -> None:
+    """The event goes to the queue of asynchronous events, for its function and with a request id of its own."""
+    Clock(mocker, "2026-11-30T11:59:30")
+    queued: list[tuple[str, Event]] = []
+    done = asyncio.Event()
+
+    async def put(function: str, event: Event) -> None:
+        queued.append((function, event))
+        done.set()
+        await asyncio.Event().wait()
+
+    async def case() -> None:
+        async with Platform([FunctionConfig("often", "event", tmp_path)]) as platform:
+            sources = EventSources(platform, print, put=put)
+            sources.put(EventSourceMapping(Schedule("rate(1 hour)", input="{}"), "often"))
+            await done.wait()
+            await sources.close()
+
+    asyncio.run(case())
+    ((function, event),) = queued
+    assert ("often", b"{}", 36) == (function, event.body, len(event.request_id))
 
 
 CONFIG = """

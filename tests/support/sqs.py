@@ -20,6 +20,7 @@ from runtime.local.feed import Feed, Outcome
 from runtime.local.sources.sqs import Sqs
 from runtime.testing.platform import loop_in_thread
 from support.process import await_true
+from support.wire import PATIENCE
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 #: Credentials for moto's server, which accepts any.
@@ -183,7 +184,8 @@ class Polling:
         """Stop, and wait for the end."""
 
         async def ended() -> None:
-            await asyncio.wait({self._task})
+            _, running = await asyncio.wait({self._task}, timeout=PATIENCE)
+            assert not running, "it has not ended"
 
         if not self._stopped:
             self.stop()
@@ -199,10 +201,8 @@ def polling(source: Sqs, handle: Callable[[Any], Awaitable[Any]] = nothing, conc
     """Poll until the block is left."""
     with loop_in_thread() as loop:
         one = Polling(loop, source, handle, concurrency)
-        try:
-            yield one
-        finally:
-            one.end()
+        yield one
+        one.end()
 
 
 class Gate:
