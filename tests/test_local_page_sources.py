@@ -119,9 +119,9 @@ def browser() -> Iterator[Any]:
         yield one
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(shop: Shop, browser: Any) -> Iterator[Any]:
-    """The page, open."""
+    """The page, which stays open from test to test."""
     with opened(shop.process, browser, "light", *DESKTOP) as one:
         yield one
 
