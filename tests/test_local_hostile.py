@@ -256,7 +256,7 @@ def test_an_event_source_has_an_arn_of_visible_characters(caller: Client, arn: s
     got = caller.call("POST", "/2015-03-31/event-source-mappings/", fields)
 
     assert (400, "InvalidParameterValueException") == (got.status, got.headers["x-amzn-errortype"])
-    assert "not the ARN of an event source" in got.json["message"]
+    assert "not the name, URL or ARN of a queue" in got.json["message"]
 
 
 @pytest.mark.parametrize("qualifier", ["%D9%A3", "%ff", "%0d%0aX:%20y", "a%20b", "x" * 129])

@@ -6,7 +6,6 @@ With DISPATCH_SCREENSHOTS set to a folder the tests leave the documentation's pi
 from __future__ import annotations
 
 import os
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +14,9 @@ from typing import Any
 
 import pytest
 from support.local import ServerProcess, client, save
-from support.wire import PATIENCE
+from support.page import DESKTOP, OUTSIDE, PHONE, SMALL, chromium, needs_chromium, opened, playwright, shows
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path: apt-get install chromium")
+pytestmark = needs_chromium
 
 ORDERS = '''
 import os
@@ -81,46 +78,16 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser; each window has a profile of its own."""
-    playwright.expect.set_options(timeout=PATIENCE * 1000)
-    with playwright.sync_playwright() as driver:
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    """A browser."""
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture
 def page(server: ServerProcess, browser: Any) -> Iterator[Any]:
-    """The page, open; whatever it complains of fails the test."""
+    """The page, open."""
     with opened(server, browser, "light") as one:
         yield one
-
-
-class opened:  # noqa: N801 - used as a function
-    """The page in a window of its own."""
-
-    def __init__(self, server: ServerProcess, browser: Any, scheme: str, width: int = 1360, height: int = 860) -> None:
-        self.context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on(
-            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(server.address)
-        self.page.wait_for_selector(".live.on")
-
-    def __enter__(self) -> Any:
-        return self.page
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-        assert [] == self.complaints
-
-
-def shows(page: Any, selector: str, text: str) -> None:
-    """Wait until an element shows a text."""
-    playwright.expect(page.locator(selector)).to_contain_text(text)
 
 
 def picture(page: Any, name: str) -> None:
@@ -261,6 +228,7 @@ def test_it_is_fit_to_be_looked_at(server: ServerProcess, browser: Any, scheme: 
             shows(page, "#status", "KeyError" if number == 9 else "success")
         shows(page, "#environments", "14 events")
         shows(page, "#environments", "idle")
+        playwright.expect(page.locator("#sources-card")).to_be_hidden()
         assert scheme == page.evaluate("document.documentElement.dataset.theme")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert page.evaluate(
@@ -288,7 +256,6 @@ MANY = "".join(
         **{f"worker-{number}": "orders.place" for number in range(9)},
     }.items()
 )
-DESKTOP, PHONE = (1400, 900), (390, 844)
 
 
 @pytest.fixture(scope="module")
@@ -315,22 +282,6 @@ def caller_of_report(server: ServerProcess) -> Iterator[None]:
         assert b"orders today: 3\n" == answer.readline()
         yield
         (server.root / "go").touch()
-
-
-OUTSIDE = """
-() => [...document.querySelectorAll("header *, nav button, main *")].filter((one) => {
-  if (one.closest("svg, option, #functions, #environments, .hidden") || !one.checkVisibility()) return false;
-  const box = one.getBoundingClientRect();
-  const card = (one.closest(".card") ?? document.body).getBoundingClientRect();
-  return box.right > card.right + 1 || box.left < card.left - 1;
-}).map((one) => one.outerHTML.slice(0, 120))
-"""
-SMALL = """
-() => [...document.querySelectorAll("button, a, select")].filter((one) => {
-  const box = one.getBoundingClientRect();
-  return one.checkVisibility() && (box.width < 24 || box.height < 24);
-}).map((one) => one.outerHTML)
-"""
 
 
 @pytest.mark.parametrize(

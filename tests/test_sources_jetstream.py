@@ -405,6 +405,7 @@ def test_a_server_that_is_killed_during_a_batch(server: NatsServer) -> None:
             await until(lambda: function.running)
             await asyncio.to_thread(server.kill)
             await until(lambda: one.notes)
+            assert one.notes == [one.feed.fault]
             function.gate.set()
             await asyncio.to_thread(server.start)
             await until(lambda: orders.client.is_connected)
@@ -413,6 +414,7 @@ def test_a_server_that_is_killed_during_a_batch(server: NatsServer) -> None:
             await until(lambda: function.bodies == ["a", "b"])
             await until(orders.settled)
             assert [f"cannot reach NATS at {server.url}: nats: unexpected EOF"] == one.notes
+            assert "" == one.feed.fault
 
     asyncio.run(case())
 

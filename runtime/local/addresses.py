@@ -14,6 +14,8 @@ API: Final = "/execute-api"
 API_DOMAIN: Final = ".execute-api.localhost"
 #: What the page asks for.
 PAGE: Final = "/_dispatch"
+#: The state of the event sources, for scripts.
+SOURCES: Final = f"{PAGE}/sources"
 
 #: The header that carries the server's token.
 TOKEN: Final = "X-Dispatch-Token"  # noqa: S105 - a header's name

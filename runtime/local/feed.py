@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,7 +40,12 @@ class FeedState:
         failures: those that failed.
         dead_letters: those that failed for the last time.
         lag: records that are waiting; None if that is not known.
-        retrying: how often a record that came back was delivered, by its id; only the latest ones.
+        in_flight: records that were delivered, to any server, and are neither handled nor waiting again; None if that
+            is not known.
+        redelivered: those of them that were delivered before; None if that is not known.
+        measured: when the source reported the lag last, in seconds since the epoch; None if it has not.
+        due: when a schedule happens next, in seconds since the epoch; None for other sources.
+        retrying: how often a record that failed or came back was delivered, by its id; only the latest ones.
         last_error: the latest problem of the source or error of the function.
     """
 
@@ -48,16 +54,36 @@ class FeedState:
     failures: int = 0
     dead_letters: int = 0
     lag: int | None = None
+    in_flight: int | None = None
+    redelivered: int | None = None
+    measured: float | None = None
+    due: float | None = None
     retrying: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
+
+    def measure(self, lag: int | None, in_flight: int | None = None, redelivered: int | None = None) -> None:
+        """Note what the source reports; if it has nothing left, other servers have handled what failed here."""
+        self.note_lag(lag)
+        self.in_flight, self.redelivered = in_flight, redelivered
+        if lag == in_flight == 0:
+            self.retrying.clear()
+
+    def note_lag(self, lag: int | None) -> None:
+        """Note how many records are waiting, which a delivery may report as well."""
+        self.lag, self.measured = lag, time.time()
 
     def delivered(self, record_id: str, times: int) -> None:
         """Note how often a record was delivered by now."""
         self.retrying.pop(record_id, None)
         if times > 1:
-            self.retrying[record_id] = times
-            while len(self.retrying) > REMEMBERED:
-                del self.retrying[next(iter(self.retrying))]
+            self.failed(record_id, times)
+
+    def failed(self, record_id: str, times: int) -> None:
+        """Note that a record will come back, which was delivered so many times."""
+        self.retrying.pop(record_id, None)
+        self.retrying[record_id] = times
+        while len(self.retrying) > REMEMBERED:
+            del self.retrying[next(iter(self.retrying))]
 
     def done(self, record_id: str) -> None:
         """Note that a record will not come back."""
@@ -70,6 +96,9 @@ class Feed:
     Attributes:
         function: the function's name.
         state: the counters; `invoke` counts batches, the source everything else.
+        measure: asks the source for its lag, and notes it in the state; None while that is not possible.
+        reached: whether the source was reached since polling began.
+        fault: why the source cannot be polled at the moment; empty if it can.
     """
 
     def __init__(
@@ -101,6 +130,9 @@ class Feed:
         self._reported: dict[str, str] = {}
         self._refusals: set[str] = set()
         self.state = FeedState()
+        self.measure: Callable[[], Awaitable[None]] | None = None
+        self.reached = False
+        self.fault = ""
 
     @property
     def concurrency(self) -> int:
@@ -149,9 +181,16 @@ class Feed:
             self._notify(text)
         self._reported[of] = text
 
+    def unreachable(self, text: str) -> None:
+        """Report a problem for which the source cannot be polled until it works again."""
+        self.fault = text
+        self.problem(text)
+
     def works(self, of: str = "") -> None:
         """Note that the source, or a thing of it, works again, so the same problem is reported if it returns."""
         self._reported.pop(of, None)
+        if not of:
+            self.reached, self.fault = True, ""
 
     async def keep_trying(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work that has no end; after a failure, report it, wait, and begin again."""
@@ -161,5 +200,5 @@ class Feed:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
-                self.problem(f"{type(error).__name__}: {error}")
+                self.unreachable(f"{type(error).__name__}: {error}")
             await asyncio.sleep(RETRY)

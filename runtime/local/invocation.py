@@ -15,7 +15,12 @@ from runtime.local.values import one_line
 
 @dataclass(slots=True)
 class Event:
-    """One event as a caller sends it; `client_context` is the decoded JSON, as runtimes get it."""
+    """One event as a caller sends it.
+
+    Attributes:
+        client_context: the decoded JSON, as runtimes get it.
+        mapping: the id of the event source mapping that it came through; empty if it came in another way.
+    """
 
     body: bytes
     request_id: str
@@ -25,6 +30,7 @@ class Event:
     cognito_identity: str = ""
     tenant_id: str = ""
     content_type: str = protocol.JSON
+    mapping: str = ""
 
 
 class Exchange:

@@ -113,6 +113,8 @@ class QueueFile:
     def add(self, function: str, event: Event) -> None:
         """Write an event to the disk. Its client context is not kept, as on Lambda."""
         fields = {"arn": event.arn, "trace_id": event.trace_id, "tenant_id": event.tenant_id}
+        if event.mapping:
+            fields["mapping"] = event.mapping
         self._execute(
             "insert into events (function, request_id, body, fields, created, due) values (?, ?, ?, ?, ?, ?)",
             (function, event.request_id, event.body, json.dumps(fields), time.time(), time.time()),

@@ -133,14 +133,14 @@ class EventSources:
 
         async def invoke(event: bytes) -> Outcome:
             try:
-                invocation = await self._platform.invoke(function, Event(event, ""), kind)
+                invocation = await self._platform.invoke(function, Event(event, "", mapping=mapping.id), kind)
             except (Throttled, UnknownFunction) as error:
                 return Outcome(refused=str(error))
             return Outcome(await invocation.answer.read(), invocation.answer.error)
 
         async def put(event: bytes) -> None:
             if self._put is not None:
-                await self._put(function, Event(event, new_id()))
+                await self._put(function, Event(event, new_id(), mapping=mapping.id))
 
         def config() -> FunctionConfig:
             pool = self._platform.pools.get(function)

@@ -35,7 +35,7 @@ class JetStream(JetStreamSettings):
             try:
                 await self._poll_once(feed)
             except (NotReady, PullError) as error:
-                feed.problem(str(error))
+                feed.unreachable(str(error))
 
         await feed.keep_trying(work)
 
@@ -55,8 +55,16 @@ class JetStream(JetStreamSettings):
             poller.server_gives_up = (consumer.max_deliver or UNLIMITED) == poller.limit
             if wanted.dead_letter:
                 poller.dead_letters = DeadLetters(context, wanted.dead_letter, durable)
+
+            async def measure() -> None:
+                if client.is_connected:
+                    info = await context.consumer_info(wanted.stream, durable)
+                    feed.state.measure(info.num_pending, info.num_ack_pending, info.num_redelivered)
+
             await pull.open()
+            feed.measure = measure
             try:
                 await poller.run()
             finally:
+                feed.measure = None
                 await pull.close()

@@ -47,7 +47,7 @@ async def connected(name: str, feed: Feed) -> AsyncIterator[Client]:
             feed.problem(f"NATS reports: {error}")
         elif not reported:
             reported = True
-            feed.problem(f"cannot reach NATS at {shown(servers)}: {str(error) or type(error).__name__}")
+            feed.unreachable(f"cannot reach NATS at {shown(servers)}: {str(error) or type(error).__name__}")
 
     async def come_back() -> None:
         nonlocal reported

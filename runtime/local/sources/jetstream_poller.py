@@ -142,7 +142,8 @@ class Poller:
     async def _receive(self, count: int, seconds: float = 0) -> bool:
         """Receive messages with one request; return whether there were any."""
         messages = await self._pull.request(count, seconds)
-        self._feed.works()
+        if self._pull.client.is_connected:  # a request that was under way when the connection broke ends empty
+            self._feed.works()
         for each in await self._deliveries.admit(messages):
             self._feed.state.delivered(each.id, each.count)
             if self.limit and each.count > self.limit:
@@ -152,7 +153,7 @@ class Poller:
             else:
                 self._waiting.append(each)
         if messages:
-            self._feed.state.lag = messages[-1].metadata.num_pending
+            self._feed.state.note_lag(messages[-1].metadata.num_pending)
         return bool(messages)
 
     def _is_full(self) -> bool:
@@ -233,6 +234,7 @@ class Poller:
             if self._is_last(each):
                 await self._give_up(each, *reason)
             else:
+                state.failed(each.id, each.count)
                 await self._deliveries.retry(each)
 
     async def _give_up(self, delivery: Delivery, error_type: str, error_message: str) -> None:

@@ -109,6 +109,8 @@ class Schedule:
         expression = self.expression()
         due = expression.following(_now())
         while due is not None:
+            feed.state.due = due.timestamp()
+            feed.works()
             await _reach(due)
             await feed.put(self.event(due))
             feed.state.batches += 1
@@ -116,6 +118,7 @@ class Schedule:
             due = expression.following(due)
             if due is not None and due <= _now():
                 due = expression.following(_now())
+        feed.state.due = None
         feed.problem("the schedule has no more times")
         await asyncio.Event().wait()
 

@@ -57,10 +57,12 @@ class Poller:
         """Poll until cancelled; then let the batches under way finish, and give everything else back."""
         await self._refresh()
         tending = [asyncio.ensure_future(self._keep_hidden()), asyncio.ensure_future(self._keep_fresh())]
+        self._feed.measure = self._refresh
         self._grow()
         try:
             await asyncio.Event().wait()
         finally:
+            self._feed.measure = None
             self._stopping.set()
             self._slot_freed.set()
             await self._give_back_the_rest()
@@ -101,7 +103,7 @@ class Poller:
                     await self._handle_in_turn(batch)
             except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
                 self._drop(batch)
-                self._feed.problem(f"{type(error).__name__}: {error}")
+                self._feed.unreachable(f"{type(error).__name__}: {error}")
                 await self._pause(RETRY)
             is_full = len(batch) >= min(self._source.batch, REQUEST_LIMIT)
             if self._stopping.is_set() or (self._receiving and not is_full) or len(self._lanes) > self._most + 1:
@@ -197,7 +199,12 @@ class Poller:
         lost = [message for message in batch if message.id in failed]
         state.records += len(batch)
         state.failures += len(lost)
-        state.dead_letters += sum(most is not None and message.receives >= most for message in lost)
+        for message in lost:
+            if most is not None and message.receives >= most:
+                state.dead_letters += 1
+                state.done(message.id)
+            else:
+                state.failed(message.id, message.receives)
         self._drop(lost)
         await self._delete([message for message in batch if message.id not in failed])
         if self._source.fifo:
@@ -285,7 +292,8 @@ class Poller:
         """Read the queue's attributes; without them, its timeout is that of a new queue."""
         try:
             await self._queue.refresh()
-            self._feed.works("attributes")
         except Exception as error:  # noqa: BLE001
             self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}", "attributes")
-        self._feed.state.lag = self._queue.lag
+        else:
+            self._feed.works("attributes")
+            self._feed.state.measure(self._queue.lag, self._queue.in_flight)

@@ -25,6 +25,9 @@ DELETIONS: Final = 6
 DELETION_PAUSE: Final = 0.1
 #: SQS's own default (its API reference, SetQueueAttributes).
 VISIBILITY_DEFAULT: Final = 30
+#: The attributes that count messages (its API reference, GetQueueAttributes).
+WAITING: Final = "ApproximateNumberOfMessages"
+HIDDEN: Final = "ApproximateNumberOfMessagesNotVisible"
 
 
 class Queue:
@@ -35,6 +38,7 @@ class Queue:
         visibility: seconds for which a message that was received is hidden.
         most_receives: how often a message is received before it goes to the dead-letter queue; None if there is none.
         lag: about how many messages are waiting; None if that is not known.
+        in_flight: about how many are hidden, because they are being handled or have failed; None likewise.
     """
 
     def __init__(self, source: SqsSettings) -> None:
@@ -46,6 +50,7 @@ class Queue:
         self.visibility = VISIBILITY_DEFAULT
         self.most_receives: int | None = None
         self.lag: int | None = None
+        self.in_flight: int | None = None
 
     async def open(self) -> None:
         """Find the queue."""
@@ -80,14 +85,15 @@ class Queue:
 
     async def refresh(self) -> None:
         """Read the queue's attributes again."""
-        names = ["QueueArn", "VisibilityTimeout", "RedrivePolicy", "ApproximateNumberOfMessages"]
+        names = ["QueueArn", "VisibilityTimeout", "RedrivePolicy", WAITING, HIDDEN]
         reply = await self._run(self._client.get_queue_attributes, QueueUrl=self._url, AttributeNames=names)
         found = reply.get("Attributes", {})
         self.arn = found.get("QueueArn", self.arn)
         self.visibility = int(found.get("VisibilityTimeout", self.visibility))
         policy = json.loads(found["RedrivePolicy"]) if found.get("RedrivePolicy") else {}
         self.most_receives = int(policy["maxReceiveCount"]) if "maxReceiveCount" in policy else None
-        self.lag = int(found["ApproximateNumberOfMessages"]) if "ApproximateNumberOfMessages" in found else None
+        self.lag = int(found[WAITING]) if WAITING in found else None
+        self.in_flight = int(found[HIDDEN]) if HIDDEN in found else None
 
     async def receive(self, limit: int) -> list[Message]:
         """Return messages, if there are any within the time that one request waits."""

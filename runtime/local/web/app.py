@@ -79,7 +79,7 @@ def make_app(
             Route(addresses.HEALTH, health, methods=["GET"]),
             *invoke_api.routes(),
             *urls.routes(),
-            *PageApi(platform, history, queue).routes(),
+            *PageApi(platform, history, queue, sources).routes(),
             *EventSourcesApi(platform, sources).routes(),
             *ControlApi(platform).routes(),
             apis,

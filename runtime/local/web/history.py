@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,12 +27,14 @@ BEHIND: Final = 4 * 1024 * 1024
 class HistoryEntry:
     """One invocation as the page shows it; `report` is None until it is over.
 
-    Of the event, the answer and an error, no more is kept than is shown.
+    Of the event, the answer and an error, no more is kept than is shown. `mapping` is the id of the event source
+    mapping that it came through; it is empty for other invocations.
     """
 
     id: str
     function: str
     source: str
+    mapping: str
     event: bytes
     answer: Answer | None
     started: float = field(default_factory=time.time)
@@ -48,6 +50,7 @@ class HistoryEntry:
             "id": self.id,
             "function": self.function,
             "source": self.source,
+            "mapping": self.mapping,
             "started": self.started * 1000,
             "status": report.status if report else "running",
             "duration": report and round(report.duration, 2),
@@ -154,7 +157,8 @@ class History:
         if len(self.entries) == REMEMBERED:
             self._by_id.pop(self.entries[0].id, None)
         event = invocation.event
-        entry = HistoryEntry(event.request_id, invocation.function, source, event.body[:KEPT], invocation.answer)
+        body, answer = event.body[:KEPT], invocation.answer
+        entry = HistoryEntry(event.request_id, invocation.function, source, event.mapping, body, answer)
         self.entries.append(entry)
         self._by_id[entry.id] = entry
         self._publish_summary("start", entry)
@@ -193,7 +197,7 @@ class History:
         for listener in self._listeners:
             listener.end()
 
-    async def feed(self) -> AsyncIterator[str]:
+    async def feed(self) -> AsyncGenerator[str, None]:
         """Iterate over what happens from now on, as server-sent events."""
         listener = _Listener()
         self._listeners.add(listener)

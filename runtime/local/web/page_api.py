@@ -1,4 +1,4 @@
-"""The page at `/`, and what it asks for: functions, environments, invocations, sample events, a feed."""
+"""The page at `/`, and what it asks for: functions, environments, invocations, sample events, sources, a feed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ from runtime.local.environments.platform import Platform, UnknownFunction
 from runtime.local.environments.pool import EnvironmentPool, Throttled
 from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event, RunningInvocation
+from runtime.local.sources.event_sources import EventSources
 from runtime.local.web.errors import ApiError
 from runtime.local.web.history import History
 from runtime.local.web.json_response import JSONResponse
 from runtime.local.web.request import read_payload
+from runtime.local.web.source_watch import SourceWatch
 from runtime.local.web.streaming import AnswerStream
 from runtime.settings import handler_string
 
@@ -34,21 +36,24 @@ FOLDER: Final = Path(__file__).parent / "page"
 #: Nothing but the page's own files may run in it.
 POLICY: Final = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 HEADERS: Final = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+UNCACHED: Final = {"Cache-Control": "no-store"}
 
 
 class PageApi:
     """Serves the page and its requests."""
 
-    def __init__(self, platform: Platform, history: History, queue: Queue) -> None:
+    def __init__(self, platform: Platform, history: History, queue: Queue, sources: EventSources) -> None:
         self._platform = platform
         self._history = history
         self._queue = queue
+        self._sources = SourceWatch(sources, history.publish)
 
     def routes(self) -> list[Route | Mount]:
         """Return the routes."""
         return [
             Route("/", self.page, methods=["GET"]),
             Route(f"{addresses.PAGE}/state", self.state, methods=["GET"]),
+            Route(addresses.SOURCES, self.sources, methods=["GET"]),
             Route(f"{addresses.PAGE}/feed", self.feed, methods=["GET"]),
             Route(f"{addresses.PAGE}/invocations/{{id}}", self.invocation, methods=["GET"]),
             Route(f"{addresses.PAGE}/invoke/{{name}}", self.invoke, methods=["POST"]),
@@ -82,11 +87,14 @@ class PageApi:
             return ""
         return f"{last.report.error.type}: {last.report.error.message}"
 
+    async def sources(self, _request: Request) -> Response:
+        """Return how the event sources are doing."""
+        return JSONResponse({"sources": await self._sources.measured()}, headers=UNCACHED)
+
     async def feed(self, _request: Request) -> Response:
-        """Send what happens from now on."""
-        return StreamingResponse(
-            self._history.feed(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        """Send what happens from now on, and how the event sources are doing."""
+        messages = self._sources.beside(self._history.feed())
+        return StreamingResponse(messages, media_type="text/event-stream", headers=UNCACHED)
 
     async def invocation(self, request: Request) -> Response:
         """Return one invocation with everything that is kept of it."""

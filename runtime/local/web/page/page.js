@@ -2,8 +2,9 @@
 
 import { $, clock, handled, make, milliseconds, pretty } from "./dom.js";
 import { draw, figures } from "./plot.js";
+import { mark, showSources } from "./sources.js";
 
-const state = { functions: [], invocations: new Map(), lines: new Map(), samples: {}, chosen: null, shown: null, details: null, queued: 0 };
+const state = { functions: [], invocations: new Map(), lines: new Map(), samples: {}, chosen: null, shown: null, details: null, queued: 0, source: null };
 const PLATFORM = /^(START|END|REPORT|INIT_REPORT) /;
 
 // -- what the platform sends
@@ -36,6 +37,7 @@ function listen() {
   feed.addEventListener("start", (message) => { received(JSON.parse(message.data)); loadSoon(); });
   feed.addEventListener("end", (message) => { received(JSON.parse(message.data)); loadSoon(); });
   feed.addEventListener("note", (message) => { note(JSON.parse(message.data).text); loadSoon(); });
+  feed.addEventListener("sources", (message) => sourcesChanged(JSON.parse(message.data)));
   feed.addEventListener("log", (message) => {
     const line = JSON.parse(message.data);
     // Its environment is no longer starting.
@@ -54,6 +56,11 @@ function received(summary) {
   }
   state.invocations.set(summary.id, summary);
   showHistory();
+}
+
+function sourcesChanged(message) {
+  showSources(message, pickSource);
+  if (state.source && !message.ids.includes(state.source.id)) pickSource(null);
 }
 
 // -- invoking
@@ -223,10 +230,16 @@ function showLog() {
   $("log").replaceChildren(...log.map((line) => make("span", { class: PLATFORM.test(line) ? "platform" : line.startsWith("[ERROR]") ? "error" : "" }, `${line.replaceAll("\r", "\n")}\n`)));
 }
 
+function listed() {
+  const all = [...state.invocations.values()].toReversed();
+  return state.source ? all.filter((one) => one.mapping === state.source.id) : all;
+}
+
 function showHistory() {
-  const all = [...state.invocations.values()];
-  $("history").replaceChildren(...all.toReversed().map(row));
+  const all = listed();
+  $("history").replaceChildren(...all.map(row));
   $("no-history").hidden = all.length > 0;
+  $("no-history").textContent = state.source ? "None of the invocations that are kept came from this source." : "No invocations yet.";
   $("queued").textContent = state.queued ? `${state.queued} in the queue` : "";
   showDurations();
 }
@@ -235,6 +248,17 @@ function showDurations() {
   const own = [...state.invocations.values()].filter((one) => one.function === state.chosen);
   $("figures").textContent = figures(own);
   draw($("plot"), own, state.shown, pick);
+}
+
+function pickSource(source) {
+  state.source = source?.id === state.source?.id ? null : source;
+  const name = state.source ? `${state.source.title} for ${state.source.function}` : "";
+  $("filter").hidden = !state.source;
+  $("filter").textContent = `✕ only ${name}`;
+  $("filter").setAttribute("aria-label", `Only ${name}; show all invocations`);
+  mark(state.source?.id);
+  showHistory();
+  if (state.source) $("history-card").scrollIntoView({ block: "nearest" });
 }
 
 function row(one) {
@@ -278,7 +302,7 @@ function theme(name) {
 // -- keys and buttons
 
 function step(by) {
-  const ids = [...state.invocations.keys()].toReversed();
+  const ids = listed().map((one) => one.id);
   const next = ids[Math.max(0, Math.min(ids.length - 1, ids.indexOf(state.shown) + by))];
   if (next) pick(next);
 }
@@ -309,6 +333,7 @@ $("event").addEventListener("input", validate);
 $("tab-answer").addEventListener("click", () => tab("answer"));
 $("tab-log").addEventListener("click", () => tab("log"));
 $("help-open").addEventListener("click", () => $("help").showModal());
+$("filter").addEventListener("click", () => pickSource(null));
 $("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
 new ResizeObserver(() => showHistory()).observe($("plot"));
 theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
