@@ -17,6 +17,7 @@ from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs_event import Message, event, fitting
+from runtime.local.sources.sqs_order import followers, is_last, to_hand_over_again, with_followers
 from runtime.local.sources.sqs_queue import Queue
 from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
@@ -155,12 +156,15 @@ class Poller:
         batch, rest = batch[:count], batch[count:]
         if rest and not self._source.fifo:
             self._left, rest = [*self._left, *rest], []
-        while not self._stopping.is_set() and self._running >= self._most:
+        while True:
+            if self._stopping.is_set():
+                batch, rest = await self._give_back_all_but_last([*batch, *rest]), []
+            if not batch:
+                return
+            if self._running < self._most:
+                break
             self._slot_freed.clear()
             await self._slot_freed.wait()
-        if self._stopping.is_set():
-            await self._give_back([*batch, *rest])
-            return
         failed = await self._handle(batch)
         if rest:  # of a FIFO queue: in order, and not those of a group that has failed
             blocked = {message.group for message in batch if message.id in failed}
@@ -183,19 +187,22 @@ class Poller:
             await self._after_refusal(batch)
             return set(ids)
         self._quick = time.monotonic() - began < QUICK
-        failed = failures(outcome, ids, reported=self._source.report_failures)
+        failed, again = failures(outcome, ids, reported=self._source.report_failures), list[Message]()
         if self._source.fifo:
+            again = to_hand_over_again(batch, failed, self._queue.most_receives)
             failed = with_followers(batch, failed)
-        await self._settle(batch, failed)
+        await self._settle([message for message in batch if message not in again], failed)
+        if again:
+            failed = failed - {message.id for message in again} | await self._handle(again)
         return failed
 
     async def _settle(self, batch: Sequence[Message], failed: Collection[str]) -> None:
         """Delete the messages that were handled; the others come back after their visibility timeout."""
-        state, most = self._feed.state, self._queue.most_receives
+        state = self._feed.state
         lost = [message for message in batch if message.id in failed]
         state.records += len(batch)
         state.failures += len(lost)
-        state.dead_letters += sum(most is not None and message.receives >= most for message in lost)
+        state.dead_letters += sum(map(self._is_last, lost))
         self._drop(lost)
         await self._delete([message for message in batch if message.id not in failed])
         if self._source.fifo:
@@ -220,6 +227,9 @@ class Poller:
             await self._give_back(batch)
         else:
             self._drop(batch)
+
+    def _is_last(self, message: Message) -> bool:
+        return is_last(message, self._queue.most_receives)
 
     # -- the messages that are held
 
@@ -251,6 +261,12 @@ class Poller:
             with contextlib.suppress(Exception):
                 await self._queue.hide(messages, lambda _message: 0)
 
+    async def _give_back_all_but_last(self, messages: Sequence[Message]) -> list[Message]:
+        """Return those on their last delivery: given back, they would be dead letters that nobody has handled."""
+        await self._give_back([message for message in messages if not self._is_last(message)])
+        last = [message for message in messages if self._is_last(message)]
+        return last[: fitting(last, self._source.batch)]
+
     async def _keep_hidden(self) -> None:
         """Keep the messages that are held from being received again, without end."""
         part, least = BEAT
@@ -280,26 +296,3 @@ class Poller:
         except Exception as error:  # noqa: BLE001
             self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}")
         self._feed.state.lag = self._queue.lag
-
-
-def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str]:
-    """Return the ids of the messages that failed, and of those after them in their groups, to keep the order."""
-    found: set[str] = set(failed)
-    blocked: set[str] = set()
-    for message in batch:
-        if message.id in found:
-            blocked.add(message.group)
-        elif message.group in blocked:
-            found.add(message.id)
-    return found
-
-
-def followers(messages: Iterable[Message]) -> list[Message]:
-    """Return the messages but the first of each group: the queue holds them back for as long as it hides that one."""
-    groups: set[str] = set()
-    found = []
-    for message in messages:
-        if message.group in groups:
-            found.append(message)
-        groups.add(message.group)
-    return found
