@@ -94,7 +94,9 @@ def sqs(_folder: Path, *, fifo: bool = False) -> Iterator[Broker]:
     server = Server()
     try:
         with loop_in_thread() as loop:
-            yield Sqs(server, Relay(loop, int(server.url.rpartition(":")[2])), fifo=fifo)
+            relay = Relay(loop, int(server.url.rpartition(":")[2]))
+            yield Sqs(server, relay, fifo=fifo)
+            relay.close()
     finally:
         server.stop()
 

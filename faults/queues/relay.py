@@ -33,6 +33,11 @@ class Relay:
 
         return asyncio.run_coroutine_threadsafe(cut(), self._loop).result()
 
+    def close(self) -> None:
+        """Cut all connections, and accept no more."""
+        self._loop.call_soon_threadsafe(self._server.close)
+        self.cut()
+
     async def _listen(self) -> int:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 #: After how many deliveries a message that fails goes to the dead letters.
 MOST = 4
 #: Seconds after which a message is delivered again that the broker hears nothing of.
-HIDDEN = 2
+HIDDEN = 3
 #: How many failures make a message one that always fails.
 ALWAYS = 1_000_000
 #: How many events each server has under way at once, and how many messages an event has.

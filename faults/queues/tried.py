@@ -22,7 +22,7 @@ SERVERS, SHOWN = 3, 20
 def run(plan: Plan, broker: Callable[[Path], AbstractContextManager[Broker]], *, fifo: bool = False) -> Seen:
     """Have servers handle a queue's messages, while they and the queue's broker are killed at random."""
     count = plan.times(10_000, 100)
-    groups = max(count // 40, 8) if fifo else 0
+    groups = max(count // 40, 30) if fifo else 0
     tasks, began = planned(count, plan.seed, groups=groups), time.monotonic()
     with broker(plan.folder) as queue:
         trial = Trial(queue, plan.folder, random.Random(plan.seed))

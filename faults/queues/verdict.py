@@ -10,7 +10,7 @@ from faults.queues.tasks import HIDDEN, MOST, Task
 from faults.queues.trial import Disturbance
 
 #: Seconds that it may take until a broker knows for certain that a message was handled.
-SETTLING = 1.0
+SETTLING = 2.0
 
 
 @dataclass
