@@ -83,14 +83,25 @@ class Task:
         return json.dumps(asdict(self))
 
 
+def disturbed(count: int) -> int:
+    """How many of so many messages are sent before the last disturbance.
+
+    The rest are handled in peace, so nothing excuses what goes wrong with them.
+    """
+    return count * 9 // 10
+
+
 def planned(count: int, seed: int, *, groups: int = 0) -> list[Task]:
     """Return so many messages.
 
-    Of a hundred, about two always fail, five fail at first, and one takes longer than messages are hidden.
+    Of a hundred, about two always fail, five fail at first, and one takes longer than messages are hidden. Of those
+    that are handled in peace, three do, and none fails.
     """
     choose, tasks = random.Random(seed), []
     for number in range(count):
         kind, seconds = choose.randrange(100), choose.uniform(0, 0.01)
+        if number >= disturbed(count):
+            kind = 99 if number >= count - 3 else 98
         fails = ALWAYS if kind < 2 else kind % 2 + 1 if kind < 7 else 0
         group = f"group {choose.randrange(groups)}" if groups else ""
         tasks.append(Task(number, group, fails, 1.5 * HIDDEN if kind == 99 else seconds))

@@ -13,12 +13,14 @@ from support.wire import PATIENCE
 
 from faults.queues.brokers import Broker
 from faults.queues.notes import Notes
-from faults.queues.tasks import APP, BATCH, CONFIG, Task
+from faults.queues.tasks import APP, BATCH, CONFIG, HIDDEN, Task, disturbed
 
 #: How many messages are sent ahead of those that were handled.
 AHEAD = 600
-#: How many messages there are for each disturbance, and how many disturbances there are at least.
-EACH, LEAST = 150, 5
+#: How many messages there are for each disturbance, in addition to one of each kind.
+EACH = 150
+#: The share of the messages by which the last disturbance comes that are not left to be handled in peace.
+LATEST = 0.7
 #: Kinds of disturbances, as often as they are to be.
 KINDS = ("kill", "kill", "kill", "end", "cut", "cut")
 
@@ -66,7 +68,7 @@ class Trial:
     def run(self, tasks: list[Task], servers: int) -> None:
         """Send all messages, disturb their handling, and wait until none is left."""
         kinds = [*KINDS[2:], *(self.choose.choice(KINDS) for _ in range(len(tasks) // EACH))]
-        moments = sorted(self.choose.uniform(0.02, 0.9) * len(tasks) for _ in kinds)
+        moments = sorted(self.choose.uniform(0.02, LATEST) * disturbed(len(tasks)) for _ in kinds)
         self.choose.shuffle(kinds)
         plan = list(zip(moments, kinds, strict=True))
         try:
@@ -82,17 +84,19 @@ class Trial:
     def _feed(self, tasks: list[Task], plan: list[tuple[float, str]]) -> None:
         sent, seen, since, pause = 0, (0, 0), time.monotonic(), threading.Event()
         while True:
-            progress = self.notes.read()
-            done = len(self.notes.handled)
+            progress, done = self.notes.read(), len(self.notes.handled)
             while plan and done >= plan[0][0]:
                 self._disturb(plan.pop(0)[1])
-            if sent < len(tasks) and sent - done - sum(task.poison for task in tasks[:sent]) < AHEAD:
-                self.broker.send(tasks[sent : sent + BATCH])
-                sent = min(sent + BATCH, len(tasks))
+            ready = min(len(tasks) if self._in_peace(plan) else disturbed(len(tasks)), sent + BATCH)
+            if sent < ready and sent - done - sum(task.poison for task in tasks[:sent]) < AHEAD:
+                self.broker.send(tasks[sent:ready])
+                sent = ready
                 continue
             left = self.broker.left()
             if sent == len(tasks) and not left:
                 break
+            if plan and not left:
+                self._disturb(plan.pop(0)[1])
             if (progress, left) != seen:
                 seen, since = (progress, left), time.monotonic()
             elif time.monotonic() - since > PATIENCE:
@@ -100,6 +104,11 @@ class Trial:
                 break
             pause.wait(0.02)
         self.notes.read()
+
+    def _in_peace(self, plan: list[tuple[float, str]]) -> bool:
+        """Whether the last disturbance was so long ago that it no longer explains anything."""
+        latest = self.disturbances[-1].until if self.disturbances else 0.0
+        return not plan and time.monotonic() > latest + HIDDEN
 
     def _start(self, name: str) -> None:
         root = self.folder / name.partition("-")[0]
