@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from benchmarks.platforms import connect, free_port
 from benchmarks.queue_clients import BATCH
 
 ROOT = Path(__file__).parents[1]
-NAME = "BENCH"
 BODY = json.dumps({"order": 17, "items": ["apple", "pear"], "customer": "x" * 60})
 #: Notes how many messages it has received, and when.
 FUNCTION = """
@@ -54,56 +54,55 @@ PATIENCE = 300
 
 
 @dataclass
-class Broker:
-    """A queue, and how it is filled and polled.
+class Sqs:
+    """Moto's server.
 
     Attributes:
-        source: the lines of `dispatch.toml` that name it.
         variables: what clients find it by.
     """
 
-    source: str
     variables: Mapping[str, str]
 
-    def fill(self, count: int) -> None:
-        """Send messages."""
-        if "NATS_URL" in self.variables:
-            asyncio.run(_publish(self.variables["NATS_URL"], count))
-            return
-        client = _sqs(self.variables)
-        url = client.get_queue_url(QueueName=NAME)["QueueUrl"]
+    def fill(self, name: str, count: int) -> str:
+        """Make a queue and send it messages; return the lines of `dispatch.toml` that name it."""
+        import boto3
+
+        keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+        client: Any = boto3.client("sqs", endpoint_url=self.variables["AWS_ENDPOINT_URL_SQS"], **keys)
+        url = client.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
         for _ in range(0, count, BATCH):
             entries = [{"Id": str(number), "MessageBody": BODY} for number in range(BATCH)]
             client.send_message_batch(QueueUrl=url, Entries=entries)
+        return f'sqs = "{name}"\n'
 
 
-def _sqs(variables: Mapping[str, str]) -> Any:
-    import boto3
+@dataclass
+class Nats:
+    """A NATS server.
 
-    names = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
-    return boto3.client("sqs", endpoint_url=variables["AWS_ENDPOINT_URL_SQS"], **names)
+    Attributes:
+        variables: what clients find it by.
+    """
 
+    variables: Mapping[str, str]
 
-async def _publish(url: str, count: int) -> None:
-    from nats.aio.client import Client
+    def fill(self, name: str, count: int) -> str:
+        """Make a stream and publish messages; return the lines of `dispatch.toml` that name it."""
+        asyncio.run(self._fill(name, count))
+        return f'nats = "{name}"\ndurable = "fn"\n'
 
-    client = Client()
-    await client.connect(url)
-    context = client.jetstream()
-    for _ in range(0, count, BATCH):
-        await asyncio.gather(*(context.publish("bench.new", BODY.encode()) for _ in range(BATCH)))
-    await client.close()
+    async def _fill(self, name: str, count: int) -> None:
+        from nats.aio.client import Client
+        from nats.js.api import ConsumerConfig
 
-
-async def _make(url: str) -> None:
-    from nats.aio.client import Client
-    from nats.js.api import ConsumerConfig
-
-    client = Client()
-    await client.connect(url)
-    await client.jetstream().add_stream(name=NAME, subjects=["bench.>"])
-    await client.jetstream().add_consumer(NAME, ConsumerConfig(durable_name="fn", ack_wait=600))
-    await client.close()
+        client = Client()
+        await client.connect(self.variables["NATS_URL"])
+        context = client.jetstream()
+        await context.add_stream(name=name, subjects=[f"{name}.>"])
+        await context.add_consumer(name, ConsumerConfig(durable_name="fn", ack_wait=600))
+        for _ in range(0, count, BATCH):
+            await asyncio.gather(*(context.publish(f"{name}.new", BODY.encode()) for _ in range(BATCH)))
+        await client.close()
 
 
 @contextmanager
@@ -120,49 +119,50 @@ def started(command: Sequence[str], folder: Path, variables: Mapping[str, str]) 
 
 
 @contextmanager
-def sqs(folder: Path) -> Iterator[Broker]:
-    """Run a queue of moto's server."""
+def sqs(folder: Path) -> Iterator[Sqs]:
+    """Run moto's server."""
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     with started([sys.executable, "-c", MOTO], folder, paths) as process:
         assert process.stdout is not None
-        variables = {**CREDENTIALS, "AWS_ENDPOINT_URL_SQS": process.stdout.readline().strip()}
-        _sqs(variables).create_queue(QueueName=NAME, Attributes={"VisibilityTimeout": "600"})
-        yield Broker(f'sqs = "{NAME}"\n', variables)
+        yield Sqs({**CREDENTIALS, "AWS_ENDPOINT_URL_SQS": process.stdout.readline().strip()})
 
 
 @contextmanager
-def jetstream(folder: Path) -> Iterator[Broker]:
-    """Run a stream of a NATS server."""
+def nats(folder: Path) -> Iterator[Nats]:
+    """Run a NATS server."""
     port = free_port()
     command = ["nats-server", "-js", "-sd", str(folder / "store"), "-a", "127.0.0.1", "-p", str(port)]
     with started(command, folder, {}):
         connect(port).close()
-        variables = {"NATS_URL": f"nats://127.0.0.1:{port}"}
-        asyncio.run(_make(variables["NATS_URL"]))
-        yield Broker(f'nats = "{NAME}"\ndurable = "fn"\n', variables)
+        yield Nats({"NATS_URL": f"nats://127.0.0.1:{port}"})
 
 
-BROKERS = {"sqs": sqs, "nats": jetstream}
+BROKERS: Mapping[str, Callable[[Path], AbstractContextManager[Sqs | Nats]]] = {"sqs": sqs, "nats": nats}
 
 
-def rate(kind: str, broker: Broker, concurrency: int, count: int) -> float:
-    """Messages per second of one run: a bare loop's, or with a concurrency a server's."""
-    broker.fill(count)
+def rate(kind: str, broker: Sqs | Nats, concurrency: int, count: int) -> float:
+    """Messages per second of one run: a bare loop's, or with a concurrency a server's.
+
+    Each run has a queue of its own: a client that was ended may have asked for messages.
+    """
+    queue = f"q-{uuid.uuid4()}"
+    source = broker.fill(queue, count)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "app.py").write_text(FUNCTION)
-        (folder / "dispatch.toml").write_text(CONFIG.format(concurrency=concurrency, batch=BATCH) + broker.source)
+        (folder / "dispatch.toml").write_text(CONFIG.format(concurrency=concurrency, batch=BATCH) + source)
         command = [sys.executable, "-P", "-m", "runtime.cli", "serve", "--no-reload", "--port", "0"]
         if not concurrency:
-            command = [sys.executable, "-m", "benchmarks.queue_clients", kind, NAME, "fn"]
+            command = [sys.executable, "-m", "benchmarks.queue_clients", kind, queue, "fn"]
         variables = {**broker.variables, "NOTES": str(folder / "notes"), "PYTHONPATH": str(ROOT)}
         with started(command, folder, variables) as process:
             batches = _handled(folder / "notes", count, process)
-    done, began, ended = 0, 0, batches[-1][1]
+    done, began = 0, 0
     for size, moment in batches:
-        began = began or (moment if done >= count * WARMUP else 0)
-        done += 0 if began else size
-    return (count - done) / (ended - began) * 1e9
+        done, began = done + size, moment
+        if done >= count * WARMUP:
+            break
+    return (count - done) / (batches[-1][1] - began) * 1e9
 
 
 def _handled(notes: Path, count: int, process: subprocess.Popen[str]) -> list[tuple[int, int]]:

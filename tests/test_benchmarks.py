@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import rie, tricks
+from benchmarks import queues, rie, tricks
 from benchmarks.__main__ import _chosen, main
 from benchmarks.budgets import BUDGETS, judge
 from benchmarks.environments import OURS, Installed, create
@@ -342,3 +342,13 @@ def test_every_trick_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     tricks.main(["--quick"])
     printed = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()]
     assert [*tricks.TRICKS] == printed
+
+
+@pytest.mark.skipif(shutil.which("nats-server") is None, reason="needs nats-server")
+def test_event_sources_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks.queues` has a rate for each broker and subject, and a ratio to the bare client's."""
+    queues.main(["--rounds", "1", "--messages", "100"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [[kind, *name.split()] for kind in queues.BROKERS for name in queues.SUBJECTS] == [one[:-4] for one in lines]
+    assert all(float(one[-4]) > 0 for one in lines)
+    assert {"×1.00"} == {one[-1] for one in lines if one[1] == "client"}

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 MOST = 4
 #: Seconds after which a message is delivered again that the broker hears nothing of.
 HIDDEN = 3
+#: Seconds for which a message may have been hidden, or waiting for its turn at a server, before it was handed over.
+BEFORE = 2.5 * HIDDEN
 #: How many failures make a message one that always fails.
 ALWAYS = 1_000_000
 #: How many events each server has under way at once, and how many messages an event has.

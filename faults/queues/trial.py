@@ -13,12 +13,12 @@ from support.wire import PATIENCE
 
 from faults.queues.brokers import Broker
 from faults.queues.notes import Notes
-from faults.queues.tasks import APP, BATCH, CONFIG, HIDDEN, Task, disturbed
+from faults.queues.tasks import APP, BATCH, BEFORE, CONFIG, Task, disturbed
 
 #: How many messages are sent ahead of those that were handled.
 AHEAD = 600
 #: How many messages there are for each disturbance, in addition to one of each kind.
-EACH = 150
+EACH = 400
 #: The share of the messages by which the last disturbance comes that are not left to be handled in peace.
 LATEST = 0.7
 #: Kinds of disturbances, as often as they are to be.
@@ -108,7 +108,7 @@ class Trial:
     def _in_peace(self, plan: list[tuple[float, str]]) -> bool:
         """Whether the last disturbance was so long ago that it no longer explains anything."""
         latest = self.disturbances[-1].until if self.disturbances else 0.0
-        return not plan and time.monotonic() > latest + HIDDEN
+        return not plan and time.monotonic() > latest + BEFORE
 
     def _start(self, name: str) -> None:
         root = self.folder / name.partition("-")[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from faults.queues.notes import Attempt
-from faults.queues.tasks import HIDDEN, MOST, Task
+from faults.queues.tasks import BEFORE, MOST, Task
 from faults.queues.trial import Disturbance
 
 #: Seconds that it may take until a broker knows for certain that a message was handled.
@@ -65,7 +65,7 @@ class Verdict:
         for each in own:
             if before is not None and before.outcome not in {"failed", "skipped"} and not self._disturbed(before):
                 yield f"it was delivered again without a reason: {_shown(own)}"
-            since = before.begun - HIDDEN if before else 0.0
+            since = before.begun - BEFORE if before else 0.0
             counted = before.count if before else 0
             # One that was skipped on its last delivery is handed over again, in the same delivery.
             again = before is not None and (before.outcome, before.server) == ("skipped", each.server)
@@ -90,7 +90,7 @@ class Verdict:
         since, until = min(one.begun for one in batch), max(one.ended or one.begun for one in batch) + SETTLING
         return any(
             (each.kind == "kill" and each.server == attempt.server and (each.since <= until or not attempt.outcome))
-            or (each.kind == "cut" and each.since <= until and each.until >= since - HIDDEN)
+            or (each.kind == "cut" and each.since <= until and each.until >= since - BEFORE)
             for each in self.disturbances
         )
 
