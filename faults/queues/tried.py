@@ -30,13 +30,14 @@ def run(plan: Plan, broker: Callable[[Path], AbstractContextManager[Broker]], *,
         seconds = time.monotonic() - began
         verdict = Verdict(tasks, trial.notes.attempts, trial.disturbances, Counter(queue.dead()))
     done, poison = Counter(one.kind for one in trial.disturbances), [task for task in tasks if task.poison]
-    found = sum(verdict.letters[task.number] == 1 for task in poison)
+    found = sum(verdict.letters[task.number] > 0 for task in poison)
+    again = f", {verdict.repeated} of them twice" if verdict.repeated else ""
     order = f"; the order was kept in {groups} groups" if fifo and not verdict.disordered else ""
     return Seen(
         f"{count:,} messages, {len(poison)} of which always fail; of {SERVERS} servers, one was killed {done['kill']} "
         f"times and ended {done['end']} times; the broker was killed or cut off {done['cut']} times",
         f"{verdict.lost} lost; {verdict.twice} handled twice; {found} of the {len(poison)} and {verdict.dead} others "
-        f"in the dead letters{order}; {seconds:.0f} s",
+        f"in the dead letters{again}{order}; {seconds:.0f} s",
         (*trial.faults, *verdict.broken[:SHOWN]),
     )
 
