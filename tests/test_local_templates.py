@@ -745,7 +745,7 @@ def test_routes_of_events(read: Read) -> None:
                 D: {Type: HttpApi, Properties: {Path: /d, Method: "*", ApiId: !Ref Http, PayloadFormatVersion: "1.0"}}
                 E: {Type: Api, Properties: {Path: e, Method: get}}
                 F: {Type: Api, Properties: {Path: /f}}
-                G: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
+                G: {Type: Kinesis, Properties: {Stream: s}}
                 H: 5
                 I: {Type: HttpApi, Properties: {Path: [/i], Method: get}}
                 J: !If [Never, {Type: Api}, !Ref AWS::NoValue]
@@ -772,7 +772,7 @@ def test_routes_of_events(read: Read) -> None:
         "Fn.I is left out: its Path is not text: ['/i']",
         "Fn.H is left out: its H is not a mapping: 5",
         "authorizers are not called here, so anyone may call ServerlessRestApi",
-        "events that are not delivered here: Fn.G (Schedule)",
+        "events that are not delivered here: Fn.G (Kinesis)",
     } == set(found.notes)
 
 

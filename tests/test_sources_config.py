@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from support.sqs import CREDENTIALS, Queue, Server
 
 from runtime.local.config import dispatch_toml, sam_template
 from runtime.local.function import FunctionConfig, FunctionSettingError
+from runtime.local.sources.schedule import Schedule
 from runtime.local.sources.sqs import Sqs
 
 TABLE = "[functions.one]\nhandler = 'event'\n"
@@ -58,12 +60,36 @@ def test_dispatch_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("queue", "region", "account", "endpoint"),
+    [
+        ("orders", "us-east-1", "", None),
+        ("arn:aws:sqs:eu-west-1:123456789012:orders", "eu-west-1", "123456789012", None),
+        ("https://sqs.eu-west-1.amazonaws.com/123456789012/orders", "eu-west-1", "123456789012", None),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/orders", "cn-north-1", "123456789012", None),
+        (
+            "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/123456789012/orders",
+            "eu-west-1",
+            "123456789012",
+            "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com",
+        ),
+        ("http://localhost:9324/queue/orders", "us-east-1", "", "http://localhost:9324"),
+        ("http://localhost:9324/orders/", "us-east-1", "", "http://localhost:9324"),
+    ],
+)
+def test_where_a_queue_is(queue: str, region: str, account: str, endpoint: str | None) -> None:
+    """The parts of its name, ARN or URL."""
+    source = Sqs(queue)
+    assert ("orders", region, account, endpoint) == (source.name, source.region, source.account, source.endpoint)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("sources = 5", "must be tables, [[functions.NAME.sources]], not 5"),
         ("sources = ['orders']", "must be a table, not 'orders'"),
-        ("sources = [{}]", "a source must have one of the keys sqs; it has none of them"),
-        ("sources = [{sqss = 'a'}]", "unknown key 'sqss'; did you mean 'sqs'? known keys: sqs"),
+        ("sources = [{}]", "a source must have one of the keys sqs, nats, schedule; it has none of them"),
+        ("sources = [{sqss = 'a'}]", "unknown key 'sqss'; did you mean 'sqs'? known keys: sqs, nats, schedule"),
+        ("sources = [{sqs = 'a', nats = 'b'}]", "one of the keys sqs, nats, schedule; it has sqs and nats"),
         ("sources = [{sqs = 'a', bach = 5}]", "unknown key 'bach'; did you mean 'batch'? known keys: sqs, batch, "),
         ("sources = [{sqs = 'a'}, {sqs = 5}]", "number 2: sqs must be text, not 5"),
         ("sources = [{sqs = 'a', batch = '5'}]", "batch must be a whole number, not '5'"),
@@ -115,6 +141,12 @@ Resources:
         Disabled: {Type: SQS, Properties: {Queue: !GetAtt Orders.Arn, Enabled: false}}
         Unknown: {Type: SQS, Properties: {Queue: !Ref Elsewhere}}
         Wrong: {Type: SQS, Properties: {Queue: !GetAtt Orders.Arn, BatchSize: 11}}
+        Hourly: {Type: Schedule, Properties: {Schedule: rate(1 hour), Input: '{"a": 1}'}}
+        Noon:
+          Type: ScheduleV2
+          Properties: {ScheduleExpression: "cron(0 12 * * ? *)", ScheduleExpressionTimezone: Europe/Berlin}
+        Paused: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 hour), State: DISABLED}}
+        Once: {Type: ScheduleV2, Properties: {ScheduleExpression: "at(2030-01-01T00:00:00)"}}
   Plain:
     Type: AWS::Lambda::Function
     Properties: {Runtime: python3.13, Handler: app.keep, FunctionName: plain}
@@ -134,13 +166,17 @@ def test_a_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1/")
     found = sam_template.read(write(tmp_path, {"template.yaml": TEMPLATE}) / "template.yaml", FunctionConfig())
     function, plain = found.functions
-    [by_arn, fixed], [mapping] = function.sources, plain.sources
+    [by_arn, fixed, hourly, noon], [mapping] = function.sources, plain.sources
     own = "arn:aws:sqs:us-east-1:012345678912:"
     assert Sqs(f"{own}Orders", 5, 3, True, ('{"body": {"a": [1]}}',), 2) == by_arn
     assert (Sqs(ARN), Sqs(f"{own}local-q.fifo", 1)) == (fixed, mapping)
+    assert Schedule("rate(1 hour)", '{"a": 1}') == hourly
+    assert Schedule("cron(0 12 * * ? *)", timezone="Europe/Berlin") == noon
     assert "http://127.0.0.1:1/012345678912/Orders" == function.environment["QUEUE"]
     for note in (
-        "Fn.Disabled is not polled: it is not Enabled",
+        "Fn.Disabled is not polled: it is disabled",
+        "Fn.Paused is not polled: it is disabled",
+        "Fn.Once is not polled: not a schedule: 'at(2030-01-01T00:00:00)'",
         "Fn.Unknown is not polled: its Queue is not known here",
         "Fn.Wrong is not polled: Maximum batch window",
         "Stream is not polled: only queues of SQS are polled here, not arn:aws:kinesis",
@@ -153,7 +189,7 @@ def test_a_template_without_an_endpoint(tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"):
         monkeypatch.delenv(name, raising=False)
     found = sam_template.read(write(tmp_path, {"template.yaml": TEMPLATE}) / "template.yaml", FunctionConfig())
-    assert [(), ()] == [function.sources for function in found.functions]
+    assert ["schedule", "schedule"] == [one.kind for function in found.functions for one in function.sources]
     assert any("Fn.Fixed is not polled: a template's queues are polled only if AWS_E" in line for line in found.notes)
 
 
@@ -186,7 +222,7 @@ def test_a_configuration_that_changes(moto: Server, tmp_path: Path) -> None:
     file.write_text(table("one", first) + table("two", second))
     environment = {**CREDENTIALS, "AWS_ENDPOINT_URL_SQS": moto.url}
     with ServerProcess(root, environment=environment) as server:
-        server.line(f"    polls sqs {first.name}")
+        server.line(f"    events from sqs {first.name}")
         client = boto3.client("lambda", endpoint_url=server.address, region_name="us-east-1",
                               aws_access_key_id="a", aws_secret_access_key="b")  # fmt: skip
         before = {one["FunctionArn"].rpartition(":")[2]: one for one in listed(client)}
@@ -196,7 +232,7 @@ def test_a_configuration_that_changes(moto: Server, tmp_path: Path) -> None:
             queue.await_counts(0, 0)
 
         save(file, table("one", first) + table("two", third, "batch = 1"))
-        server.line(f"two: no longer polling sqs {second.name}")
+        server.line(f"two: no more events from sqs {second.name}")
         server.line("read ")
         for queue in (first, third):
             queue.send("b")
@@ -204,8 +240,9 @@ def test_a_configuration_that_changes(moto: Server, tmp_path: Path) -> None:
         after = {one["FunctionArn"].rpartition(":")[2]: one for one in listed(client)}
         assert (before["one"], 1) == (after["one"], after["two"]["BatchSize"])
 
+        server.line(f"two: events from sqs {third.name} from now on")
         save(file, table("one", first, "batch = 2") + table("two", third, "batch = 1"))
-        server.line(f"one: polling sqs {first.name} with its new settings")
+        server.line(f"one: events from sqs {first.name} with its new settings")
         first.send("c")
         first.await_counts(0, 0)
     assert (["a", "b", "c"], ["a", "b"]) == (kept(root, "one"), kept(root, "two"))
@@ -257,3 +294,26 @@ def test_a_library_that_is_missing(tmp_path: Path) -> None:
         assert line.endswith("; run: pip install 'handler-dispatch[aws]'")
     finally:
         server.child.kill()
+
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "sources.md"
+BLOCKS = re.findall(r"^```toml\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", BLOCKS)
+def test_the_configurations_in_the_docs(tmp_path: Path, text: str) -> None:
+    """Each can be copied."""
+    [function] = dispatch_toml.functions(tomllib.loads(text), tmp_path, FunctionConfig())
+    assert function.sources
+
+
+def test_the_first_example_in_the_docs(moto: Server, tmp_path: Path) -> None:
+    """The function and its configuration, served."""
+    [app] = re.findall(r"^```python\n# orders.py\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    root = write(tmp_path / "functions", {"orders.py": app, "dispatch.toml": BLOCKS[0]})
+    queue = Queue(moto, "orders")
+    with ServerProcess(root, environment={**CREDENTIALS, "AWS_ENDPOINT_URL_SQS": moto.url}) as server:
+        server.line("    events from sqs orders")
+        queue.send("a book")
+        server.line("shipping a book")
+        queue.await_counts(0, 0)

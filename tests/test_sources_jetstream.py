@@ -364,14 +364,14 @@ def test_a_function_that_takes_its_time(server: NatsServer) -> None:
             await orders.make_consumer(ack_wait=1)
             await orders.make_consumer("other", ack_wait=1)
             await orders.publish("a")
-            async with polled(JetStream("ORDERS"), function):
+            async with polled(JetStream("ORDERS"), function, concurrency=2):
                 await until(lambda: function.running)
                 await (await orders.context.pull_subscribe_bind("other", "ORDERS")).fetch(1)
                 again = await (await orders.context.pull_subscribe_bind("other", "ORDERS")).fetch(1, 20)
                 assert 2 == again[0].metadata.num_delivered
+                assert 0 == (await orders.consumer()).num_redelivered
                 function.gate.set()
                 await until(orders.settled)
-            assert 0 == (await orders.consumer()).num_redelivered
         assert ["a"] == function.bodies
 
     asyncio.run(case())

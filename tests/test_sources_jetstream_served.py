@@ -120,7 +120,7 @@ def test_a_machine_that_dies(server: NatsServer, machine: Callable[[str], Server
     """Its batch is delivered to another one; where that dies as well, it is a dead letter in the end."""
 
     async def case(orders: Stream) -> None:
-        await orders.make_consumer("orders", ack_wait=0.5, filter_subject="orders.>")
+        await orders.make_consumer("orders", ack_wait=1.5, filter_subject="orders.>")
         await orders.publish("wait")
         for deaths in (1, 2):
             with machine(f"number-{deaths}") as one:
@@ -131,6 +131,7 @@ def test_a_machine_that_dies(server: NatsServer, machine: Callable[[str], Server
         (letter,) = await orders.stored("DEAD")
         assert (b"wait", "DeliveriesExhausted") == (letter.data, (letter.headers or {})["Dispatch-Error-Type"])
         assert 2 == len(kept(tmp_path))
+        (tmp_path / "go").touch()  # the functions have outlived their machines
 
     run(server, case)
 

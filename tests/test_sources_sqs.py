@@ -12,6 +12,7 @@ from support.sqs import CREDENTIALS, Gate, Queue, Server, polling
 
 from runtime.local.feed import Outcome
 from runtime.local.function_error import FunctionError
+from runtime.local.sources import sqs_poller
 from runtime.local.sources.sqs import Sqs
 
 LIMIT = 6 * 1024 * 1024
@@ -119,6 +120,23 @@ def test_the_size_of_an_event(server: Server, fifo: bool) -> None:
     assert [6, 3] == [len(batch) for batch in source.batches]
     assert max(sizes) <= LIMIT
     assert bodies == (source.bodies if fifo else sorted(source.bodies))
+
+
+def test_an_event_that_is_full(server: Server) -> None:
+    """6 MB end a window early; what did not fit is given back at the end."""
+    queue, gate = server.queue(VisibilityTimeout="600"), Gate()
+    queue.send(*("x" * 100_000 for _ in range(9)))
+    for _ in range(8):
+        queue.send("x" * 900_000)
+    with polling(Sqs(queue.name, batch=100, window=300), gate.passed) as source:
+        await_true(lambda: gate.waiting)
+        handed_over = len(source.bodies)
+        source.stop()
+        queue.await_counts(17 - handed_over, handed_over)
+        gate.open()
+        source.end()
+    assert 17 - handed_over > 0
+    assert (17 - handed_over, 0) == queue.counts
 
 
 def test_filters(server: Server) -> None:
@@ -257,8 +275,9 @@ def test_the_end_of_a_busy_function(server: Server) -> None:
     assert (1, 0) == queue.counts
 
 
-def test_the_end(server: Server) -> None:
+def test_the_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch under way is finished and deleted; the next one, already received, is given back at once."""
+    monkeypatch.setattr(sqs_poller, "QUICK", 60)
     queue, gate = server.queue(VisibilityTimeout="600"), Gate()
 
     async def handle(event: Any) -> None:
@@ -316,24 +335,24 @@ def test_deletions_that_fail(server: Server) -> None:
     assert "ReceiptHandleIsInvalid" in source.notes[0]
 
 
-@pytest.mark.parametrize("action", ["ReceiveMessage", "GetQueueAttributes"])
-def test_a_queue_that_is_away(server: Server, action: str) -> None:
-    """That is reported once; afterwards it goes on."""
+@pytest.mark.parametrize(("action", "times"), [("ReceiveMessage", 2), ("GetQueueAttributes", 1000)])
+def test_a_queue_that_is_away(server: Server, action: str, times: int) -> None:
+    """That is reported once; afterwards it goes on. Without its attributes, a queue is polled all the same."""
     queue = server.queue(VisibilityTimeout="600")
     asked: list[str] = []
 
     def fault(asked_for: str, _body: Any) -> tuple[int, Any] | None:
-        if asked_for != action or len(asked) == 2:
+        if asked_for != action or len(asked) == times:
             return None
         asked.append(asked_for)
-        return 503, {"__type": "ServiceUnavailable"}
+        return 403, {"__type": "AccessDenied", "message": "not for you"}
 
     server.app.fault = fault
-    queue.send("a")
-    with polling(Sqs(queue.name)) as source:
-        queue.await_counts(0, 0)
-    assert (["a"], 1) == (source.bodies, len(source.notes))
-    assert f"calling the {action} operation" in source.notes[0]
+    queue.send("a", "b")
+    with polling(Sqs(queue.name, batch=1)) as source:
+        await_true(lambda: sorted(source.bodies) == ["a", "b"])
+    assert 1 == len(source.notes)
+    assert f"calling the {action} operation: not for you" in source.notes[0]
 
 
 def test_a_server_that_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

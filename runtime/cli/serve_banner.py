@@ -32,7 +32,7 @@ def banner(
             urls += by_host_name(address, function.name, addresses.FUNCTION_URL_DOMAIN)
             terminal.tell(f"    {'  '.join(urls)}")
         for source in function.sources:
-            terminal.tell(f"    polls {source.title}")
+            terminal.tell(f"    events from {source.title}")
         if function.debug_port is not None:
             terminal.tell(f"    waiting for a debugger on 127.0.0.1:{function.debug_port}")
     _routes(address, described.routes)

@@ -98,7 +98,7 @@ class Feed:
         self._concurrency = concurrency
         self._timeout = timeout
         self._put = put
-        self._reported = ""
+        self._reported: dict[str, str] = {}
         self._refusals: set[str] = set()
         self.state = FeedState()
 
@@ -142,16 +142,16 @@ class Feed:
             self._notify(f"the function takes no event now, so they wait: {reason}")
         self._refusals.add(reason)
 
-    def problem(self, text: str) -> None:
-        """Report a problem to the developer, unless it is the one that was reported last."""
+    def problem(self, text: str, of: str = "") -> None:
+        """Report a problem to the developer, unless it is the one that was reported last of the same thing."""
         self.state.last_error = text
-        if text != self._reported:
+        if text != self._reported.get(of):
             self._notify(text)
-        self._reported = text
+        self._reported[of] = text
 
-    def works(self) -> None:
-        """Note that the source works again, so the same problem is reported if it returns."""
-        self._reported = ""
+    def works(self, of: str = "") -> None:
+        """Note that the source, or a thing of it, works again, so the same problem is reported if it returns."""
+        self._reported.pop(of, None)
 
     async def keep_trying(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work that has no end; after a failure, report it, wait, and begin again."""

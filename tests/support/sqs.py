@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -22,6 +22,7 @@ from runtime.local.feed import Feed, Outcome
 from runtime.local.sources.sqs import Sqs
 from runtime.testing.platform import loop_in_thread
 from support.process import await_true
+from support.wire import PATIENCE
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 #: Credentials for moto's server, which accepts any.
@@ -122,9 +123,13 @@ class Server:
 class Queue:
     """A queue, as its producers see it."""
 
-    def __init__(self, server: Server, name: str, fifo: bool, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self, server: Server, name: str, fifo: bool = False, attributes: Mapping[str, Any] | None = None
+    ) -> None:
         own = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
-        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in attributes.items()}
+        texts = {
+            key: value if isinstance(value, str) else json.dumps(value) for key, value in (attributes or {}).items()
+        }
         self.client = server.client
         self.endpoint = server.url
         self.name = name
@@ -195,7 +200,8 @@ class Polling:
         """Stop, and wait for the end."""
 
         async def ended() -> None:
-            await asyncio.wait({self._task})
+            _, running = await asyncio.wait({self._task}, timeout=PATIENCE)
+            assert not running, "it has not ended"
 
         if not self._stopped:
             self.stop()
@@ -211,10 +217,8 @@ def polling(source: Sqs, handle: Callable[[Any], Awaitable[Any]] = nothing, conc
     """Poll until the block is left."""
     with loop_in_thread() as loop:
         one = Polling(loop, source, handle, concurrency)
-        try:
-            yield one
-        finally:
-            one.end()
+        yield one
+        one.end()
 
 
 class Gate:

@@ -19,12 +19,11 @@ from runtime.local.config.values import scalar_text
 from runtime.local.function import ACCOUNT, FunctionSettingError, default_region
 from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.source import BadMapping, Source
+from runtime.local.sources.schedule import Schedule
 from runtime.local.sources.sqs import Sqs
-from runtime.local.sources.sqs_settings import FIFO
+from runtime.local.sources.sqs_settings import ENDPOINTS, FIFO
 
 FUNCTION, MAPPING, QUEUE = "AWS::Serverless::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
-#: The variables that name an endpoint of SQS, for boto3 and for us.
-ENDPOINTS: Final = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 #: The properties with a source's settings, which are named as in Lambda's API.
 SETTINGS: Final = (
     "BatchSize",
@@ -45,12 +44,17 @@ class TemplateSources:
     def add(self, place: str, function: str, properties: Properties, read: Callable[[Properties], Source]) -> None:
         """Add the source that these properties describe, unless it is disabled or cannot be polled."""
         try:
-            if scalar_text(properties.get("Enabled")).lower() == "false":
-                self.notes.append(f"{place} is not polled: it is not Enabled")
+            if _is_disabled(properties):
+                self.notes.append(f"{place} is not polled: it is disabled")
             else:
                 self.found.setdefault(function, []).append(read(properties))
         except (BadMapping, FunctionSettingError) as error:
             self.notes.append(f"{place} is not polled: {error}")
+
+
+def _is_disabled(properties: Properties) -> bool:
+    """Whether a source is not enabled: by the property of events and mappings, or by that of schedules."""
+    return scalar_text(properties.get("Enabled")).lower() == "false" or properties.text("State") == "DISABLED"
 
 
 def endpoint() -> str:
@@ -149,5 +153,19 @@ def _queue(properties: Properties, name: str = "Queue") -> Source:
     return Sqs.from_fields(queue, known)
 
 
+def _schedule(properties: Properties) -> Source:
+    return Schedule(properties.text("Schedule"), properties.text("Input"))
+
+
+def _scheduler(properties: Properties) -> Source:
+    """Return a schedule of EventBridge Scheduler."""
+    zone = properties.text("ScheduleExpressionTimezone", "UTC")
+    return Schedule(properties.text("ScheduleExpression"), properties.text("Input"), zone)
+
+
 #: The events of AWS SAM that are sources, by their types, and what reads their properties.
-EVENTS: Final[Mapping[str, Callable[[Properties], Source]]] = {"SQS": _queue}
+EVENTS: Final[Mapping[str, Callable[[Properties], Source]]] = {
+    "SQS": _queue,
+    "Schedule": _schedule,
+    "ScheduleV2": _scheduler,
+}

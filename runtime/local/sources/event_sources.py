@@ -94,7 +94,7 @@ class EventSources:
         wanted = {one.id: one for function in functions for one in configured(function)}
         for old in [one for one in self.mappings.values() if one.configured and one.id not in wanted]:
             self.remove(old.id)
-            self._notify(f"{old.function}: no longer polling {old.source.title}")
+            self._notify(f"{old.function}: no more events from {old.source.title}")
         for mapping in wanted.values():
             before = self.mappings.get(mapping.id)
             if before is None or before.source != mapping.source:
@@ -106,10 +106,10 @@ class EventSources:
         try:
             self.put(mapping)
         except BadMapping as error:
-            self._notify(f"{mapping.function}: not polling {mapping.source.title}: {error}")
+            self._notify(f"{mapping.function}: no events from {mapping.source.title}: {error}")
         else:
             if self._configured:
-                self._notify(f"{mapping.function}: polling {mapping.source.title} {how}")
+                self._notify(f"{mapping.function}: events from {mapping.source.title} {how}")
 
     def stop(self) -> None:
         """Start no more events."""

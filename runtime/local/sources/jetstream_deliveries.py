@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from runtime.local.sources.jetstream_records import Delivery, Key, key
+from runtime.local.sources.jetstream_records import Delivery, Key, deliveries, key
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-#: How many messages that were handled are remembered, for acknowledgements that do not arrive.
+#: How many messages are remembered that were handled, for acknowledgements that do not arrive, and that have failed.
 REMEMBERED: Final = 10_000
 #: How often a message is reported to be in progress before it would be delivered again.
 BEATS: Final = 3
@@ -40,6 +42,8 @@ class Deliveries:
         self._backoff = backoff
         self._under_way: dict[Key, Delivery] = {}
         self._handled: OrderedDict[Key, None] = OrderedDict()
+        #: How often those were delivered that are to come again.
+        self._counts: OrderedDict[Key, int] = OrderedDict()
 
     async def admit(self, messages: Iterable[Msg]) -> list[Delivery]:
         """Return the deliveries of messages that are to be handled.
@@ -48,48 +52,52 @@ class Deliveries:
         handled here is not handled a second time; it is settled with the first.
         """
         new: list[Delivery] = []
-        for message in messages:
+        # Of a message that it delivers while the request for it runs out, NATS 2.9 may begin to count anew, and may
+        # deliver it twice.
+        for message in sorted(messages, key=deliveries, reverse=True):
             same = key(message)
             known = self._under_way.get(same)
             if known is not None:
-                known.message = message
+                known.message = max(known.message, message, key=deliveries)
+                known.count = max(known.count, deliveries(message))
             elif same in self._handled:
                 await message.ack()
             else:
-                self._under_way[same] = Delivery.of(message)
+                count = max(deliveries(message), self._counts.pop(same, 0) + 1)
+                self._under_way[same] = Delivery.of(message, count)
                 new.append(self._under_way[same])
-        return new
+        return sorted(new, key=lambda each: each.key)
 
-    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    async def acknowledge(self, handled: Sequence[Delivery]) -> None:
         """Acknowledge messages that were handled.
 
         Nobody waits until the server confirms each one, which would cost a third of the throughput: a message whose
         acknowledgement is lost with the connection comes again, and is recognized.
         """
-        for each in deliveries:
+        for each in handled:
             self._remember(each)
             await each.message.ack()
 
     async def retry(self, delivery: Delivery) -> None:
         """Let a message be delivered again, after a delay that grows with its deliveries."""
         self._forget(delivery)
+        _add(self._counts, delivery.key, delivery.count)
         await delivery.message.nak(self.delay(delivery.count))
 
-    async def give_back(self, deliveries: Iterable[Delivery]) -> None:
+    async def give_back(self, unhandled: Iterable[Delivery]) -> None:
         """Let messages that were not handed to the function be delivered again at once, here or elsewhere."""
-        for each in deliveries:
+        for each in unhandled:
             self._forget(each)
             await each.message.nak()
 
-    async def give_up(self, deliveries: Sequence[Delivery]) -> None:
-        """Let messages not be delivered again."""
-        for each in deliveries:
-            self._remember(each)
-            await each.message.term()
+    async def give_up(self, delivery: Delivery) -> None:
+        """Let a message not be delivered again."""
+        self._remember(delivery)
+        await delivery.message.term()
 
-    def drop(self, deliveries: Iterable[Delivery]) -> None:
+    def drop(self, unsettled: Iterable[Delivery]) -> None:
         """Leave messages to the server, which delivers them again when it has heard nothing of them for long enough."""
-        for each in deliveries:
+        for each in unsettled:
             self._forget(each)
 
     def delay(self, delivered: int) -> float:
@@ -116,9 +124,14 @@ class Deliveries:
 
     def _remember(self, delivery: Delivery) -> None:
         self._forget(delivery)
-        self._handled[delivery.key] = None
-        while len(self._handled) > REMEMBERED:
-            self._handled.popitem(last=False)
+        _add(self._handled, delivery.key, None)
 
     def _forget(self, delivery: Delivery) -> None:
         self._under_way.pop(delivery.key, None)
+
+
+def _add(kept: OrderedDict[Key, T], one: Key, value: T) -> None:
+    """Keep a value; the oldest ones make room."""
+    kept[one] = value
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)

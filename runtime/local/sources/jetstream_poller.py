@@ -17,14 +17,16 @@ from runtime.local.sources.jetstream_records import Delivery, event, split
 from runtime.local.sources.jetstream_settings import JetStreamSettings
 from runtime.local.sources.partial_answers import failures
 
-#: Seconds that one request waits for messages, and that the end waits for a request.
-WAIT: Final = 1.0
+#: Seconds that one request waits for messages, and the end for a request; not those of a delay before a delivery.
+WAIT: Final = 0.7
 #: Seconds between two looks whether the connection is back, and before a request that has failed is tried again.
 LOOK: Final = 0.1
 #: After how many requests that fail in a row the consumer is looked at again.
 ERRORS: Final = 3
 #: A batch is received ahead of its turn if the one before took less than so many seconds.
 QUICK: Final = 1.0
+#: How many messages are received at once though they are of several batches.
+AHEAD: Final = 100
 #: Seconds before an event that was refused is handed over again: at first, and at most.
 BACK_OFF: Final = 0.1, 5.0
 #: Seconds for which this goes on before other machines get the messages.
@@ -58,7 +60,7 @@ class Poller:
         #: Those received, whose batch has not been started.
         self._waiting: list[Delivery] = []
         self._running = self._errors = 0
-        self._quick = False
+        self._took = QUICK
         self._tasks: set[asyncio.Future[None]] = set()
         self._receiving: asyncio.Future[None] | None = None
         self._freed = asyncio.Event()
@@ -69,13 +71,13 @@ class Poller:
         beating = asyncio.ensure_future(self._deliveries.beat())
         try:
             while True:
-                await self._room(self._feed.concurrency + self._quick)
+                await self._room(self._feed.concurrency + (self._took < QUICK))
                 if not self._waiting:
                     self._receiving = asyncio.ensure_future(self._try_to_gather())
                     await asyncio.shield(self._receiving)
                 await self._room(self._feed.concurrency)
                 if self._waiting:
-                    self._start(next(split(self._waiting)))
+                    self._start(next(split(self._waiting, self._source.batch)))
         finally:
             self._stopping.set()
             await self._finish()
@@ -96,7 +98,7 @@ class Poller:
         back = [each for each in self._waiting if not self._is_last(each)]
         self._waiting = [each for each in self._waiting if self._is_last(each)]
         while self._waiting:
-            self._start(next(split(self._waiting)))
+            self._start(next(split(self._waiting, self._source.batch)))
         await self._deliveries.give_back(back)
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -111,16 +113,16 @@ class Poller:
             else:
                 await asyncio.sleep(LOOK)
             self._errors = 0
-        except PullError:  # as when another server of a cluster takes over
+        except PullError as error:  # as when another server of a cluster takes over, or a connection was lost
             self._errors += 1
-            if self._errors == ERRORS:
+            if error.is_final or self._errors == ERRORS:
                 raise
             await asyncio.sleep(LOOK)
 
     async def _gather(self) -> None:
         """Receive the messages of one batch: those there are, and those that come within the window."""
         batch = self._source.batch
-        if not await self._receive(batch) and not self._stopping.is_set():
+        if not await self._receive(self._count()) and not self._stopping.is_set():
             await self._receive(1, WAIT)
             if self._waiting and batch > 1:
                 await self._receive(batch - 1)
@@ -130,6 +132,12 @@ class Poller:
             if left <= 0:
                 break
             await self._receive(batch - len(self._waiting), min(left, WAIT))
+
+    def _count(self) -> int:
+        """How many messages to request at once: a batch, or several small ones that take no time."""
+        batch = self._source.batch
+        most = 1 if self._source.window else int(QUICK / max(self._took, QUICK / AHEAD))
+        return batch * max(1, min(most, AHEAD // batch))
 
     async def _receive(self, count: int, seconds: float = 0) -> bool:
         """Receive messages with one request; return whether there were any."""
@@ -179,7 +187,7 @@ class Poller:
         try:
             outcome = await self._invoke(batch)
         finally:
-            self._quick = time.monotonic() - began < QUICK
+            self._took = time.monotonic() - began
             self._running -= 1
             self._freed.set()
         if outcome.refused:
@@ -242,5 +250,5 @@ class Poller:
         if self.dead_letters is None and self.server_gives_up:
             await self._deliveries.retry(delivery)  # which the server does not do: the message stays in the stream
         else:
-            await self._deliveries.give_up([delivery])
+            await self._deliveries.give_up(delivery)
         self._feed.problem(f"gave up {what}")

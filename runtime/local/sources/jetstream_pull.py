@@ -8,7 +8,6 @@ https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-13.md 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -23,15 +22,26 @@ NEXT: Final = "$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
 STATUS, DESCRIPTION = "Status", "Description"
 #: The statuses by which a request ends as it should: there are no messages, and its time is over.
 EXPECTED: Final = ("404", "408")
+#: How the server says that the consumer is gone.
+DELETED: Final = "Consumer Deleted"
 #: The status of a sign of life.
 IDLE: Final = "100"
-#: Seconds that the server may be late with the end of a request.
-LATE: Final = 2.0
+#: Seconds that the server may be late with the end of a request. NATS 2.9 sometimes forgets to report it, where a
+#: message is to be delivered again at that moment.
+LATE: Final = 1.0
 SECOND: Final = 1_000_000_000
 
 
 class PullError(Exception):
-    """The server refused or ended a request; the message is its own."""
+    """The server refused a request, ended it, or did not answer.
+
+    Attributes:
+        is_final: whether another request would be of no use.
+    """
+
+    def __init__(self, consumer: str, reason: str, *, is_final: bool = False) -> None:
+        super().__init__(f"{consumer}: {reason}")
+        self.is_final = is_final
 
 
 class Pull:
@@ -51,7 +61,7 @@ class Pull:
         self._wanted = 0
         self._arrived: list[Msg] = []
         self._ended = asyncio.Event()
-        self._error = ""
+        self._error: PullError | None = None
 
     async def open(self) -> None:
         """Begin to listen for messages."""
@@ -71,20 +81,22 @@ class Pull:
         """Return up to so many messages: those there are, or those that arrive within some seconds.
 
         Raises:
-            PullError: the consumer is gone, or cannot be used; no message has arrived.
+            PullError: the request has failed, and no message has arrived.
         """
         self._number += 1
-        self._wanted, self._error = count, ""
+        self._wanted, self._error = count, None
         self._ended.clear()
         limits = {"expires": int(seconds * SECOND)} if seconds else {"no_wait": True}
         reply = f"{self._inbox}.{self._number}"
         if len(self._arrived) < count:
             await self.client.publish(self._subject, json.dumps({"batch": count, **limits}).encode(), reply)
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._ended.wait(), seconds + LATE)
+            except TimeoutError:
+                self._error = PullError(self._consumer, "it does not answer")
         messages, self._arrived = self._arrived[:count], self._arrived[count:]
-        if self._error and not messages:
-            raise PullError(self._error)
+        if self._error is not None and not messages:
+            raise self._error
         return messages
 
     async def _receive(self, message: Msg) -> None:
@@ -95,6 +107,6 @@ class Pull:
                 self._ended.set()
         elif headers[STATUS] != IDLE and message.subject == f"{self._inbox}.{self._number}":
             if headers[STATUS] not in EXPECTED:
-                reason = headers.get(DESCRIPTION) or "it does not answer"
-                self._error = f"{self._consumer}: {reason} ({headers[STATUS]})"
+                reason = headers.get(DESCRIPTION) or f"status {headers[STATUS]}"
+                self._error = PullError(self._consumer, reason, is_final=reason == DELETED)
             self._ended.set()

@@ -32,32 +32,35 @@ def key(message: Msg) -> Key:
     return metadata.sequence.stream, metadata.timestamp
 
 
+def deliveries(message: Msg) -> int:
+    """Return how often a message has been delivered, by the count of NATS."""
+    count: int = message.metadata.num_delivered
+    return count
+
+
 @dataclass(slots=True)
 class Delivery:
     """A message that was delivered and is not settled yet.
 
     Attributes:
         message: as it was delivered last.
+        count: how often it has been delivered, to any server.
         key: what it is recognized by.
         id: the id that the publisher gave it, else one of its stream and sequence.
         record: its record, as JSON.
     """
 
     message: Msg
+    count: int
     key: Key
     id: str
     record: bytes
 
     @classmethod
-    def of(cls, message: Msg) -> Delivery:
-        """Read a message."""
-        content = record(message)
-        return cls(message, key(message), content["messageId"], as_json(content))
-
-    @property
-    def count(self) -> int:
-        """How often the message has been delivered, to any server."""
-        return self.message.metadata.num_delivered
+    def of(cls, message: Msg, count: int) -> Delivery:
+        """Read a message that was delivered so many times."""
+        content = {**record(message), "delivered": count}
+        return cls(message, count, key(message), content["messageId"], as_json(content))
 
     @property
     def fits(self) -> bool:
@@ -94,20 +97,22 @@ def as_json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode(errors="replace")
 
 
-def event(deliveries: Sequence[Delivery]) -> bytes:
+def event(messages: Sequence[Delivery]) -> bytes:
     """Return the event that has these records."""
-    return BEFORE + BETWEEN.join(each.record for each in deliveries) + AFTER
+    return BEFORE + BETWEEN.join(each.record for each in messages) + AFTER
 
 
-def split(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
-    """Return the deliveries in their order, in as many lists as it takes for each to make an event.
+def split(messages: Iterable[Delivery], most: int) -> Iterator[list[Delivery]]:
+    """Return messages in their order, in as many lists as it takes for each to make an event.
 
-    An event has no more bytes than Lambda accepts, and no id twice: an answer names failures by their ids.
+    An event has no more records than it may, no more bytes than Lambda accepts, and no id twice: an answer names
+    failures by their ids.
     """
     chosen, size = dict[str, Delivery](), 0
-    for each in deliveries:
+    for each in messages:
         grown = size + len(each.record) + len(BETWEEN)
-        if chosen and (each.id in chosen or len(BEFORE) + grown + len(AFTER) > protocol.EVENT_LIMIT):
+        is_full = len(chosen) == most or len(BEFORE) + grown + len(AFTER) > protocol.EVENT_LIMIT
+        if chosen and (is_full or each.id in chosen):
             yield [*chosen.values()]
             chosen, grown = {}, len(each.record) + len(BETWEEN)
         chosen[each.id], size = each, grown

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from runtime.local.source import BadMapping
 from runtime.local.sources.schedule_expression import Expression, parse
 from runtime.local.values import new_id, parse_json
 
+UTC: Final = "UTC"
 #: Seconds between two looks at the clock: it may be set, and a laptop may sleep.
 LOOK: Final = 60.0
 
@@ -35,7 +36,7 @@ class Schedule:
 
     schedule: str
     input: str = ""
-    timezone: str = "UTC"
+    timezone: str = UTC
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(rate|cron)\(.*\)", self.schedule):
@@ -126,7 +127,7 @@ class Schedule:
 
 
 def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)
+    return datetime.fromtimestamp(time.time(), ZoneInfo(UTC))
 
 
 async def _reach(moment: datetime) -> None:

@@ -44,9 +44,12 @@ class Rate(Expression):
 
     period: timedelta
 
-    def following(self, moment: datetime) -> datetime:
-        """Return the moment that is one period later."""
-        return moment.astimezone(UTC) + self.period
+    def following(self, moment: datetime) -> datetime | None:
+        """Return the moment that is one period later; None if the calendar ends before it."""
+        try:
+            return moment.astimezone(UTC) + self.period
+        except OverflowError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +83,33 @@ class Cron(Expression):
 def parse(text: str, zone: ZoneInfo) -> Expression:
     """Read an expression. Raises BadMapping."""
     if match := RATE.fullmatch(text):
-        return Rate(_period(int(match[1]), match[2], text))
+        return Rate(_period(int(match[1]), match[2]))
     if match := CRON.fullmatch(text):
-        return Cron(_cron(match[1], text), zone)
+        return Cron(_cron(match[1]), zone)
     raise BadMapping(f"not a schedule: {text!r}; expected one like rate(5 minutes) or cron(0 12 * * ? *)")
 
 
-def _period(count: int, unit: str, text: str) -> timedelta:
+def _period(count: int, unit: str) -> timedelta:
     right = unit.removesuffix("s") in UNITS and (count == 1) is not unit.endswith("s")
     if not right:
         known = ", ".join(each if count == 1 else f"{each}s" for each in UNITS)
-        raise BadMapping(f"{text}: unknown unit {unit!r}; after {count} it is one of: {known}")
+        raise BadMapping(f"unknown unit {unit!r}; after {count} it is one of: {known}")
     try:
         return count * UNITS[unit.removesuffix("s")]
     except OverflowError as error:
-        raise BadMapping(f"{text}: the time is too long") from error
+        raise BadMapping("the time is too long") from error
 
 
-def _cron(content: str, text: str) -> str:
+def _cron(content: str) -> str:
     """Return an expression as croniter reads it."""
     from croniter import CroniterError, croniter
 
     parts = content.upper().split()
     if len(parts) != len(FIELDS):
-        raise BadMapping(f"{text}: has {len(parts)} fields; expected {len(FIELDS)}: {', '.join(FIELDS)}")
+        raise BadMapping(f"it has {len(parts)} fields; expected {len(FIELDS)}: {', '.join(FIELDS)}")
     minutes, hours, day, month, weekday, year = parts
     if (day == "?") is (weekday == "?"):
-        raise BadMapping(f"{text}: one of day-of-month and day-of-week must be ?, and the other one not")
+        raise BadMapping("one of day-of-month and day-of-week must be ?, and the other one not")
     allowed = (
         _list(NUMBER),
         _list(NUMBER),
@@ -117,13 +120,13 @@ def _cron(content: str, text: str) -> str:
     )
     for name, part, pattern in zip(FIELDS, parts, allowed, strict=True):
         if not re.fullmatch(pattern, part):
-            raise BadMapping(f"{text}: {name} cannot be {part!r}")
+            raise BadMapping(f"{name} cannot be {part!r}")
     day = day.replace("?", "*")
     fields = " ".join((minutes, hours, day, month, _weekday(weekday), "0", year))
     try:
         croniter(fields)
     except CroniterError as error:
-        raise BadMapping(f"{text}: {error}") from error
+        raise BadMapping(f"it is not understood: {error}") from error
     return fields
 
 

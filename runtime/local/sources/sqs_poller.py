@@ -243,9 +243,9 @@ class Poller:
     async def _delete(self, messages: Sequence[Message]) -> None:
         try:
             for fault in await self._queue.delete(messages):
-                self._feed.problem(fault)
+                self._feed.problem(fault, "deletion")
         except Exception as error:  # noqa: BLE001 - the messages come back
-            self._feed.problem(f"cannot delete {len(messages)} messages: {type(error).__name__}: {error}")
+            self._feed.problem(f"cannot delete messages: {type(error).__name__}: {error}", "deletion")
         finally:
             self._drop(messages)
         for message in messages:
@@ -281,8 +281,9 @@ class Poller:
                 held = [one for one in self._held.values() if longest(one) > 0]
                 try:
                     await self._queue.hide(held, longest)
+                    self._feed.works("hiding")
                 except Exception as error:  # noqa: BLE001 - there is another try before they come back
-                    self._feed.problem(f"cannot keep messages hidden: {type(error).__name__}: {error}")
+                    self._feed.problem(f"cannot keep messages hidden: {type(error).__name__}: {error}", "hiding")
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -293,6 +294,7 @@ class Poller:
         """Read the queue's attributes; without them, its timeout is that of a new queue."""
         try:
             await self._queue.refresh()
+            self._feed.works("attributes")
         except Exception as error:  # noqa: BLE001
-            self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}")
+            self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}", "attributes")
         self._feed.state.lag = self._queue.lag

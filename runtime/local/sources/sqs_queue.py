@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from runtime.local.sources.sqs_event import Message
-from runtime.local.sources.sqs_settings import REQUEST_LIMIT, SqsSettings
+from runtime.local.sources.sqs_settings import ENDPOINTS, REQUEST_LIMIT, SqsSettings
 
 #: Seconds that one request waits for messages; the end waits for it, too, so that what it brings is given back.
 WAIT: Final = 1
@@ -140,7 +140,7 @@ class Queue:
 
 def endpoint(source: SqsSettings) -> str | None:
     """Return the endpoint in the source's URL; None for the one that boto3 finds by itself."""
-    return None if os.environ.get("AWS_ENDPOINT_URL_SQS") else source.endpoint
+    return None if any(os.environ.get(name) for name in ENDPOINTS) else source.endpoint
 
 
 def _portions(messages: Sequence[Message]) -> Iterable[Sequence[Message]]:

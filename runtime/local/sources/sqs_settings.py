@@ -21,12 +21,17 @@ REQUEST_LIMIT: Final = 10
 WINDOW_LIMIT: Final = 300
 LOWEST_CONCURRENCY, HIGHEST_CONCURRENCY = 2, 1000
 FILTERS_LIMIT: Final = 10
+#: The variables that name an endpoint of SQS, for boto3 and for us.
+ENDPOINTS: Final = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 REPORTS: Final = "ReportBatchItemFailures"
 FIFO: Final = ".fifo"
 
 #: SQS's own rule for names.
 NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,80}}|(?=.{{6,80}}$)[A-Za-z0-9_-]+{re.escape(FIFO)}")
 ARN: Final = re.compile(r"arn:[!-9;-~]+:sqs:[!-9;-~]+:[!-9;-~]+:[!-9;-~]+")
+#: A host of AWS's for a region, and the region in it or in the likes of it.
+AT_AWS: Final = re.compile(r"sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+REGION: Final = re.compile(r"(?:^|\.)sqs(?:-fips)?\.([a-z]+-[a-z0-9-]+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +122,10 @@ class SqsSettings:
 
     @property
     def region(self) -> str:
-        """The region in the ARN or in a URL of AWS, else the developer's."""
+        """The region in the ARN or in the URL, else the developer's."""
         if ARN.fullmatch(self.sqs):
             return self.sqs.split(":")[3]
-        match = re.fullmatch(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?", urlsplit(self.sqs).hostname or "")
+        match = REGION.search(urlsplit(self.sqs).hostname or "")
         return match[1] if match else default_region()
 
     @property
@@ -132,10 +137,10 @@ class SqsSettings:
 
     @property
     def endpoint(self) -> str | None:
-        """Where a URL says that the queue is, unless it is at AWS."""
+        """Where a URL says that the queue is; None for the address of its region at AWS."""
         parts = urlsplit(self.sqs)
-        is_elsewhere = parts.scheme in {"http", "https"} and ".amazonaws.com" not in (parts.hostname or "")
-        return f"{parts.scheme}://{parts.netloc}" if is_elsewhere else None
+        is_url = parts.scheme in {"http", "https"}
+        return f"{parts.scheme}://{parts.netloc}" if is_url and not AT_AWS.fullmatch(parts.hostname or "") else None
 
     @property
     def arn(self) -> str:
