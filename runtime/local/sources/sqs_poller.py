@@ -17,7 +17,7 @@ from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs_event import Message, event, fitting
-from runtime.local.sources.sqs_order import followers, is_last, to_hand_over_again, with_followers
+from runtime.local.sources.sqs_groups import followers, is_last, to_hand_over_again, with_followers
 from runtime.local.sources.sqs_queue import Queue
 from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
@@ -63,11 +63,12 @@ class Poller:
         finally:
             self._stopping.set()
             self._slot_freed.set()
+            await self._give_back_the_rest()
             while self._lanes:
                 await asyncio.wait(self._lanes)
             for task in tending:
                 task.cancel()
-            await self._give_back(self._left)
+            await self._give_back_the_rest()
 
     # -- lanes
 
@@ -169,9 +170,7 @@ class Poller:
         if rest:  # of a FIFO queue: in order, and not those of a group that has failed
             blocked = {message.group for message in batch if message.id in failed}
             await self._give_back([message for message in rest if message.group in blocked])
-            open_ones = [message for message in rest if message.group not in blocked]
-            if open_ones:
-                await self._handle_in_turn(open_ones)
+            await self._handle_in_turn([message for message in rest if message.group not in blocked])
 
     async def _handle(self, batch: list[Message]) -> set[str]:
         """Hand a batch to the function, delete what it has handled; return the ids of the rest."""
@@ -266,6 +265,11 @@ class Poller:
         await self._give_back([message for message in messages if not self._is_last(message)])
         last = [message for message in messages if self._is_last(message)]
         return last[: fitting(last, self._source.batch)]
+
+    async def _give_back_the_rest(self) -> None:
+        """Give back what did not fit into the last batch."""
+        left, self._left = self._left, []
+        await self._give_back(left)
 
     async def _keep_hidden(self) -> None:
         """Keep the messages that are held from being received again, without end."""

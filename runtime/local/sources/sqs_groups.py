@@ -1,4 +1,4 @@
-"""The order of a FIFO queue, and deliveries that are a message's last."""
+"""The order within the message groups of a FIFO queue, kept after a failure, and deliveries that are the last."""
 
 from __future__ import annotations
 
