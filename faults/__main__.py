@@ -8,9 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from faults import archived, fuzzed, killed, sequences, signalled, steady
+from faults.queues import tried as queues
 from faults.report import Plan, Report, put_into, table
 
-FAULTS = (*steady.FAULTS, *sequences.FAULTS, *killed.FAULTS, *signalled.FAULTS, *archived.FAULTS, *fuzzed.FAULTS)
+FAULTS = (
+    *steady.FAULTS,
+    *sequences.FAULTS,
+    *killed.FAULTS,
+    *queues.FAULTS,
+    *signalled.FAULTS,
+    *archived.FAULTS,
+    *fuzzed.FAULTS,
+)
 
 DESCRIPTION = """
 Try each fault many times, with the real runtime and the real local platform, and report what was seen.

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import engines, rie, tricks
+from benchmarks import engines, queues, rie, tricks
 from benchmarks.__main__ import _chosen, main
 from benchmarks.budgets import BUDGETS, judge
 from benchmarks.engine_servers import CONNECTIONS, Engine, Server, load
@@ -401,3 +401,13 @@ def test_engines_are_compared_round_by_round(capsys: pytest.CaptureFixture[str],
     assert [["1 processor", name, figure] for figure in (engines.RATE, engines.CPU) for name in names] == [
         row[:3] for row in json.loads((tmp_path / "f").read_text()) if len(row) == 5
     ]
+
+
+@pytest.mark.skipif(shutil.which("nats-server") is None, reason="needs nats-server")
+def test_event_sources_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks.queues` has a rate for each broker and subject, and a ratio to the bare client's."""
+    queues.main(["--rounds", "1", "--messages", "100"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [[kind, *name.split()] for kind in queues.BROKERS for name in queues.SUBJECTS] == [one[:-4] for one in lines]
+    assert all(float(one[-4]) > 0 for one in lines)
+    assert {"×1.00"} == {one[-1] for one in lines if one[1] == "client"}

@@ -368,3 +368,44 @@ def test_a_server_that_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         server.app.fault = lambda _action, _body: (500, {})
         server.stop()
         source.end()
+
+
+def test_the_last_delivery_of_a_group(server: Server) -> None:
+    """Messages after one that fails for the last time are handled, instead of becoming dead letters along with it."""
+    dead = server.queue(fifo=True)
+    policy = {"deadLetterTargetArn": dead.arn, "maxReceiveCount": 2}
+    queue = server.queue(fifo=True, VisibilityTimeout="1", RedrivePolicy=policy)
+    queue.send("a1", "a2", "a3", "a4", group="a")
+
+    async def handle(event: Any) -> Any:
+        return failed(event, "a1", "a3")
+
+    with polling(Sqs(queue.name, report_failures=True), handle) as source:
+        dead.await_counts(2, 0)
+        state = source.feed.state
+    assert [["a1", "a2", "a3", "a4"], ["a1", "a2", "a3", "a4"], ["a2", "a4"]] == source.batches
+    assert (0, 0) == queue.counts
+    assert 2 == state.dead_letters
+
+
+@pytest.mark.parametrize(("most", "handled"), [(2, ["quick", "a"]), (1, ["quick", "a", "b"])])
+def test_the_last_delivery_at_the_end(server: Server, most: int, handled: list[str]) -> None:
+    """A batch received ahead is given back, but not on its last delivery: then it is handled once there is room."""
+    policy, gate = {"deadLetterTargetArn": server.queue().arn, "maxReceiveCount": most}, Gate()
+    queue = server.queue(VisibilityTimeout="600", RedrivePolicy=policy)
+
+    async def handle(event: Any) -> None:
+        if event["Records"][0]["body"] != "quick":
+            await gate.passed()
+
+    queue.send("quick")
+    with polling(Sqs(queue.name, batch=1), handle) as source:
+        queue.await_counts(0, 0)
+        queue.send("a", "b")
+        queue.await_counts(0, 2)
+        source.stop()
+        if most > 1:
+            queue.await_counts(1, 1)
+        gate.open()
+        source.end()
+    assert (handled, (3 - len(handled), 0)) == (source.bodies, queue.counts)

@@ -1,10 +1,15 @@
-"""The order within the message groups of a FIFO queue, kept after a failure."""
+"""The order within the message groups of a FIFO queue, kept after a failure, and deliveries that are the last."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from runtime.local.sources.sqs_event import Message
+
+
+def is_last(message: Message, most: int | None) -> bool:
+    """Return whether a message that is received `most` times at most will not be received again."""
+    return most is not None and message.receives >= most
 
 
 def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str]:
@@ -17,6 +22,16 @@ def with_followers(batch: Iterable[Message], failed: Collection[str]) -> set[str
         elif message.group in blocked:
             found.add(message.id)
     return found
+
+
+def to_hand_over_again(batch: Sequence[Message], failed: Collection[str], most: int | None) -> list[Message]:
+    """Return the messages after failed ones of their groups that would become dead letters along with those.
+
+    They have not failed themselves, and nothing before them in their groups comes back, so the order is kept.
+    """
+    followers = with_followers(batch, failed) - {*failed}
+    returning = {message.group for message in batch if message.id in failed and not is_last(message, most)}
+    return [one for one in batch if one.id in followers and is_last(one, most) and one.group not in returning]
 
 
 def followers(messages: Iterable[Message]) -> list[Message]:

@@ -17,7 +17,7 @@ from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs_event import Message, event, fitting
-from runtime.local.sources.sqs_groups import followers, with_followers
+from runtime.local.sources.sqs_groups import followers, is_last, to_hand_over_again, with_followers
 from runtime.local.sources.sqs_queue import Queue
 from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
@@ -159,19 +159,20 @@ class Poller:
         batch, rest = batch[:count], batch[count:]
         if rest and not self._source.fifo:
             self._left, rest = [*self._left, *rest], []
-        while not self._stopping.is_set() and self._running >= self._most:
+        while True:
+            if self._stopping.is_set():
+                batch, rest = await self._give_back_all_but_last([*batch, *rest]), []
+            if not batch:
+                return
+            if self._running < self._most:
+                break
             self._slot_freed.clear()
             await self._slot_freed.wait()
-        if self._stopping.is_set():
-            await self._give_back([*batch, *rest])
-            return
         failed = await self._handle(batch)
         if rest:  # of a FIFO queue: in order, and not those of a group that has failed
             blocked = {message.group for message in batch if message.id in failed}
             await self._give_back([message for message in rest if message.group in blocked])
-            open_ones = [message for message in rest if message.group not in blocked]
-            if open_ones:
-                await self._handle_in_turn(open_ones)
+            await self._handle_in_turn([message for message in rest if message.group not in blocked])
 
     async def _handle(self, batch: list[Message]) -> set[str]:
         """Hand a batch to the function, delete what it has handled; return the ids of the rest."""
@@ -187,20 +188,23 @@ class Poller:
             await self._after_refusal(batch)
             return set(ids)
         self._quick = time.monotonic() - began < QUICK
-        failed = failures(outcome, ids, reported=self._source.report_failures)
+        failed, again = failures(outcome, ids, reported=self._source.report_failures), list[Message]()
         if self._source.fifo:
+            again = to_hand_over_again(batch, failed, self._queue.most_receives)
             failed = with_followers(batch, failed)
-        await self._settle(batch, failed)
+        await self._settle([message for message in batch if message not in again], failed)
+        if again:
+            failed = failed - {message.id for message in again} | await self._handle(again)
         return failed
 
     async def _settle(self, batch: Sequence[Message], failed: Collection[str]) -> None:
         """Delete the messages that were handled; the others come back after their visibility timeout."""
-        state, most = self._feed.state, self._queue.most_receives
+        state = self._feed.state
         lost = [message for message in batch if message.id in failed]
         state.records += len(batch)
         state.failures += len(lost)
         for message in lost:
-            if most is not None and message.receives >= most:
+            if self._is_last(message):
                 state.dead_letters += 1
                 state.done(message.id)
             else:
@@ -229,6 +233,9 @@ class Poller:
             await self._give_back(batch)
         else:
             self._drop(batch)
+
+    def _is_last(self, message: Message) -> bool:
+        return is_last(message, self._queue.most_receives)
 
     # -- the messages that are held
 
@@ -259,6 +266,12 @@ class Poller:
             # The queue may be gone; then they come back after their visibility timeout.
             with contextlib.suppress(Exception):
                 await self._queue.hide(messages, lambda _message: 0)
+
+    async def _give_back_all_but_last(self, messages: Sequence[Message]) -> list[Message]:
+        """Return those on their last delivery: given back, they would be dead letters that nobody has handled."""
+        await self._give_back([message for message in messages if not self._is_last(message)])
+        last = [message for message in messages if self._is_last(message)]
+        return last[: fitting(last, self._source.batch)]
 
     async def _give_back_the_rest(self) -> None:
         """Give back what did not fit into the last batch."""

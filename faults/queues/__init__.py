@@ -1,0 +1,1 @@
+"""Queues whose servers and brokers are killed while messages are under way."""
