@@ -19,7 +19,7 @@ from support.page import DESKTOP, OUTSIDE, PHONE, SMALL, chromium, needs_chromiu
 from support.process import await_true
 from support.sqs import CREDENTIALS, Queue, Server
 
-from runtime.local.sources.sqs_poller import REFRESH
+from runtime.local.sources.sqs.poller import REFRESH
 from runtime.local.web.source_watch import FRESH, LOOK
 
 pytestmark = needs_chromium

@@ -19,7 +19,7 @@ from support.sqs import CREDENTIALS, Queue, Server
 from runtime.local.config import dispatch_toml, sam_template
 from runtime.local.function import FunctionConfig, FunctionSettingError
 from runtime.local.sources.schedule import Schedule
-from runtime.local.sources.sqs import Sqs
+from runtime.local.sources.sqs.source import Sqs
 
 TABLE = "[functions.one]\nhandler = 'event'\n"
 ARN = "arn:aws:sqs:eu-west-1:123456789012:orders"

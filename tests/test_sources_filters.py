@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moto.events.models import EventPattern
 
 from runtime.local.source import BadMapping
-from runtime.local.sources.filters import Filter
+from runtime.local.sources.sqs.filters import Filter
 
 
 @pytest.mark.parametrize(

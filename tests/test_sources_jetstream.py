@@ -20,11 +20,11 @@ from support.nats import Function, NatsServer, Record, Stream, failing, nats_ser
 
 from runtime.local.feed import Outcome
 from runtime.local.source import BadMapping
-from runtime.local.sources.jetstream import JetStream
-from runtime.local.sources.jetstream_connection import options, shown
-from runtime.local.sources.jetstream_consumer import covers
-from runtime.local.sources.jetstream_deliveries import DELAYS, Deliveries
-from runtime.local.sources.jetstream_pull import Pull
+from runtime.local.sources.jetstream.connection import options, shown
+from runtime.local.sources.jetstream.consumer import covers
+from runtime.local.sources.jetstream.deliveries import DELAYS, Deliveries
+from runtime.local.sources.jetstream.pull import Pull
+from runtime.local.sources.jetstream.source import JetStream
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from support.sqs import CREDENTIALS, Gate, Queue, Server, polling
 
 from runtime.local.feed import Outcome
 from runtime.local.function_error import FunctionError
-from runtime.local.sources import sqs_poller
-from runtime.local.sources.sqs import Sqs
+from runtime.local.sources.sqs.source import Sqs
 
 LIMIT = 6 * 1024 * 1024
 ERROR = Outcome(error=FunctionError("E", b'{"errorType": "E", "errorMessage": "on purpose"}'))
@@ -278,7 +277,7 @@ def test_the_end_of_a_busy_function(server: Server) -> None:
 
 def test_the_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch under way is finished and deleted; the next one, already received, is given back at once."""
-    monkeypatch.setattr(sqs_poller, "QUICK", 60)
+    monkeypatch.setattr(poller, "QUICK", 60)
     queue, gate = server.queue(VisibilityTimeout="600"), Gate()
 
     async def handle(event: Any) -> None:

@@ -18,7 +18,7 @@ from runtime.local.feed import REMEMBERED, Feed, FeedState, Outcome
 from runtime.local.invocation import Event
 from runtime.local.sources.event_sources import EventSources
 from runtime.local.sources.mapping import EventSourceMapping
-from runtime.local.sources.sqs import Sqs
+from runtime.local.sources.sqs.source import Sqs
 from runtime.local.web.source_watch import SourceWatch
 
 

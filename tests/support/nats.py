@@ -19,7 +19,7 @@ from nats.js.errors import NotFoundError
 
 from runtime.local.feed import Feed, Outcome
 from runtime.local.function_error import FunctionError
-from runtime.local.sources.jetstream import JetStream
+from runtime.local.sources.jetstream.source import JetStream
 from support.process import Child
 from support.wire import PATIENCE, reserved_port
 

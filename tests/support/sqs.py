@@ -19,7 +19,7 @@ from moto.sqs import models
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from runtime.local.feed import Feed, Outcome
-from runtime.local.sources.sqs import Sqs
+from runtime.local.sources.sqs.source import Sqs
 from runtime.testing.platform import loop_in_thread
 from support.process import await_true
 from support.wire import PATIENCE

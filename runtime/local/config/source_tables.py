@@ -16,9 +16,9 @@ from runtime.local.config.likely import unknown_key
 from runtime.local.config.toml_values import as_table, is_a, read_keys
 from runtime.local.config.values import shown
 from runtime.local.source import Source
-from runtime.local.sources.jetstream import JetStream
+from runtime.local.sources.jetstream.source import JetStream
 from runtime.local.sources.schedule import Schedule
-from runtime.local.sources.sqs import Sqs
+from runtime.local.sources.sqs.source import Sqs
 
 
 class Kind(NamedTuple):

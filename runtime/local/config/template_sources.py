@@ -20,8 +20,8 @@ from runtime.local.function import ACCOUNT, FunctionSettingError, default_region
 from runtime.local.function_name import BadFunctionName, FunctionName
 from runtime.local.source import BadMapping, Source
 from runtime.local.sources.schedule import Schedule
-from runtime.local.sources.sqs import Sqs
-from runtime.local.sources.sqs_settings import ENDPOINTS, FIFO
+from runtime.local.sources.sqs.settings import ENDPOINTS, FIFO
+from runtime.local.sources.sqs.source import Sqs
 
 FUNCTION, MAPPING, QUEUE = "AWS::Serverless::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
 #: The properties with a source's settings, which are named as in Lambda's API.

@@ -16,7 +16,7 @@ from runtime.local.function import FunctionConfig
 from runtime.local.invocation import Event
 from runtime.local.source import BadMapping, Source
 from runtime.local.sources.mapping import EventSourceMapping
-from runtime.local.sources.sqs import Sqs
+from runtime.local.sources.sqs.source import Sqs
 from runtime.local.values import new_id
 
 Notify = Callable[[str], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runtime.local.sources.jetstream_records import MESSAGE_ID, Delivery
+from runtime.local.sources.jetstream.records import MESSAGE_ID, Delivery
 from runtime.local.values import one_line
 
 if TYPE_CHECKING:

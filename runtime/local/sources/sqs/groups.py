@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from runtime.local.sources.sqs_event import Message
+from runtime.local.sources.sqs.event import Message
 
 
 def is_last(message: Message, most: int | None) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from runtime.local.feed import Feed
 from runtime.local.source import BadMapping
-from runtime.local.sources.jetstream_connection import connected
-from runtime.local.sources.jetstream_consumer import UNLIMITED, NotReady, Wanted, difference, find_or_make, limit
-from runtime.local.sources.jetstream_dead_letters import DeadLetters
-from runtime.local.sources.jetstream_deliveries import Deliveries
-from runtime.local.sources.jetstream_poller import Poller
-from runtime.local.sources.jetstream_pull import Pull, PullError
-from runtime.local.sources.jetstream_settings import JetStreamSettings
+from runtime.local.sources.jetstream.connection import connected
+from runtime.local.sources.jetstream.consumer import UNLIMITED, NotReady, Wanted, difference, find_or_make, limit
+from runtime.local.sources.jetstream.dead_letters import DeadLetters
+from runtime.local.sources.jetstream.deliveries import Deliveries
+from runtime.local.sources.jetstream.poller import Poller
+from runtime.local.sources.jetstream.pull import Pull, PullError
+from runtime.local.sources.jetstream.settings import JetStreamSettings
 
 #: The server's own default for the seconds after which it delivers a message again.
 ACK_WAIT_DEFAULT = 30.0

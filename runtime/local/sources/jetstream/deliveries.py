@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from runtime.local.sources.jetstream_records import Delivery, Key, deliveries, key
+from runtime.local.sources.jetstream.records import Delivery, Key, deliveries, key
 
 T = TypeVar("T")
 

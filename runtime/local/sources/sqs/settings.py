@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from runtime.local.function import ACCOUNT, default_region
 from runtime.local.source import BadMapping
-from runtime.local.sources.filters import Filter
+from runtime.local.sources.sqs.filters import Filter
 
 #: What Lambda allows (botocore's service model, shapes BatchSize and MaximumConcurrency, and the documentation of SQS
 #: event source mappings).

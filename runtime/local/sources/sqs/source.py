@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from runtime.local.feed import Feed
 from runtime.local.source import BadMapping
-from runtime.local.sources.sqs_poller import Poller
-from runtime.local.sources.sqs_queue import Queue
-from runtime.local.sources.sqs_settings import SqsSettings
+from runtime.local.sources.sqs.poller import Poller
+from runtime.local.sources.sqs.queue import Queue
+from runtime.local.sources.sqs.settings import SqsSettings
 
 
 class Sqs(SqsSettings):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from runtime.local.sources.sqs_event import Message
-from runtime.local.sources.sqs_settings import ENDPOINTS, REQUEST_LIMIT, SqsSettings
+from runtime.local.sources.sqs.event import Message
+from runtime.local.sources.sqs.settings import ENDPOINTS, REQUEST_LIMIT, SqsSettings
 
 #: Seconds that one request waits for messages; the end waits for it, too, so that what it brings is given back.
 WAIT: Final = 1

@@ -16,10 +16,10 @@ from typing import Final
 from dispatch import protocol
 from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
-from runtime.local.sources.sqs_event import Message, event, fitting
-from runtime.local.sources.sqs_groups import followers, is_last, to_hand_over_again, with_followers
-from runtime.local.sources.sqs_queue import Queue
-from runtime.local.sources.sqs_settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
+from runtime.local.sources.sqs.event import Message, event, fitting
+from runtime.local.sources.sqs.groups import followers, is_last, to_hand_over_again, with_followers
+from runtime.local.sources.sqs.queue import Queue
+from runtime.local.sources.sqs.settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
 #: Seconds between two looks at the queue's attributes.
 REFRESH: Final = 10

@@ -10,11 +10,11 @@ from typing import Final
 
 from dispatch import protocol
 from runtime.local.feed import Feed, Outcome
-from runtime.local.sources.jetstream_dead_letters import DeadLetters
-from runtime.local.sources.jetstream_deliveries import Deliveries
-from runtime.local.sources.jetstream_pull import Pull, PullError
-from runtime.local.sources.jetstream_records import Delivery, event, split
-from runtime.local.sources.jetstream_settings import JetStreamSettings
+from runtime.local.sources.jetstream.dead_letters import DeadLetters
+from runtime.local.sources.jetstream.deliveries import Deliveries
+from runtime.local.sources.jetstream.pull import Pull, PullError
+from runtime.local.sources.jetstream.records import Delivery, event, split
+from runtime.local.sources.jetstream.settings import JetStreamSettings
 from runtime.local.sources.partial_answers import failures
 
 #: Seconds that one request waits for messages, and the end for a request; not those of a delay before a delivery.

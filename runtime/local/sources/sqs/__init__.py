@@ -1,0 +1,1 @@
+"""Queues of SQS as event sources."""
