@@ -12,6 +12,7 @@ from support.sqs import CREDENTIALS, Gate, Queue, Server, polling
 
 from runtime.local.feed import Outcome
 from runtime.local.function_error import FunctionError
+from runtime.local.sources.sqs import poller
 from runtime.local.sources.sqs.source import Sqs
 
 LIMIT = 6 * 1024 * 1024
