@@ -77,23 +77,27 @@ class OneAtATime:
     def _ask(self, environ: dict[str, Any], data: bytes) -> tuple[bytes, str, Any]:
         got: list[Any] = []
         asked = {**environ, "wsgi.input": BytesIO(data), "CONTENT_LENGTH": str(len(data))}
-        with self._lock:
-            _stop_the_clock()
+        with self._lock, _stopped_clock():
             answer = b"".join(self._moto(asked, lambda status, headers, _info=None: got.extend((status, headers))))
         return answer, got[0], got[1]
 
 
-def _stop_the_clock() -> None:
+@contextmanager
+def _stopped_clock() -> Iterator[None]:
     """Let one request see one moment, and let messages that can be received again not block their groups.
 
     Moto looks at the clock for each message, and counts one as under way until it comes across it: when the messages of
     a group come back, it would return the last of them first.
     """
     now = unix_time_millis()
-    vars(models).update(unix_time_millis=lambda: now)
-    for backend in models.sqs_backends[ACCOUNT].values():
-        for queue in backend.queues.values():
-            queue.pending_messages.difference_update([one for one in queue.pending_messages if one.visible])
+    vars(models)["unix_time_millis"] = lambda: now
+    try:
+        for backend in models.sqs_backends[ACCOUNT].values():
+            for queue in backend.queues.values():
+                queue.pending_messages.difference_update([one for one in queue.pending_messages if one.visible])
+        yield
+    finally:
+        vars(models)["unix_time_millis"] = unix_time_millis
 
 
 class Server:
