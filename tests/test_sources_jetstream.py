@@ -145,7 +145,7 @@ def test_dead_letters(server: NatsServer) -> None:
             async with polled(JetStream("ORDERS", max_deliver=2, dead_letter="dead.orders"), function) as one:
                 await until(orders.settled)
                 assert 1 == one.feed.state.dead_letters
-                assert "gave up the message first after 2 deliveries: ValueError: no\nluck" in one.notes
+                assert "gave up the message first after 2 deliveries: ValueError: no luck" in one.notes
             (letter,) = await orders.stored("DEAD")
         assert 2 == len(function.events)
         assert ("dead.orders", b"\xff") == (letter.subject, letter.data)

@@ -40,6 +40,8 @@ class Queue:
     def __init__(self, source: SqsSettings) -> None:
         self._source = source
         self._threads = ThreadPoolExecutor(REQUESTS, "sqs")
+        #: What makes clients; a new one takes 20 times as long as a client, and megabytes until it is collected.
+        self._session: Any = None
         self._client: Any = None
         self._url = ""
         self.arn = source.arn
@@ -61,6 +63,7 @@ class Queue:
     def _open(self) -> None:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import ClientError
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
@@ -70,13 +73,24 @@ class Queue:
         )
         source = self._source
         # The default session must not be used by two threads at once; the caller's may be using it.
-        client = boto3.Session().client("sqs", region_name=source.region, config=config, endpoint_url=endpoint(source))
-        if source.sqs.startswith(("http://", "https://")):
-            self._url = source.sqs
-        else:
-            owner = {"QueueOwnerAWSAccountId": source.account} if source.account else {}
-            self._url = client.get_queue_url(QueueName=source.name, **owner)["QueueUrl"]
+        self._session = self._session or boto3.Session()
+        client = self._session.client("sqs", region_name=source.region, config=config, endpoint_url=endpoint(source))
+        try:
+            self._url = self._url_by(client)
+        except Exception as error:
+            client.close()
+            if isinstance(error, ClientError) and not isinstance(error, client.exceptions.QueueDoesNotExist):
+                self._session = None  # it goes on with the credentials that it has found, which may be wrong
+            raise
         self._client = client
+
+    def _url_by(self, client: Any) -> str:
+        source = self._source
+        if source.sqs.startswith(("http://", "https://")):
+            return source.sqs
+        owner = {"QueueOwnerAWSAccountId": source.account} if source.account else {}
+        url: str = client.get_queue_url(QueueName=source.name, **owner)["QueueUrl"]
+        return url
 
     async def refresh(self) -> None:
         """Read the queue's attributes again."""
