@@ -480,6 +480,14 @@ def test_a_stream_that_goes(server: NatsServer) -> None:
             ),
         ),
         (
+            {"filter_subject": "orders.old", "description": "dispatch"},
+            {},
+            (
+                "the consumer function of ORDERS delivers the subjects orders.old, not >; set `durable` to another name, "
+                "or delete the consumer"
+            ),
+        ),
+        (
             {"deliver_subject": "there"},
             {},
             (
