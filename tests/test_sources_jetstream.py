@@ -18,8 +18,10 @@ from nats.errors import ConnectionClosedError
 from nats.js.errors import NotFoundError
 from support.nats import Function, NatsServer, Record, Stream, failing, nats_server, polled, stream, until
 
+from runtime.local import feed
 from runtime.local.feed import Outcome
 from runtime.local.source import BadMapping
+from runtime.local.sources import jetstream_connection
 from runtime.local.sources.jetstream import JetStream
 from runtime.local.sources.jetstream_connection import options, shown
 from runtime.local.sources.jetstream_consumer import covers
@@ -436,6 +438,41 @@ def test_a_server_that_comes_later(server: NatsServer) -> None:
     asyncio.run(case())
 
 
+def test_a_file_of_keys_that_is_missing(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report names it."""
+    monkeypatch.setenv("NATS_CA", "/missing/ca.pem")
+
+    async def case() -> None:
+        async with polled(JetStream("ORDERS"), Function()) as one:
+            await until(lambda: one.notes)
+            assert ["FileNotFoundError: [Errno 2] No such file or directory"] == one.notes
+
+    asyncio.run(case())
+
+
+def test_a_server_of_several_that_is_away(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported once, however often another one is asked for a stream that is missing."""
+    monkeypatch.setattr(feed, "RETRY", 0)
+    monkeypatch.setattr(jetstream_connection, "RETRY", 0)
+
+    async def case() -> None:
+        tries: list[None] = []
+
+        async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tries.append(None)
+            writer.close()
+
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as away:
+            away_url = f"nats://127.0.0.1:{away.sockets[0].getsockname()[1]}"
+            monkeypatch.setenv("NATS_URL", f"{away_url},{server.url}")
+            async with stream(server), polled(JetStream("LATER"), Function()) as one:
+                await until(lambda: len(tries) > 4)
+        expected = [f"cannot reach NATS at {away_url},{server.url}", "no such stream"]
+        assert expected == sorted(re.split(": nats|: '", note)[0] for note in one.notes)
+
+    asyncio.run(case())
+
+
 def test_a_stream_that_comes_later(server: NatsServer) -> None:
     """The report names the streams that there are."""
 
@@ -554,7 +591,7 @@ def test_a_consumer_that_was_made_here(server: NatsServer) -> None:
             assert sorted(map(str, range(20))) == sorted(function.bodies)
             before = (await orders.consumer()).config
             assert ("orders.*", 2) == (before.filter_subject, before.max_deliver)
-            async with polled(JetStream("ORDERS", max_deliver=3), function):
+            async with polled(JetStream("ORDERS", subject="orders.*", max_deliver=3), function):
                 await until(lambda: changed(orders))
 
     async def changed(orders: Stream) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.local.feed import Feed
 from runtime.local.source import BadMapping
-from runtime.local.sources.jetstream_connection import connected
+from runtime.local.sources.jetstream_connection import CONNECTION, connected
 from runtime.local.sources.jetstream_consumer import UNLIMITED, NotReady, Wanted, difference, find_or_make, limit
 from runtime.local.sources.jetstream_dead_letters import DeadLetters
 from runtime.local.sources.jetstream_deliveries import Deliveries
@@ -46,6 +46,7 @@ class JetStream(JetStreamSettings):
         async with connected(f"dispatch {feed.function}", feed) as client:
             context = client.jetstream()
             consumer = await find_or_make(context, wanted)
+            feed.works(CONNECTION)
             if note := difference(consumer, wanted):
                 feed.problem(note)
             pull = Pull(client, wanted.stream, durable)
