@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -17,6 +18,8 @@ WAIT: Final = 1
 #: Seconds in which a queue must be reached, and those in which it must answer.
 CONNECT_TIMEOUT: Final = 3
 READ_TIMEOUT: Final = 10
+#: Seconds before other credentials are looked for, if those that were found are refused.
+RENEWAL: Final = 30
 #: How many requests to one queue are under way at most.
 REQUESTS: Final = 32
 #: How often messages are deleted that the queue has failed to delete, and the seconds before the second time; each
@@ -42,6 +45,7 @@ class Queue:
         self._threads = ThreadPoolExecutor(REQUESTS, "sqs")
         #: What makes clients; a new one takes 20 times as long as a client, and megabytes until it is collected.
         self._session: Any = None
+        self._session_made = 0.0
         self._client: Any = None
         self._url = ""
         self.arn = source.arn
@@ -73,13 +77,15 @@ class Queue:
         )
         source = self._source
         # The default session must not be used by two threads at once; the caller's may be using it.
-        self._session = self._session or boto3.Session()
+        if self._session is None:
+            self._session, self._session_made = boto3.Session(), time.monotonic()
         client = self._session.client("sqs", region_name=source.region, config=config, endpoint_url=endpoint(source))
         try:
             self._url = self._url_by(client)
         except Exception as error:
             client.close()
-            if isinstance(error, ClientError) and not isinstance(error, client.exceptions.QueueDoesNotExist):
+            is_refused = isinstance(error, ClientError) and not isinstance(error, client.exceptions.QueueDoesNotExist)
+            if is_refused and time.monotonic() - self._session_made >= RENEWAL:
                 self._session = None  # it goes on with the credentials that it has found, which may be wrong
             raise
         self._client = client
