@@ -245,6 +245,21 @@ def test_a_machine_that_sleeps(mocker: MockerFixture) -> None:
     ]
 
 
+@pytest.mark.parametrize("schedule", ["rate(10 minutes)", "cron(0/10 * * * ? *)"])
+def test_a_clock_that_is_set_back(mocker: MockerFixture, schedule: str) -> None:
+    """The times go by the new time; they do not wait until the old one is there again."""
+    clock = Clock(mocker, "2026-11-30T12:00:00")
+
+    def set_back() -> None:
+        clock.after_sleep = lambda: None
+        clock.now = moment("2026-11-30T08:00:00").timestamp()
+
+    clock.after_sleep = set_back
+    assert ["2026-11-30T08:10:00Z", "2026-11-30T08:20:00Z"] == [
+        event["time"] for event in events(Schedule(schedule), 2)
+    ]
+
+
 def test_the_queue(mocker: MockerFixture, tmp_path: Path) -> None:
     """The event goes to the queue of asynchronous events, for its function and with a request id of its own."""
     Clock(mocker, "2026-11-30T11:59:30")
