@@ -100,7 +100,7 @@ def _received(invocation: Invocation) -> tuple[Request | None, wire.Event | list
         return None, wire.from_binary(headers, invocation.body)
     event = parsed(invocation)
     if kind(event) is None:
-        return None, wire.events_of(event)
+        return None, wire.from_json(event)
     request = Request.from_event(event)
     return request, wire.from_http(request)
 

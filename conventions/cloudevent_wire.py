@@ -79,22 +79,28 @@ def from_http(request: Request) -> Event | list[Event]:
         raise UnmarshalError(
             f"the request has a CloudEvent as {content_type}; the format that can be read: {STRUCTURED}"
         )
+    is_batch = content_type.partition(";")[0].strip().lower() == BATCH
     try:
-        return events_of(codec.loads(request.body))
+        found = codec.loads(request.body)
     except (ValueError, RecursionError) as error:
         raise UnmarshalError(
             f"the request is not a CloudEvent: {request.method} {request.raw_path} has no ce- headers, and its body is "
             f"not JSON: {error}"
         ) from None
-
-
-def events_of(value: Any) -> Event | list[Event]:
-    """The event that a JSON value is, or the events of a batch, which is a list."""
-    return [from_json(each) for each in value] if isinstance(value, list) else from_json(value)
+    if not is_batch:
+        return from_json(found)
+    if not isinstance(found, list):
+        raise UnmarshalError(f"the batch of CloudEvents is JSON, but not a list: {str(found)[:40]!r}")
+    return [from_json(each) for each in found]
 
 
 def from_json(value: Any) -> Event:
     """The event that a JSON value is: a CloudEvent, or an event of EventBridge, which may hold a CloudEvent."""
+    if isinstance(value, list):
+        raise UnmarshalError(
+            f"the event is a batch of {len(value)} CloudEvents, which only a request of the content type {BATCH} "
+            "may be; send each as an event of its own"
+        )
     if not isinstance(value, dict):
         raise UnmarshalError(f"the event is not a CloudEvent: it is JSON, but not an object: {str(value)[:40]!r}")
     if "detail-type" in value and "detail" in value and "specversion" not in value:

@@ -501,7 +501,7 @@ def test_s3_as_cloud_storage(loaded: Load, capsys: Output, name: str, expected: 
             "the record's event has no equivalent in Cloud Storage: 'ObjectRestore:Post'; supported: ObjectCreated, ",
         ),
         ({}, "not a CloudEvent: it has no specversion; it has: nothing"),
-        ([], "it is JSON, but not an object"),
+        ([], "the event is a batch of 0 CloudEvents"),
     ],
 )
 @pytest.mark.parametrize("signature", ["cloudevent", "event"])

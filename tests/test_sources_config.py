@@ -141,6 +141,7 @@ Resources:
         Disabled: {Type: SQS, Properties: {Queue: !GetAtt Orders.Arn, Enabled: false}}
         Unknown: {Type: SQS, Properties: {Queue: !Ref Elsewhere}}
         Wrong: {Type: SQS, Properties: {Queue: !GetAtt Orders.Arn, BatchSize: 11}}
+        Misspelled: {Type: SQS, Properties: {Queue: !GetAtt Orders.Arn, FunctionResponseTypes: [ReportFailures]}}
         Hourly: {Type: Schedule, Properties: {Schedule: rate(1 hour), Input: '{"a": 1}'}}
         Noon:
           Type: ScheduleV2
@@ -156,6 +157,9 @@ Resources:
   Stream:
     Type: AWS::Lambda::EventSourceMapping
     Properties: {FunctionName: !Ref Plain, EventSourceArn: "arn:aws:kinesis:eu-west-1:123456789012:stream/s"}
+  Foreign:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {FunctionName: elsewhere, EventSourceArn: !GetAtt Orders.Arn}
   Orders: {Type: AWS::SQS::Queue}
   Named: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${AWS::StackName}-q.fifo", FifoQueue: true}}
 """
@@ -179,6 +183,8 @@ def test_a_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "Fn.Once is not polled: not a schedule: 'at(2030-01-01T00:00:00)'",
         "Fn.Unknown is not polled: its Queue is not known here",
         "Fn.Wrong is not polled: Maximum batch window",
+        "Fn.Misspelled is not polled: FunctionResponseTypes must be ['ReportBatchItemFailures'] or empty, not",
+        "Foreign is not polled: its function elsewhere is not served here",
         "Stream is not polled: only queues of SQS are polled here, not arn:aws:kinesis",
     ):
         assert any(line.startswith(note) for line in found.notes), (note, found.notes)
@@ -227,6 +233,8 @@ def test_a_configuration_that_changes(moto: Server, tmp_path: Path) -> None:
                               aws_access_key_id="a", aws_secret_access_key="b")  # fmt: skip
         before = {one["FunctionArn"].rpartition(":")[2]: one for one in listed(client)}
         assert {"one", "two"} == before.keys()
+        with pytest.raises(ClientError, match="from the configuration; change FunctionName there"):
+            client.update_event_source_mapping(UUID=before["one"]["UUID"], FunctionName="two")
         for queue in (first, second):
             queue.send("a")
             queue.await_counts(0, 0)

@@ -79,6 +79,7 @@ def test_patterns(pattern: Any, body: str, matches: bool) -> None:
     ("pattern", "words"),
     [
         ("{", "must be JSON"),
+        ('{"body": ' + '{"a": ' * 300 + "[1]" + "}" * 301, "nested too deeply"),
         ("[]", "must be an object with keys"),
         ("{}", "must be an object with keys"),
         ('{"messageAttributes": {"a": ["b"]}}', "by its 'body' only, not by 'messageAttributes'"),

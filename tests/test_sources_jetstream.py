@@ -18,8 +18,10 @@ from nats.errors import ConnectionClosedError
 from nats.js.errors import NotFoundError
 from support.nats import Function, NatsServer, Record, Stream, failing, nats_server, polled, stream, until
 
+from runtime.local import feed
 from runtime.local.feed import Outcome
 from runtime.local.source import BadMapping
+from runtime.local.sources.jetstream import connection
 from runtime.local.sources.jetstream.connection import options, shown
 from runtime.local.sources.jetstream.consumer import covers
 from runtime.local.sources.jetstream.deliveries import DELAYS, Deliveries
@@ -145,7 +147,7 @@ def test_dead_letters(server: NatsServer) -> None:
             async with polled(JetStream("ORDERS", max_deliver=2, dead_letter="dead.orders"), function) as one:
                 await until(orders.settled)
                 assert 1 == one.feed.state.dead_letters
-                assert "gave up the message first after 2 deliveries: ValueError: no\nluck" in one.notes
+                assert "gave up the message first after 2 deliveries: ValueError: no luck" in one.notes
             (letter,) = await orders.stored("DEAD")
         assert 2 == len(function.events)
         assert ("dead.orders", b"\xff") == (letter.subject, letter.data)
@@ -191,7 +193,7 @@ def test_a_last_delivery_that_ends_with_its_server(server: NatsServer) -> None:
 
 
 def test_dead_letters_that_nobody_stores(server: NatsServer) -> None:
-    """The message is not given up before a stream has its dead letter."""
+    """The message is not given up before a stream has its dead letter; that is reported once."""
 
     async def case() -> None:
         async with stream(server) as orders:
@@ -199,7 +201,8 @@ def test_dead_letters_that_nobody_stores(server: NatsServer) -> None:
             await orders.publish("a")
             source = JetStream("ORDERS", max_deliver=1, dead_letter="lost.orders")
             async with polled(source, Function(lambda _: ValueError())) as one:
-                await until(lambda: [note for note in one.notes if "cannot publish to lost.orders" in note])
+                await until(lambda: one.feed.state.retrying.get("ORDERS:1", 0) > 4)
+                assert 1 == len([note for note in one.notes if "cannot publish to lost.orders" in note])
                 await orders.context.add_stream(name="LOST", subjects=["lost.>"])
                 await until(orders.settled)
             assert 1 == len(await orders.stored("LOST"))
@@ -438,6 +441,41 @@ def test_a_server_that_comes_later(server: NatsServer) -> None:
     asyncio.run(case())
 
 
+def test_a_file_of_keys_that_is_missing(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report names it."""
+    monkeypatch.setenv("NATS_CA", "/missing/ca.pem")
+
+    async def case() -> None:
+        async with polled(JetStream("ORDERS"), Function()) as one:
+            await until(lambda: one.notes)
+            assert ["FileNotFoundError: [Errno 2] No such file or directory"] == one.notes
+
+    asyncio.run(case())
+
+
+def test_a_server_of_several_that_is_away(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported once, however often another one is asked for a stream that is missing."""
+    monkeypatch.setattr(feed, "RETRY", 0)
+    monkeypatch.setattr(connection, "RETRY", 0)
+
+    async def case() -> None:
+        tries: list[None] = []
+
+        async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tries.append(None)
+            writer.close()
+
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as away:
+            away_url = f"nats://127.0.0.1:{away.sockets[0].getsockname()[1]}"
+            monkeypatch.setenv("NATS_URL", f"{away_url},{server.url}")
+            async with stream(server), polled(JetStream("LATER"), Function()) as one:
+                await until(lambda: len(tries) > 4)
+        expected = [f"cannot reach NATS at {away_url},{server.url}", "no such stream"]
+        assert expected == sorted(re.split(": nats|: '", note)[0] for note in one.notes)
+
+    asyncio.run(case())
+
+
 def test_a_stream_that_comes_later(server: NatsServer) -> None:
     """The report names the streams that there are."""
 
@@ -479,6 +517,14 @@ def test_a_stream_that_goes(server: NatsServer) -> None:
             (
                 "the consumer function of ORDERS delivers the subjects orders.old, not orders.new; set `durable` to another "
                 "name, or delete the consumer"
+            ),
+        ),
+        (
+            {"filter_subject": "orders.old", "description": "dispatch"},
+            {},
+            (
+                "the consumer function of ORDERS delivers the subjects orders.old, not >; set `durable` to another name, "
+                "or delete the consumer"
             ),
         ),
         (
@@ -548,7 +594,7 @@ def test_a_consumer_that_was_made_here(server: NatsServer) -> None:
             assert sorted(map(str, range(20))) == sorted(function.bodies)
             before = (await orders.consumer()).config
             assert ("orders.*", 2) == (before.filter_subject, before.max_deliver)
-            async with polled(JetStream("ORDERS", max_deliver=3), function):
+            async with polled(JetStream("ORDERS", subject="orders.*", max_deliver=3), function):
                 await until(lambda: changed(orders))
 
     async def changed(orders: Stream) -> bool:

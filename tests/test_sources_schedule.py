@@ -67,6 +67,11 @@ def following(expression: str, start: str, count: int = 3, zone: ZoneInfo = UTC_
         ("cron(0 0 ? * 2/2 *)", "2026-11-29T00:00", ["Mon 2026-11-30 00:00", "Wed 2026-12-02 00:00", "Fri 2026-12-04 00:00"]),
         ("cron(0 0 ? * SUN,3,FRI-SAT *)", "2026-11-30T00:00", ["Tue 2026-12-01 00:00", "Fri 2026-12-04 00:00", "Sat 2026-12-05 00:00", "Sun 2026-12-06 00:00"]),
         ("cron(0 0 ? * fri-mon *)", "2026-12-01T00:00", ["Fri 2026-12-04 00:00", "Sat 2026-12-05 00:00", "Sun 2026-12-06 00:00", "Mon 2026-12-07 00:00", "Fri 2026-12-11 00:00"]),
+        # A range of one value is that value.
+        ("cron(0 0 ? * SAT/2 *)", "2026-11-30T00:00", ["Sat 2026-12-05 00:00", "Sat 2026-12-12 00:00"]),
+        ("cron(0 0 ? * SUN-1 *)", "2026-11-30T00:00", ["Sun 2026-12-06 00:00", "Sun 2026-12-13 00:00"]),
+        ("cron(05-5,20 1 1 1-JAN ? *)", "2026-11-30T00:00", ["Fri 2027-01-01 01:05", "Fri 2027-01-01 01:20", "Sat 2028-01-01 01:05"]),
+        ("cron(0 0 1 1 ? 2099)", "2026-11-30T00:00", ["Thu 2099-01-01 00:00"]),
         # The last day, of leap years too; the last Friday; the fifth Tuesday, which not every month has.
         ("cron(0 0 L * ? *)", "2028-01-31T00:00", ["Tue 2028-02-29 00:00", "Fri 2028-03-31 00:00"]),
         ("cron(0 0 ? * L *)", "2026-11-30T00:00", ["Sat 2026-12-05 00:00"]),
@@ -237,6 +242,21 @@ def test_a_machine_that_sleeps(mocker: MockerFixture) -> None:
     clock.after_sleep = oversleep
     assert ["2026-11-30T12:00:00Z", "2026-11-30T15:01:00Z"] == [
         event["time"] for event in events(Schedule("cron(* * * * ? *)"), 2)
+    ]
+
+
+@pytest.mark.parametrize("schedule", ["rate(10 minutes)", "cron(0/10 * * * ? *)"])
+def test_a_clock_that_is_set_back(mocker: MockerFixture, schedule: str) -> None:
+    """The times go by the new time; they do not wait until the old one is there again."""
+    clock = Clock(mocker, "2026-11-30T12:00:00")
+
+    def set_back() -> None:
+        clock.after_sleep = lambda: None
+        clock.now = moment("2026-11-30T08:00:00").timestamp()
+
+    clock.after_sleep = set_back
+    assert ["2026-11-30T08:10:00Z", "2026-11-30T08:20:00Z"] == [
+        event["time"] for event in events(Schedule(schedule), 2)
     ]
 
 

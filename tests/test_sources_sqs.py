@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
 from support.process import await_true
 from support.sqs import CREDENTIALS, Gate, Queue, Server, polling
 
+from runtime.local import feed
 from runtime.local.feed import Outcome
 from runtime.local.function_error import FunctionError
 from runtime.local.sources.sqs import poller
+from runtime.local.sources.sqs import queue as sqs_queue
 from runtime.local.sources.sqs.source import Sqs
 
 LIMIT = 6 * 1024 * 1024
@@ -338,7 +341,7 @@ def test_deletions_that_fail(server: Server) -> None:
 
 @pytest.mark.parametrize(("action", "times"), [("ReceiveMessage", 2), ("GetQueueAttributes", 1000)])
 def test_a_queue_that_is_away(server: Server, action: str, times: int) -> None:
-    """That is reported once; afterwards it goes on. Without its attributes, a queue is polled all the same."""
+    """That is reported once, in one line; afterwards it goes on. Without its attributes, a queue is polled all the same."""
     queue = server.queue(VisibilityTimeout="600")
     asked: list[str] = []
 
@@ -346,14 +349,39 @@ def test_a_queue_that_is_away(server: Server, action: str, times: int) -> None:
         if asked_for != action or len(asked) == times:
             return None
         asked.append(asked_for)
-        return 403, {"__type": "AccessDenied", "message": "not for you"}
+        return 403, {"__type": "AccessDenied", "message": f"not for you\nat {len(asked)}"}
 
     server.app.fault = fault
     queue.send("a", "b")
     with polling(Sqs(queue.name, batch=1)) as source:
         await_true(lambda: sorted(source.bodies) == ["a", "b"])
     assert 1 == len(source.notes)
-    assert f"calling the {action} operation: not for you" in source.notes[0]
+    assert f"calling the {action} operation: not for you at 1" in source.notes[0]
+
+
+def test_a_queue_that_is_missing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs no new session at each try; credentials that are refused may be others the next time."""
+    made: list[boto3.Session] = []
+    session = boto3.Session
+
+    def counted() -> boto3.Session:
+        made.append(session())
+        return made[-1]
+
+    monkeypatch.setattr(feed, "RETRY", 0)
+    monkeypatch.setattr(boto3, "Session", counted)
+    queue = server.queue()
+    queue.client.delete_queue(QueueUrl=queue.url)
+    del server.app.actions[:]
+    with polling(Sqs(queue.name)) as source:
+        await_true(lambda: server.app.actions.count("GetQueueUrl") > 3)
+        assert 1 == len(made)
+        server.app.fault = lambda _action, _body: (403, {"__type": "InvalidClientTokenId"})
+        await_true(lambda: server.app.actions.count("GetQueueUrl") > 9)
+        assert 1 == len(made)
+        monkeypatch.setattr(sqs_queue, "RENEWAL", 0)
+        await_true(lambda: len(made) > 1)
+    assert ["QueueDoesNotExist", "ClientError"] == [note.split(":")[0] for note in source.notes]
 
 
 def test_a_server_that_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from runtime.local.function_error import FunctionError
+from runtime.local.values import one_line
 
 #: Seconds between two tries to reach a source.
 RETRY: Final = 1.0
@@ -132,7 +134,7 @@ class Feed:
         self.state = FeedState()
         self.measure: Callable[[], Awaitable[None]] | None = None
         self.reached = False
-        self.fault = ""
+        self.fault = self._fault_of = ""
 
     @property
     def concurrency(self) -> int:
@@ -175,22 +177,38 @@ class Feed:
         self._refusals.add(reason)
 
     def problem(self, text: str, of: str = "") -> None:
-        """Report a problem to the developer, unless it is the one that was reported last of the same thing."""
-        self.state.last_error = text
+        """Report a problem in one line, unless it is the one that was reported last of the same thing."""
+        text = self.state.last_error = one_line(text)
         if text != self._reported.get(of):
             self._notify(text)
         self._reported[of] = text
 
-    def unreachable(self, text: str) -> None:
-        """Report a problem for which the source cannot be polled until it works again."""
-        self.fault = text
-        self.problem(text)
+    def unreachable(self, text: str, of: str = "") -> None:
+        """Report a problem for which the source cannot be polled until it, or that thing of it, works again."""
+        self.fault, self._fault_of = text, of
+        self.problem(text, of)
 
     def works(self, of: str = "") -> None:
         """Note that the source, or a thing of it, works again, so the same problem is reported if it returns."""
         self._reported.pop(of, None)
         if not of:
-            self.reached, self.fault = True, ""
+            self.reached = True
+        if of in {"", self._fault_of}:
+            self.fault = ""
+
+    def failure(self, error: Exception, *, doing: str = "", of: str = "") -> None:
+        """Report that a request to the source has failed, unless the last one of the same thing has failed alike.
+
+        Two errors are alike if only their digits differ: a message may have the time, or the number of a request.
+        """
+        text = one_line(f"{doing}{': ' if doing else ''}{type(error).__name__}: {error}")
+        self.state.last_error = text
+        if not of:
+            self.fault, self._fault_of = text, of
+        alike = re.sub(r"\d+", "0", text)
+        if alike != self._reported.get(of):
+            self._notify(text)
+        self._reported[of] = alike
 
     async def keep_trying(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work that has no end; after a failure, report it, wait, and begin again."""
@@ -200,5 +218,5 @@ class Feed:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
-                self.unreachable(f"{type(error).__name__}: {error}")
+                self.failure(error)
             await asyncio.sleep(RETRY)

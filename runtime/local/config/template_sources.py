@@ -7,7 +7,7 @@ not take messages from what is real.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -103,7 +103,7 @@ def read(
                 sources.add(f"{logical}.{name}", function, event, EVENTS[kind])
     for logical, resource in resources.items():
         if resource["Type"] == MAPPING:
-            _add_mapping(logical, Properties(resolver, section(resource, "Properties")), sources)
+            _add_mapping(logical, Properties(resolver, section(resource, "Properties")), functions.values(), sources)
     return sources
 
 
@@ -125,11 +125,14 @@ def _events(
             yield name, kind, properties
 
 
-def _add_mapping(logical: str, properties: Properties, sources: TemplateSources) -> None:
+def _add_mapping(logical: str, properties: Properties, functions: Collection[str], sources: TemplateSources) -> None:
     try:
         function = FunctionName.parse(properties.text("FunctionName")).name
     except (FunctionSettingError, BadFunctionName) as error:
         sources.notes.append(f"{logical} is not polled: {error}")
+        return
+    if function not in functions:
+        sources.notes.append(f"{logical} is not polled: its function {function} is not served here")
         return
     sources.add(logical, function, properties, _queue_of_mapping)
 

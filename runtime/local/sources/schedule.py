@@ -111,7 +111,7 @@ class Schedule:
         while due is not None:
             feed.state.due = due.timestamp()
             feed.works()
-            await _reach(due)
+            due = await _reach(expression, due)
             await feed.put(self.event(due))
             feed.state.batches += 1
             feed.state.records += 1
@@ -133,7 +133,9 @@ def _now() -> datetime:
     return datetime.fromtimestamp(time.time(), ZoneInfo(UTC))
 
 
-async def _reach(moment: datetime) -> None:
-    """Wait until the clock shows a moment."""
-    while (left := (moment - _now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event tells the time
+async def _reach(expression: Expression, due: datetime) -> datetime:
+    """Wait until the clock shows the time that is due, and return it: an earlier one if the clock is set back."""
+    while (left := (due - _now()).total_seconds()) > 0:
         await asyncio.sleep(min(left, LOOK))
+        due = min(due, expression.following(_now()) or due)
+    return due

@@ -27,7 +27,12 @@ FIELDS: Final = ("minutes", "hours", "day-of-month", "month", "day-of-week", "ye
 DAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 DAY: Final = rf"(?:[1-7]|{'|'.join(DAYS)})"
 NUMBER: Final = r"\d+"
-MONTH: Final = r"(?:\d+|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
+MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTH: Final = rf"(?:\d+|{'|'.join(MONTHS)})"
+#: A range of one value, which croniter takes for all values.
+ONE: Final = re.compile(r"\b0*(\d+)-0*\1\b(?:/\d+)?")
+#: How far a year may be ahead; croniter's own limit is 50.
+YEARS: Final = 200
 
 
 class Expression(ABC):
@@ -68,7 +73,7 @@ class Cron(Expression):
         from croniter import CroniterBadDateError, croniter
 
         local = moment.astimezone(self.zone).replace(tzinfo=None, fold=0)
-        times = croniter(self.fields, local - timedelta(days=1))
+        times = croniter(self.fields, local - timedelta(days=1), max_years_between_matches=YEARS)
         while True:
             try:
                 found: datetime = times.get_next(datetime)
@@ -122,12 +127,17 @@ def _cron(content: str) -> str:
         if not re.fullmatch(pattern, part):
             raise BadMapping(f"{name} cannot be {part!r}")
     day = day.replace("?", "*")
-    fields = " ".join((minutes, hours, day, month, _weekday(weekday), "0", year))
+    fields = ONE.sub(r"\1", " ".join((minutes, hours, day, _numbered(month), _weekday(weekday), "0", year)))
     try:
         croniter(fields)
     except CroniterError as error:
         raise BadMapping(f"it is not understood: {error}") from error
     return fields
+
+
+def _numbered(months: str) -> str:
+    """Return the months without their names."""
+    return re.sub("[A-Z]+", lambda name: str(MONTHS.index(name[0]) + 1), months)
 
 
 def _list(value: str) -> str:

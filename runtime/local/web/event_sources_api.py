@@ -90,8 +90,9 @@ class EventSourcesApi:
         mapping, fields = self._find(request), await self._fields(request)
         function = self._function(fields["FunctionName"]) if "FunctionName" in fields else mapping.function
         settings = fields.keys() - {"Enabled", "FunctionName"}
-        if mapping.configured and settings:
-            reason = f"the mapping is from the configuration; change {', '.join(sorted(settings))} there"
+        changed = {*settings, *({"FunctionName"} if function != mapping.function else ())}
+        if mapping.configured and changed:
+            reason = f"the mapping is from the configuration; change {', '.join(sorted(changed))} there"
             raise ApiError("InvalidParameterValueException", reason)
         with refusing():
             source = made(mapping.source.arn, mapping.source.described() | fields) if settings else mapping.source

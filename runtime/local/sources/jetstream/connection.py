@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.local.feed import Feed
@@ -25,9 +25,11 @@ OPTIONS: Final[Mapping[str, str]] = {
 }
 #: Seconds between two tries to reach a server.
 RETRY: Final = 1
+#: What is reported apart: one server of several may be away each time, while the stream has a problem of its own.
+CONNECTION: Final = "connection"
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connected(name: str, feed: Feed) -> AsyncIterator[Client]:
     """Connect, and stay connected until the block is left; connections that are lost come back without end.
 
@@ -47,11 +49,12 @@ async def connected(name: str, feed: Feed) -> AsyncIterator[Client]:
             feed.problem(f"NATS reports: {error}")
         elif not reported:
             reported = True
-            feed.unreachable(f"cannot reach NATS at {shown(servers)}: {str(error) or type(error).__name__}")
+            feed.unreachable(f"cannot reach NATS at {shown(servers)}: {str(error) or type(error).__name__}", CONNECTION)
 
     async def come_back() -> None:
         nonlocal reported
         reported = False
+        feed.works(CONNECTION)
 
     try:
         await client.connect(
@@ -66,7 +69,9 @@ async def connected(name: str, feed: Feed) -> AsyncIterator[Client]:
         reported = False
         yield client
     finally:
-        await client.close()
+        # A client that has not come as far as to connect, as a file of keys is missing, cannot be closed.
+        with contextlib.suppress(AssertionError):
+            await client.close()
 
 
 def options(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ OURS: Final = "dispatch"
 #: Between how many seconds the server delivers a message again that it hears nothing of: as long as the function may
 #: take, but messages under way are reported to be in progress, so those of a server that has died need not wait longer.
 ACK_WAIT: Final = (30.0, 60.0)
+#: The subjects of a consumer that delivers the whole stream.
+ALL: Final = ">"
 #: What NATS understands as no limit.
 UNLIMITED: Final = -1
 #: How many streams a message names.
@@ -148,17 +150,17 @@ def _check(found: ConsumerConfig, wanted: Wanted) -> None:
         raise NotReady(f"{name} is a push consumer; set `durable` to the name of a pull consumer, or of a new one")
     if found.ack_policy != "explicit":
         raise NotReady(f"{name} has the ack policy {found.ack_policy}; it must be explicit")
-    subjects = _filter(found)
-    if wanted.subject and subjects != [wanted.subject]:
+    subjects, subject = _filter(found), wanted.subject or ALL
+    if subjects != [subject] and (wanted.subject or found.description == OURS):
         raise NotReady(
-            f"{name} delivers the subjects {', '.join(subjects)}, not {wanted.subject}; set `durable` to another name, "
+            f"{name} delivers the subjects {', '.join(subjects)}, not {subject}; set `durable` to another name, "
             "or delete the consumer"
         )
 
 
 def _filter(config: ConsumerConfig) -> list[str]:
     """Return the subjects that a consumer delivers."""
-    return config.filter_subjects or [config.filter_subject or ">"]
+    return config.filter_subjects or [config.filter_subject or ALL]
 
 
 def covers(pattern: str, subject: str) -> bool:

@@ -37,6 +37,8 @@ EXHAUSTED: Final = (
     "DeliveriesExhausted",
     "the server that had the last delivery has ended, or could not report its outcome",
 )
+#: What is reported apart: messages are received meanwhile.
+LETTERS: Final = "dead letters"
 TOO_LARGE: Final = "RequestEntityTooLarge", f"the record alone exceeds the {protocol.EVENT_LIMIT} bytes of an event"
 
 
@@ -244,9 +246,12 @@ class Poller:
             try:
                 await self.dead_letters.publish(delivery, error_type, error_message)
             except Exception as error:  # noqa: BLE001 - no stream has the subject, the connection is gone: another time
-                self._feed.problem(f"cannot publish to {self._source.dead_letter}, will try again: {error}")
+                self._feed.failure(
+                    error, doing=f"cannot publish to {self._source.dead_letter}, will try again", of=LETTERS
+                )
                 await self._deliveries.retry(delivery)
                 return
+            self._feed.works(LETTERS)
         self._feed.state.dead_letters += 1
         self._feed.state.done(delivery.id)
         if self.dead_letters is None and self.server_gives_up:

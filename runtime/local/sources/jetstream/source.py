@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.local.feed import Feed
 from runtime.local.source import BadMapping
-from runtime.local.sources.jetstream.connection import connected
+from runtime.local.sources.jetstream.connection import CONNECTION, connected
 from runtime.local.sources.jetstream.consumer import UNLIMITED, NotReady, Wanted, difference, find_or_make, limit
 from runtime.local.sources.jetstream.dead_letters import DeadLetters
 from runtime.local.sources.jetstream.deliveries import Deliveries
@@ -46,6 +46,8 @@ class JetStream(JetStreamSettings):
         async with connected(f"dispatch {feed.function}", feed) as client:
             context = client.jetstream()
             consumer = await find_or_make(context, wanted)
+            feed.works(CONNECTION)
+            feed.works()
             if note := difference(consumer, wanted):
                 feed.problem(note)
             pull = Pull(client, wanted.stream, durable)

@@ -47,7 +47,12 @@ class Filter:
         for key in _keys(pattern):
             if key != BODY:
                 raise BadMapping(f"a message can be filtered by its {BODY!r} only, not by {key!r}")
-        return cls(pattern)
+        try:
+            found = cls(pattern)
+            found.matches({})  # which looks as deep as any message makes it look
+        except RecursionError as error:
+            raise BadMapping(f"a filter's pattern is nested too deeply: {text!r:.80}") from error
+        return found
 
     def matches(self, event: Any) -> bool:
         """Return whether an event matches."""

@@ -103,7 +103,7 @@ class Poller:
                     await self._handle_in_turn(batch)
             except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
                 self._drop(batch)
-                self._feed.unreachable(f"{type(error).__name__}: {error}")
+                self._feed.failure(error)
                 await self._pause(RETRY)
             is_full = len(batch) >= min(self._source.batch, REQUEST_LIMIT)
             if self._stopping.is_set() or (self._receiving and not is_full) or len(self._lanes) > self._most + 1:
@@ -251,7 +251,7 @@ class Poller:
             for fault in await self._queue.delete(messages):
                 self._feed.problem(fault, "deletion")
         except Exception as error:  # noqa: BLE001 - the messages come back
-            self._feed.problem(f"cannot delete messages: {type(error).__name__}: {error}", "deletion")
+            self._feed.failure(error, doing="cannot delete messages", of="deletion")
         finally:
             self._drop(messages)
         for message in messages:
@@ -294,7 +294,7 @@ class Poller:
                     await self._queue.hide(held, longest)
                     self._feed.works("hiding")
                 except Exception as error:  # noqa: BLE001 - there is another try before they come back
-                    self._feed.problem(f"cannot keep messages hidden: {type(error).__name__}: {error}", "hiding")
+                    self._feed.failure(error, doing="cannot keep messages hidden", of="hiding")
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -306,7 +306,7 @@ class Poller:
         try:
             await self._queue.refresh()
         except Exception as error:  # noqa: BLE001
-            self._feed.problem(f"cannot read the queue's attributes: {type(error).__name__}: {error}", "attributes")
+            self._feed.failure(error, doing="cannot read the queue's attributes", of="attributes")
         else:
             self._feed.works("attributes")
             self._feed.state.measure(self._queue.lag, self._queue.in_flight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -17,6 +18,8 @@ WAIT: Final = 1
 #: Seconds in which a queue must be reached, and those in which it must answer.
 CONNECT_TIMEOUT: Final = 3
 READ_TIMEOUT: Final = 10
+#: Seconds before other credentials are looked for, if those that were found are refused.
+RENEWAL: Final = 30
 #: How many requests to one queue are under way at most.
 REQUESTS: Final = 32
 #: How often messages are deleted that the queue has failed to delete, and the seconds before the second time; each
@@ -44,6 +47,9 @@ class Queue:
     def __init__(self, source: SqsSettings) -> None:
         self._source = source
         self._threads = ThreadPoolExecutor(REQUESTS, "sqs")
+        #: What makes clients; a new one takes 20 times as long as a client, and megabytes until it is collected.
+        self._session: Any = None
+        self._session_made = 0.0
         self._client: Any = None
         self._url = ""
         self.arn = source.arn
@@ -66,6 +72,7 @@ class Queue:
     def _open(self) -> None:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import ClientError
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
@@ -75,13 +82,26 @@ class Queue:
         )
         source = self._source
         # The default session must not be used by two threads at once; the caller's may be using it.
-        client = boto3.Session().client("sqs", region_name=source.region, config=config, endpoint_url=endpoint(source))
-        if source.sqs.startswith(("http://", "https://")):
-            self._url = source.sqs
-        else:
-            owner = {"QueueOwnerAWSAccountId": source.account} if source.account else {}
-            self._url = client.get_queue_url(QueueName=source.name, **owner)["QueueUrl"]
+        if self._session is None:
+            self._session, self._session_made = boto3.Session(), time.monotonic()
+        client = self._session.client("sqs", region_name=source.region, config=config, endpoint_url=endpoint(source))
+        try:
+            self._url = self._url_by(client)
+        except Exception as error:
+            client.close()
+            is_refused = isinstance(error, ClientError) and not isinstance(error, client.exceptions.QueueDoesNotExist)
+            if is_refused and time.monotonic() - self._session_made >= RENEWAL:
+                self._session = None  # it goes on with the credentials that it has found, which may be wrong
+            raise
         self._client = client
+
+    def _url_by(self, client: Any) -> str:
+        source = self._source
+        if source.sqs.startswith(("http://", "https://")):
+            return source.sqs
+        owner = {"QueueOwnerAWSAccountId": source.account} if source.account else {}
+        url: str = client.get_queue_url(QueueName=source.name, **owner)["QueueUrl"]
+        return url
 
     async def refresh(self) -> None:
         """Read the queue's attributes again."""

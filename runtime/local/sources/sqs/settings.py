@@ -87,7 +87,7 @@ class SqsSettings:
             queue,
             batch=_number(fields, "BatchSize", REQUEST_LIMIT),
             window=_number(fields, "MaximumBatchingWindowInSeconds", 0),
-            report_failures=REPORTS in (fields.get("FunctionResponseTypes") or ()),
+            report_failures=_reports(fields.get("FunctionResponseTypes") or []),
             filter=tuple(_patterns(criteria)),
             maximum_concurrency=_number(scaling, "MaximumConcurrency", None),
         )
@@ -170,6 +170,14 @@ def _number(fields: Mapping[str, Any], name: str, default: Any) -> Any:
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadMapping(f"{name} must be a whole number, not {value!r}")
     return value
+
+
+def _reports(types: Any) -> bool:
+    """Whether Lambda's `FunctionResponseTypes` has the one type that there is; another word would lose failures."""
+    found = types if isinstance(types, list) else [types]
+    if any(each != REPORTS for each in found):
+        raise BadMapping(f"FunctionResponseTypes must be [{REPORTS!r}] or empty, not {types!r:.80}")
+    return bool(found)
 
 
 def _patterns(criteria: Any) -> list[str]:

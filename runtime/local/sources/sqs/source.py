@@ -24,13 +24,13 @@ class Sqs(SqsSettings):
 
     async def poll(self, feed: Feed) -> None:
         """Hand the queue's messages to the function, and delete those that it has handled, until cancelled."""
+        queue = Queue(self)
 
         async def work() -> None:
-            queue = Queue(self)
-            try:
-                await queue.open()
-                await Poller(self, queue, feed).run()
-            finally:
-                queue.close()
+            await queue.open()
+            await Poller(self, queue, feed).run()
 
-        await feed.keep_trying(work)
+        try:
+            await feed.keep_trying(work)
+        finally:
+            queue.close()
