@@ -304,8 +304,9 @@ def test_a_library_that_is_missing(tmp_path: Path) -> None:
         server.child.kill()
 
 
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "sources.md"
-BLOCKS = re.findall(r"^```toml\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = [(DOCS / name).read_text() for name in ("sources.md", "sources-sqs.md", "sources-nats.md")]
+BLOCKS = [block for page in PAGES for block in re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
 
 
 @pytest.mark.parametrize("text", BLOCKS)
@@ -317,7 +318,7 @@ def test_the_configurations_in_the_docs(tmp_path: Path, text: str) -> None:
 
 def test_the_first_example_in_the_docs(moto: Server, tmp_path: Path) -> None:
     """The function and its configuration, served."""
-    [app] = re.findall(r"^```python\n# orders.py\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    [app] = re.findall(r"^```python\n# orders.py\n(.*?)^```$", PAGES[0], re.MULTILINE | re.DOTALL)
     root = write(tmp_path / "functions", {"orders.py": app, "dispatch.toml": BLOCKS[0]})
     queue = Queue(moto, "orders")
     with ServerProcess(root, environment={**CREDENTIALS, "AWS_ENDPOINT_URL_SQS": moto.url}) as server:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from dispatch import protocol
@@ -18,15 +18,12 @@ from runtime.local.feed import RETRY, Feed, Outcome
 from runtime.local.sources.partial_answers import failures
 from runtime.local.sources.sqs.event import Message, event, fitting
 from runtime.local.sources.sqs.groups import followers, is_last, to_hand_over_again, with_followers
+from runtime.local.sources.sqs.held import Held
 from runtime.local.sources.sqs.queue import Queue
 from runtime.local.sources.sqs.settings import HIGHEST_CONCURRENCY, REQUEST_LIMIT, SqsSettings
 
 #: Seconds between two looks at the queue's attributes.
 REFRESH: Final = 10
-#: Messages are hidden for longer in this part of their visibility timeout, seconds at least.
-BEAT: Final = 1 / 3, 0.3
-#: Seconds that a message may be hidden in all (SQS's API reference, ChangeMessageVisibility).
-HIDDEN_LIMIT: Final = 12 * 60 * 60
 #: A batch is received ahead of its turn if the one before took less than so many seconds.
 QUICK: Final = 1.0
 #: Seconds before an event that was refused is handed over again: at first, and at most.
@@ -34,7 +31,7 @@ BACK_OFF: Final = 0.1, 5.0
 
 
 class Poller:
-    """The lanes of one queue, and the messages that they hold."""
+    """The lanes of one queue."""
 
     def __init__(self, source: SqsSettings, queue: Queue, feed: Feed) -> None:
         self._source = source
@@ -42,10 +39,7 @@ class Poller:
         self._feed = feed
         self._filters = source.filters()
         self._lanes: set[asyncio.Task[None]] = set()
-        #: The messages that nobody else may receive, by their handles.
-        self._held: dict[str, Message] = {}
-        #: Is held while messages are hidden for longer, so that those given back are not hidden again.
-        self._hiding = asyncio.Lock()
+        self._held = Held(queue, feed)
         #: Those that did not fit into the last batch.
         self._left: list[Message] = []
         self._receiving = self._running = 0
@@ -56,7 +50,7 @@ class Poller:
     async def run(self) -> None:
         """Poll until cancelled; then let the batches under way finish, and give everything else back."""
         await self._refresh()
-        tending = [asyncio.ensure_future(self._keep_hidden()), asyncio.ensure_future(self._keep_fresh())]
+        tending = [asyncio.ensure_future(self._held.keep_hidden()), asyncio.ensure_future(self._keep_fresh())]
         self._feed.measure = self._refresh
         self._grow()
         try:
@@ -102,7 +96,7 @@ class Poller:
                     self._grow()
                     await self._handle_in_turn(batch)
             except Exception as error:  # noqa: BLE001 - the network, credentials, a queue that is gone: it may come back
-                self._drop(batch)
+                self._held.drop(batch)
                 self._feed.failure(error)
                 await self._pause(RETRY)
             is_full = len(batch) >= min(self._source.batch, REQUEST_LIMIT)
@@ -142,13 +136,13 @@ class Poller:
     async def _receive(self, limit: int) -> list[Message]:
         """Return the messages of one request that the filters let pass; the others are deleted."""
         messages = await self._queue.receive(limit)
-        self._hold(messages)
+        self._held.add(messages)
         for message in messages:
             self._feed.state.delivered(message.id, message.receives)
         if not self._filters:
             return messages
         passing = [one for one in messages if any(each.matches_body(one.body) for each in self._filters)]
-        await self._delete([one for one in messages if one not in passing])
+        await self._held.delete([one for one in messages if one not in passing])
         return passing
 
     # -- handling
@@ -171,7 +165,7 @@ class Poller:
         failed = await self._handle(batch)
         if rest:  # of a FIFO queue: in order, and not those of a group that has failed
             blocked = {message.group for message in batch if message.id in failed}
-            await self._give_back([message for message in rest if message.group in blocked])
+            await self._held.give_back([message for message in rest if message.group in blocked])
             await self._handle_in_turn([message for message in rest if message.group not in blocked])
 
     async def _handle(self, batch: list[Message]) -> set[str]:
@@ -209,10 +203,10 @@ class Poller:
                 state.done(message.id)
             else:
                 state.failed(message.id, message.receives)
-        self._drop(lost)
-        await self._delete([message for message in batch if message.id not in failed])
+        self._held.drop(lost)
+        await self._held.delete([message for message in batch if message.id not in failed])
         if self._source.fifo:
-            await self._give_back(followers(lost))
+            await self._held.give_back(followers(lost))
 
     async def _invoke(self, batch: Sequence[Message]) -> Outcome:
         """Hand a batch over; if it is refused, again and again, for as long as the messages are hidden."""
@@ -222,79 +216,33 @@ class Poller:
             outcome = await self._feed.invoke(event(batch))
             if not outcome.refused or self._stopping.is_set() or time.monotonic() + pause >= until:
                 return outcome
-            self._drop(batch)
+            self._held.drop(batch)
             await self._pause(pause)
-            self._hold(batch)
+            self._held.add(batch)
             pause = min(2 * pause, longest)
 
     async def _after_refusal(self, batch: Sequence[Message]) -> None:
         """Give back what was refused at the end; otherwise it comes back by itself."""
         if self._stopping.is_set():
-            await self._give_back(batch)
+            await self._held.give_back(batch)
         else:
-            self._drop(batch)
+            self._held.drop(batch)
 
     def _is_last(self, message: Message) -> bool:
         return is_last(message, self._queue.most_receives)
 
-    # -- the messages that are held
-
-    def _hold(self, messages: Iterable[Message]) -> None:
-        self._held.update((message.handle, message) for message in messages)
-
-    def _drop(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._held.pop(message.handle, None)
-
-    async def _delete(self, messages: Sequence[Message]) -> None:
-        try:
-            for fault in await self._queue.delete(messages):
-                self._feed.problem(fault, "deletion")
-        except Exception as error:  # noqa: BLE001 - the messages come back
-            self._feed.failure(error, doing="cannot delete messages", of="deletion")
-        finally:
-            self._drop(messages)
-        for message in messages:
-            self._feed.state.done(message.id)
-
-    async def _give_back(self, messages: Sequence[Message]) -> None:
-        """Let others receive messages at once."""
-        if not messages:
-            return
-        self._drop(messages)
-        async with self._hiding:
-            # The queue may be gone; then they come back after their visibility timeout.
-            with contextlib.suppress(Exception):
-                await self._queue.hide(messages, lambda _message: 0)
+    # -- what is not handled after all
 
     async def _give_back_all_but_last(self, messages: Sequence[Message]) -> list[Message]:
         """Return those on their last delivery: given back, they would be dead letters that nobody has handled."""
-        await self._give_back([message for message in messages if not self._is_last(message)])
+        await self._held.give_back([message for message in messages if not self._is_last(message)])
         last = [message for message in messages if self._is_last(message)]
         return last[: fitting(last, self._source.batch)]
 
     async def _give_back_the_rest(self) -> None:
         """Give back what did not fit into the last batch."""
         left, self._left = self._left, []
-        await self._give_back(left)
-
-    async def _keep_hidden(self) -> None:
-        """Keep the messages that are held from being received again, without end."""
-        part, least = BEAT
-        while True:
-            await asyncio.sleep(max(self._queue.visibility * part, least))
-            now, seconds = time.monotonic(), self._queue.visibility
-
-            def longest(message: Message, now: float = now, seconds: int = seconds) -> int:
-                return min(seconds, int(HIDDEN_LIMIT - (now - message.received)))
-
-            async with self._hiding:
-                held = [one for one in self._held.values() if longest(one) > 0]
-                try:
-                    await self._queue.hide(held, longest)
-                    self._feed.works("hiding")
-                except Exception as error:  # noqa: BLE001 - there is another try before they come back
-                    self._feed.failure(error, doing="cannot keep messages hidden", of="hiding")
+        await self._held.give_back(left)
 
     async def _keep_fresh(self) -> None:
         while True:
