@@ -32,12 +32,13 @@ def run(plan: Plan, broker: Callable[[Path], AbstractContextManager[Broker]], *,
     done, poison = Counter(one.kind for one in trial.disturbances), [task for task in tasks if task.poison]
     found = sum(verdict.letters[task.number] > 0 for task in poison)
     again = f", {verdict.repeated} of them twice" if verdict.repeated else ""
+    others = f", and {verdict.dead} of the others, whose last delivery was killed" if verdict.dead else ""
     order = f"; the order was kept in {groups} groups" if fifo and not verdict.disordered else ""
     return Seen(
         f"{count:,} messages, {len(poison)} of which always fail; of {SERVERS} servers, one was killed {done['kill']} "
         f"times and ended {done['end']} times; the broker was killed or cut off {done['cut']} times",
-        f"{verdict.lost} lost; {verdict.twice} handled twice; {found} of the {len(poison)} and {verdict.dead} others "
-        f"in the dead letters{again}{order}; {seconds:.0f} s",
+        f"{verdict.lost} lost; {verdict.twice} handled twice; {found} of the {len(poison)} in the dead letters{again}"
+        f"{others}{order}; {seconds:.0f} s",
         (*trial.faults, *verdict.broken[:SHOWN]),
     )
 
