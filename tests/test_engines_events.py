@@ -43,6 +43,8 @@ APP = """
         return CloudEvent(attributes, data)
 
     def text(event, headers):
+        if event == "reply":
+            return HTTPResponse(200, {"ce-type": "answer"}, body="data")
         return f"{headers.get('ce-type')} {event}"
 """
 
@@ -140,5 +142,7 @@ def test_other_conventions(tmp_path: Path) -> None:
         assert 'order {"n": [1, "\\u00fc"]}' == client.post("/", headers=message.headers, content=message.body).text
         response = client.post("/", headers={**message.headers, "Prefer": "reply"}, content=message.body)
         assert (202, b"") == (response.status_code, response.content)
+        response = client.post("/", headers={**message.headers, "Prefer": "reply"}, content="reply")
+        assert (200, "answer", "data") == (response.status_code, response.headers["ce-type"], response.text)
         response = client.post("/", headers={"Prefer": "reply"}, content="x")  # not an event
         assert "None x" == response.text

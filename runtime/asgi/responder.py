@@ -147,7 +147,8 @@ class Responder(Interruptible):
             self._headers = [_type_header(content_type)]
 
     def _is_unwanted(self, content_type: str) -> bool:
-        return self.only_events and not content_type.startswith(CLOUDEVENTS)
+        """Whether an answer is not the CloudEvent that is wanted; an HTTPResponse may be one in binary mode."""
+        return self.only_events and content_type != HTTP_INTEGRATION and not content_type.startswith(CLOUDEVENTS)
 
     def _drain(self, chunks: Iterable[bytes], report: Callable[[], ErrorReport | None]) -> None:
         for _ in chunks:
