@@ -8,10 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-pytest.importorskip("granian")
-pytest.importorskip("hypercorn")
-
 from support.engines import SERVERS, engine
 from support.files import write
 

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-pytest.importorskip("hypercorn")
-
 from support.engines import engine
 from support.files import write
 

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-pytest.importorskip("granian")
-pytest.importorskip("hypercorn")
-
 from support.engines import SERVERS, engine, started
 from support.files import write
 from support.process import await_true

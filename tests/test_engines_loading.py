@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("granian")
-pytest.importorskip("hypercorn")
-
 from support.engines import SERVERS, engine, started
 from support.files import write
 

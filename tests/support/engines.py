@@ -6,10 +6,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import pytest
 
 from support import ports
 from support.process import Child, await_true
@@ -54,6 +56,8 @@ def engine(server: str, folder: Path, handler: str, *arguments: str, **variables
 @contextmanager
 def started(server: str, folder: Path, handler: str, *arguments: str, **variables: str) -> Iterator[tuple[Child, int]]:
     """Start a server in another folder than the function's; its process and its port."""
+    if find_spec(server) is None:
+        pytest.skip(f"{server} is not installed")
     elsewhere = folder.parent / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
     with reserved_port() as port:
