@@ -140,6 +140,7 @@ def test_after_the_answer(tmp_path: Path) -> None:
     """What ends the runtime goes on: one that ignores SIGTERM is killed."""
     write_handler(tmp_path, STUBBORN)
     with terminal(tmp_path, *RUN, "-e", "{}") as one:
+        one.shows("null")
         await_true((tmp_path / "asked").exists)
         ends_quietly(one)
     with pytest.raises(ProcessLookupError):
