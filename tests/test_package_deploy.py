@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,10 +13,10 @@ from pathlib import Path
 import pytest
 from support.api import FakeRuntimeApi, event
 from support.process import Child
+from support.serving import SCRIPTS, ask, serving
 
 DEPLOY = Path(__file__).parents[1] / "examples" / "deploy"
 EVENT = b'{"name": "World"}'
-SCRIPTS = Path(sys.executable).parent
 
 
 def lint(template: Path) -> subprocess.CompletedProcess[str]:
@@ -45,28 +43,8 @@ def started(
     *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path = DEPLOY
 ) -> Iterator[tuple[Child, int]]:
     """A server that says on which port it serves."""
-    path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
-    child = Child([str(word) for word in command], {"PATH": path, **(env or {})}, cwd)
-    try:
-        child.wait_log("Serving on")
-        found = re.search(r"Serving on http://[^ ]*:(\d+)", child.log)
-        assert found
-        yield child, int(found.group(1))
-    finally:
-        child.kill()
-
-
-def ask(
-    port: int, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-) -> tuple[int, bytes]:
-    """One request to the server; its status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request(method, path, body, dict(headers or {}))
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
+    with serving(command, "Serving on", env or {}, cwd) as served:
+        yield served
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.files import write
 from support.process import Child
+from support.serving import ask, serving
 from support.wire import reserved_port
 
 DEPLOY = Path(__file__).parents[1] / "examples" / "deploy"
@@ -42,29 +42,9 @@ def invoke(payload):
 @contextmanager
 def served(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path = FUNCTIONS) -> Iterator[tuple[Child, int]]:
     """The entry point of the image without an emulator, which serves HTTP; with its port."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {"PATH": path, "HOST": "127.0.0.1", "PORT": "0", "EMULATOR": "/nonexistent", **(env or {})}
-    child = Child([str(DEPLOY / "entrypoint.sh"), *arguments], variables, cwd)
-    try:
-        child.wait_log("Uvicorn running on")
-        found = re.search(r"running on http://\S+:(\d+)", child.log)
-        assert found
-        yield child, int(found[1])
-    finally:
-        child.kill()
-
-
-def ask(
-    port: int, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-) -> tuple[int, bytes]:
-    """One request to the server; its status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request(method, path, body, dict(headers or {}))
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
+    variables = {"HOST": "127.0.0.1", "PORT": "0", "EMULATOR": "/nonexistent", **(env or {})}
+    with serving([DEPLOY / "entrypoint.sh", *arguments], "Uvicorn running on", variables, cwd) as served_:
+        yield served_
 
 
 def test_a_service() -> None:

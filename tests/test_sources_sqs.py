@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import boto3
@@ -43,6 +43,16 @@ def failed(event: Any, *bodies: str) -> dict[str, Any]:
     """The answer that reports the messages with these bodies."""
     ids = [record["messageId"] for record in event["Records"] if record["body"] in bodies]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in ids]}
+
+
+def but_the_quick(gate: Gate) -> Callable[[Any], Awaitable[None]]:
+    """A handler that waits at the gate, except with the message `quick`."""
+
+    async def handle(event: Any) -> None:
+        if event["Records"][0]["body"] != "quick":
+            await gate.passed()
+
+    return handle
 
 
 def numbers(count: int) -> list[str]:
@@ -284,12 +294,8 @@ def test_the_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller, "QUICK", 60)
     queue, gate = server.queue(VisibilityTimeout="600"), Gate()
 
-    async def handle(event: Any) -> None:
-        if event["Records"][0]["body"] != "quick":
-            await gate.passed()
-
     queue.send("quick")
-    with polling(Sqs(queue.name, batch=1), handle) as source:
+    with polling(Sqs(queue.name, batch=1), but_the_quick(gate)) as source:
         queue.await_counts(0, 0)
         queue.send("a", "b", "c")
         queue.await_counts(1, 2)
@@ -422,12 +428,8 @@ def test_the_last_delivery_at_the_end(server: Server, most: int, handled: list[s
     policy, gate = {"deadLetterTargetArn": server.queue().arn, "maxReceiveCount": most}, Gate()
     queue = server.queue(VisibilityTimeout="600", RedrivePolicy=policy)
 
-    async def handle(event: Any) -> None:
-        if event["Records"][0]["body"] != "quick":
-            await gate.passed()
-
     queue.send("quick")
-    with polling(Sqs(queue.name, batch=1), handle) as source:
+    with polling(Sqs(queue.name, batch=1), but_the_quick(gate)) as source:
         queue.await_counts(0, 0)
         queue.send("a", "b")
         queue.await_counts(0, 2)

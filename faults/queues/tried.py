@@ -58,19 +58,19 @@ PROMISE = (
 FAULTS = (
     Fault(
         "sqs",
-        "servers that poll a queue of SQS are killed (SIGKILL) and ended (SIGTERM), and their connections to it cut",
+        "the servers that poll an SQS queue are stopped by SIGKILL and SIGTERM, and lose their connections to it",
         PROMISE,
         partial(run, broker=sqs),
     ),
     Fault(
         "fifo",
-        "the same with a FIFO queue of SQS",
+        "the same with a FIFO queue",
         f"{PROMISE}; in each group the order is kept",
         partial(run, broker=partial(sqs, fifo=True), fifo=True),
     ),
     Fault(
         "jetstream",
-        "servers that poll a stream of NATS JetStream are killed and ended, and the NATS server is killed",
+        "the servers that poll a JetStream stream are stopped by SIGKILL and SIGTERM, and the NATS server by SIGKILL",
         PROMISE,
         stream,
     ),
