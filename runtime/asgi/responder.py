@@ -173,9 +173,13 @@ class Responder(Interruptible):
             body = b""
         elif b"content-length" not in dict(headers):
             headers.append((b"content-length", b"%d" % len(body)))
-        self._headers = headers
-        await self._start()
-        await self.send({"type": "http.response.body", "body": body})
+        self.has_begun = True
+        try:  # not by `send`, whose coroutines would cost time: most answers go this way
+            await self._send({"type": "http.response.start", "status": self._status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
+        except Exception as error:
+            self.refusal = error
+            raise
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of ASGI."""
