@@ -1,4 +1,4 @@
-"""`python -m benchmarks.tricks`: what each trick of docs/tricks.md saves a cold start, in milliseconds.
+"""`python -m benchmarks.tricks`: what each trick of docs/explanations/tricks.md saves a cold start, in milliseconds.
 
 Each figure is the time of the imports that the trick avoids, less that of what takes their place: the median of many
 fresh interpreters, in each of which what the runtime has imported anyway is there already.

@@ -1,4 +1,4 @@
-"""Tricks that make a cold start shorter; docs/tricks.md explains what each one saves."""
+"""Tricks that make a cold start shorter; docs/explanations/tricks.md explains what each one saves."""
 
 from __future__ import annotations
 

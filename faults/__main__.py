@@ -26,7 +26,7 @@ Try each fault many times, with the real runtime and the real local platform, an
 The usual numbers take about two hours; --scale 0.01 takes a minute or two. Examples:
 
   python -m faults crowd sigterm --scale 0.1
-  python -m faults --json docs/reliability.json --page docs/reliability.md
+  python -m faults --json docs/explanations/reliability.json --page docs/explanations/reliability.md
 """
 
 

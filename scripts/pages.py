@@ -1,4 +1,4 @@
-"""Write the pages that are made from something else: docs/commands.md and docs/plugin-directory.md.
+"""Write the pages that are made from something else: docs/reference/commands.md and docs/plugins/directory.md.
 
 Run it in the environment in which Dispatch is installed: python scripts/pages.py
 """
@@ -33,7 +33,7 @@ arguments are wrong.
 DIRECTORY = """\
 # Plugin directory
 
-Plugins for Dispatch, from `docs/plugin-directory.toml`. Dispatch does not check or maintain other people's plugins;
+Plugins for Dispatch, from `docs/plugins/directory.toml`. Dispatch does not check or maintain other people's plugins;
 `dispatch plugins` shows what an installed one adds.
 
 | plugin | purpose | conventions | hooks | licence |
@@ -43,7 +43,7 @@ Plugins for Dispatch, from `docs/plugin-directory.toml`. Dispatch does not check
 ADD = """
 ## Add yours
 
-1. Add a table to [`docs/plugin-directory.toml`](plugin-directory.toml), in the order of the names:
+1. Add a table to [`docs/plugins/directory.toml`](directory.toml), in the order of the names:
 
    ```toml
    [acme-dispatch-csv]
@@ -125,22 +125,20 @@ def section(words: str, found: click.Command) -> str:
 def entry(name: str, facts: dict[str, Any]) -> str:
     """The row of a plugin."""
     listed = [", ".join(f"`{one}`" for one in facts.get(kind, ())) for kind in ("conventions", "hooks")]
-    where = facts["repository"].removeprefix("https://github.com/handler-dispatch/handler-dispatch/tree/main/")
-    link = where if "://" in where else f"../{where}"
-    return f"| [{name}]({link}) | {facts['does']} | {listed[0]} | {listed[1]} | {facts['licence']} |"
+    return f"| [{name}]({facts['repository']}) | {facts['does']} | {listed[0]} | {listed[1]} | {facts['licence']} |"
 
 
 def listed() -> dict[str, dict[str, Any]]:
     """The plugins of the directory, by their names."""
-    return tomllib.loads((DOCS / "plugin-directory.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((DOCS / "plugins" / "directory.toml").read_text(encoding="utf-8"))
 
 
 def pages() -> dict[Path, str]:
     """The pages, and what each has to be."""
     rows = "".join(f"{entry(name, facts)}\n" for name, facts in listed().items())
     return {
-        DOCS / "commands.md": "\n".join([COMMANDS, *(section(*one) for one in commands())]),
-        DOCS / "plugin-directory.md": DIRECTORY + rows + ADD,
+        DOCS / "reference" / "commands.md": "\n".join([COMMANDS, *(section(*one) for one in commands())]),
+        DOCS / "plugins" / "directory.md": DIRECTORY + rows + ADD,
     }
 
 

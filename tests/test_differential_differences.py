@@ -1,4 +1,4 @@
-"""Where this runtime differs from AWS's own on purpose: both behaviours of every row of docs/differences.md."""
+"""Where this runtime differs from AWS's own on purpose: both behaviours of every row of docs/coming-from/differences.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.differential import LAMBDA, MANAGED, SAMPLES, Case, Outcome, Side, 
 from support.files import write
 from support.runtime import BOTH, start
 
-PAGE = Path(__file__).parents[1] / "docs" / "differences.md"
+PAGE = Path(__file__).parents[1] / "docs" / "coming-from" / "differences.md"
 PLAIN = LAMBDA
 AWS = {**LAMBDA, **MANAGED}
 

@@ -1,4 +1,4 @@
-"""A little of what `python -m faults` does, in each run of the suite; docs/reliability.md has what it saw at full size."""
+"""A little of what `python -m faults` does, in each run of the suite; docs/explanations/reliability.md has what it saw at full size."""
 
 import random
 import subprocess

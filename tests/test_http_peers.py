@@ -1,4 +1,4 @@
-"""Beside mangum and apig-wsgi: the same where they are right, and both behaviours of every row of docs/http.md."""
+"""Beside mangum and apig-wsgi: the same where they are right, and both behaviours of every row of docs/guides/http.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import apig_wsgi
 import mangum
 
 REST, HTTP, URL, ALB, MULTI = http.KINDS
-PAGE = Path(__file__).parents[1] / "docs" / "http.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "http.md"
 
 PATH = "/users/a-b_c.7"
 HEADERS = [("Host", "example.com"), ("Accept", "text/html, */*"), ("Content-Type", "text/plain"), ("X-Forwarded-Proto", "https")]  # fmt: skip
@@ -170,7 +170,7 @@ def test_cookies_are_mangum_s(kind: str) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The rows of docs/http.md
+# The rows of docs/guides/http.md
 # ----------------------------------------------------------------------------------------------------------------------
 
 

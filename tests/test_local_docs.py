@@ -1,4 +1,4 @@
-"""What docs/local-platform.md tells to type works: its servers start, its clients succeed."""
+"""What docs/guides/local-platform.md tells to type works: its servers start, its clients succeed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.local import ServerProcess, client
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "local-platform.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "guides" / "local-platform.md"
 
 
 def blocks(language: str) -> list[str]:

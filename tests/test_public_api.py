@@ -1,4 +1,4 @@
-"""docs/public-api.md has every name that is promised, and promises nothing that is not there."""
+"""docs/reference/public-api.md has every name that is promised, and promises nothing that is not there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "public-api.md").read_text()
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "reference" / "public-api.md").read_text()
 
 #: Each section's modules and its rows: the names, and the attributes that they have.
 SECTIONS = [

@@ -115,7 +115,7 @@ def read_attributes(owner: str) -> set[str]:
 def test_hooks(name: str) -> None:
     """Each hook is a heading with its exact arguments, and each argument has a line, on the page and in the code."""
     arguments = [*inspect.signature(HOOKS[name]).parameters]
-    text = part(page("plugin-reference.md"), f"### `{name}({', '.join(arguments)})`").partition("\n## ")[0]
+    text = part(page("reference/hooks.md"), f"### `{name}({', '.join(arguments)})`").partition("\n## ")[0]
 
     assert text.strip()
     assert arguments == re.findall(r"^- `(\w+)`: \S", text, re.MULTILINE)
@@ -126,13 +126,13 @@ def test_hooks(name: str) -> None:
 
 def test_no_other_hooks() -> None:
     """The page has no hook that there is not."""
-    assert [*HOOKS] == re.findall(r"^### `(dispatch_\w+)\(", page("plugin-reference.md"), re.MULTILINE)
+    assert [*HOOKS] == re.findall(r"^### `(dispatch_\w+)\(", page("reference/hooks.md"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("owner", ["convention", "handler"])
 def test_attributes(owner: str) -> None:
     """The page and the docstring of the hooks have the attributes of conventions and handlers that the code reads."""
-    table = part(page("plugin-reference.md"), "## Conventions").partition(f"| attribute of the {owner}")[2]
+    table = part(page("reference/hooks.md"), "## Conventions").partition(f"| attribute of the {owner}")[2]
     shown = {name.split("(")[0].split(" ")[0] for name in first_cells(table.partition("\n\n")[0])}
     _, of_conventions, of_handlers = re.split(r"may have these", hookspecs.__doc__ or "")
     stated = of_conventions if owner == "convention" else of_handlers
@@ -144,7 +144,7 @@ def test_attributes(owner: str) -> None:
 
 def test_variables() -> None:
     """The page of the settings has every variable that the code reads, and no others."""
-    shown = first_cells(page("settings.md"))
+    shown = first_cells(page("reference/settings.md"))
     named = {text for text in constants() if OURS.fullmatch(text)}
 
     assert set() == (read_variables() | named) - shown - COMMON
@@ -153,14 +153,14 @@ def test_variables() -> None:
 
 def test_commands() -> None:
     """The page of the commands is what the commands make of it: `python scripts/pages.py` writes it."""
-    assert PAGES["pages"]()[DOCS / "commands.md"] == page("commands.md")
+    assert PAGES["pages"]()[DOCS / "reference" / "commands.md"] == page("reference/commands.md")
 
 
 def test_options() -> None:
     """Each option has a meaning, and its row has its names and its default."""
     for words, command in PAGES["commands"]():
         text = re.search(
-            rf"^## `{re.escape(words)}(?= [A-Z\[]|`).*?(?=^## |\Z)", page("commands.md"), re.MULTILINE | re.DOTALL
+            rf"^## `{re.escape(words)}(?= [A-Z\[]|`).*?(?=^## |\Z)", page("reference/commands.md"), re.MULTILINE | re.DOTALL
         )
         assert text, words
         options = [param for param in command.params if isinstance(param, click.Option)]
@@ -175,8 +175,8 @@ def test_options() -> None:
 
 def test_error_types() -> None:
     """Each error type has its meaning: those of functions on one page, those of the platform on the other."""
-    shown = first_cells(part(page("handlers.md"), "## Errors")) | first_cells(
-        part(page("local-platform.md"), "## Errors")
+    shown = first_cells(part(page("guides/handlers.md"), "## Errors")) | first_cells(
+        part(page("guides/local-platform.md"), "## Errors")
     )
     declared = {
         str(node.value.value)
@@ -193,7 +193,7 @@ def test_error_types() -> None:
 
 def test_directory() -> None:
     """The directory's page is made from its list, whose entries are in order and complete."""
-    assert PAGES["pages"]()[DOCS / "plugin-directory.md"] == page("plugin-directory.md")
+    assert PAGES["pages"]()[DOCS / "plugins" / "directory.md"] == page("plugins/directory.md")
     plugins = PAGES["listed"]()
     assert sorted(plugins) == [*plugins]
     for facts in plugins.values():
@@ -227,7 +227,7 @@ def test_modules_of_conventions() -> None:
 
 def test_fixtures() -> None:
     """The pages about tests have each fixture with its arguments, and each marker."""
-    pages = page("testing.md") + page("plugin-testing.md")
+    pages = page("guides/testing.md") + page("plugins/testing.md")
     source = (ROOT / "pytest_handler_dispatch.py").read_text()
     fixtures = [
         node.name
@@ -248,4 +248,4 @@ def test_promises() -> None:
     with Invoker() as invoke, pytest.raises(ValueError, match="known: ") as refused:
         broken_promises(invoke, "standard", event="a", answer="b", bad=["c"], except_for=["nosuch"])
     names = str(refused.value).partition("known: ")[2].split(", ")
-    assert [] == [name for name in names if f"`{name}`" not in page("plugin-testing.md")]
+    assert [] == [name for name in names if f"`{name}`" not in page("plugins/testing.md")]

@@ -304,7 +304,7 @@ def test_a_library_that_is_missing(tmp_path: Path) -> None:
         server.child.kill()
 
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "guides"
 PAGES = [(DOCS / name).read_text() for name in ("sources.md", "sources-sqs.md", "sources-nats.md")]
 BLOCKS = [block for page in PAGES for block in re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
 

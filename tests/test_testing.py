@@ -1,4 +1,4 @@
-"""`runtime.testing`: functions served from a test, as docs/local-platform.md shows."""
+"""`runtime.testing`: functions served from a test, as docs/guides/local-platform.md shows."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The formats are those of AWS's developer guides for API Gateway ("Lambda proxy integrations", "AWS Lambda integrations
 for HTTP APIs"), Lambda ("Invoking Lambda function URLs") and Elastic Load Balancing ("Lambda functions as targets").
-docs/http.md has what they leave open.
+docs/guides/http.md has what they leave open.
 """
 
 from __future__ import annotations

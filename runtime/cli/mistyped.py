@@ -12,7 +12,7 @@ import click
 from runtime.cli import terminal
 from runtime.local.config.likely import likely
 
-#: The runtime's own settings, and those of the conventions (docs/settings.md), without the prefix.
+#: The runtime's own settings, and those of the conventions (docs/reference/settings.md), without the prefix.
 RUNTIME_SETTINGS: Final = (
     "BASE_PATH", "CONCURRENCY", "CONVENTION", "ENCODING", "EVENTS_PATH", "HTTP_BODY", "INVOKE_MODE", "LAZY", "PLUGINS",
     "PRELOAD", "SHUTDOWN", "TRACE_PLUGINS", "TRANSPORT", "WEB", "WORKERS",
