@@ -1,21 +1,30 @@
-"""Every console block in the README, the docs and the examples does what it shows.
+"""Every block in the README, the docs and the examples does what it shows.
 
-A block of a program whose first line is ``# NAME.py`` or ``// NAME.js`` is written to that file for the blocks behind it.
-A line that starts with ``$`` is a command, run by a shell in a copy of the page's folder; what follows is its standard
-output.
+A block whose first line is `# NAME` or `// NAME` is written to that file for the blocks after it; a file of tests is run
+at the end of the page. A line that starts with `$` is a command, run by a shell in a copy of the page's folder; what
+follows is its standard output. Blocks of `sh` show what depends on a machine or an account: their syntax, and the options
+of `dispatch` in them, are checked. A test that has more to do with a page than this runs it in a file of its own.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
 import pytest
+import yaml
+
+from runtime.cli.group import command as dispatch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/README.md"))]
@@ -36,16 +45,57 @@ def test_blocks(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / page.parent.name
     shutil.copytree(page.parent, folder) if page.parent.parent == ROOT / "examples" else folder.mkdir()
     for language, text in BLOCK.findall(page.read_text()):
-        if language != "console" and (name := re.match(r"(?:#|//) (\S+\.(?:py|js|sh))\n", text)):
-            (folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name[1]).write_text(text)
-        elif language == "python":
-            compile(text, str(page), "exec")
-        elif language == "console":
+        if language == "console":
             for command, shown in commands(text):
                 if lacking := lacks(command, folder):
                     pytest.skip(f"the rest needs {lacking}, which is not installed")
                 assert (command, output(command, folder)) == (command, shown)
+            continue
+        PARSERS.get(language, str)(text)
+        if name := re.match(r"(?:#|//) (\S+\.\w+)\n", text):
+            (folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name[1]).write_text(text)
+    if tests := sorted(path.name for path in folder.glob("test_*.py") if f"# {path.name}\n" in page.read_text()):
+        assert "failed" not in output(f"pytest -q -p no:cacheprovider {' '.join(tests)}", folder)
+
+
+def parse_python(text: str) -> None:
+    """Raises a SyntaxError if the text is not Python."""
+    compile(text, "block", "exec")
+
+
+def parse_shell(text: str) -> None:
+    """Fails if the text is not a script of the shell, or passes a command of ours what it does not accept."""
+    subprocess.run(["sh", "-n", "-c", text], check=True)
+    for line in text.replace("\\\n", " ").splitlines():
+        if re.match(r"(\S*/)?dispatch ", line):
+            words = shlex.split(line, comments=True)
+            arguments = words[1 : next((at for at, word in enumerate(words) if word in "|&><;&&"), None)]
+            check_options(dispatch_command, click.Context(dispatch_command, info_name="dispatch"), arguments)
+
+
+def check_options(group: click.Group, context: click.Context, arguments: list[str]) -> None:
+    """Raises a UsageError if a command or one of its options does not exist, or has no such value."""
+    name, found, rest = group.resolve_command(context, arguments)
+    assert found is not None
+    if isinstance(found, click.Group):
+        check_options(found, click.Context(found, parent=context, info_name=name), rest)
+        return
+    try:
+        found.make_context(name, rest, parent=context)
+    except click.BadParameter as error:  # a reader's file, which does not exist here
+        if "does not exist" not in error.message:
+            raise
+
+
+#: What reads the blocks of a language, and fails if they are malformed.
+PARSERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "python": parse_python,
+    "sh": parse_shell,
+    "toml": tomllib.loads,
+    "yaml": lambda text: [*yaml.compose_all(text, yaml.SafeLoader)],
+}
 
 
 def commands(text: str) -> list[tuple[str, str]]:
