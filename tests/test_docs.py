@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def parse_shell(text: str) -> None:
         if re.match(r"(\S*/)?dispatch ", line):
             words = shlex.split(line, comments=True)
             arguments = words[1 : next((at for at, word in enumerate(words) if word in "|&><;&&"), None)]
-            check_options(dispatch_command, click.Context(dispatch_command, info_name="dispatch"), arguments)
+            with suppress(click.exceptions.Exit):  # --help and --version
+                check_options(dispatch_command, click.Context(dispatch_command, info_name="dispatch"), arguments)
 
 
 def check_options(group: click.Group, context: click.Context, arguments: list[str]) -> None:
