@@ -1,7 +1,7 @@
 """The `lambda` convention: `func(event, context)` as in AWS's managed Python runtime, with its context and its JSON.
 
-Accepted values and their encoding follow awslambdaric 4.2.2, and tests compare the two; docs/coming-from/differences.md lists the
-intended differences.
+Accepted values and their encoding follow awslambdaric 4.2.2, and tests compare the two; docs/coming-from/differences.md
+lists the intended differences.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 
 #: Extras that only development uses; those of users leave them a choice of versions.
-TOOLS = ("test", "peers", "lint", "audit", "fuzz", "release", "dev")
+TOOLS = ("test", "peers", "docs", "lint", "audit", "fuzz", "release", "dev")
 
 #: Second pins of some of them, for one of the Pythons.
 OLDER = "older"
@@ -164,7 +164,10 @@ def test_jobs_have_little_power(workflow: Path) -> None:
     """A workflow is granted nothing, each job what it needs, for a limited time."""
     granted = {name: job["permissions"] for name, job in jobs(workflow).items()}
     writers = {name: rights for name, rights in granted.items() if rights != {"contents": "read"}}
-    expected = {"pypi": {"id-token": "write"}, "github": {"contents": "write"}} if "release" in workflow.name else {}
+    expected = {
+        "release": {"pypi": {"id-token": "write"}, "github": {"contents": "write"}},
+        "docs": {"pages": {"id-token": "write", "pages": "write"}},
+    }.get(workflow.stem, {})
 
     assert {} == yaml.safe_load(workflow.read_text())["permissions"]
     assert expected == writers
@@ -176,7 +179,7 @@ def test_jobs_run_environments() -> None:
     checks = jobs(ROOT / ".github/workflows/checks.yml")["check"]["strategy"]["matrix"]["check"]
     named = [name for path in WORKFLOWS for name in re.findall(r"scripts/test -e (\w+)", path.read_text())]
 
-    assert ["dist", "full", "py312"] == sorted(named)
+    assert ["dist", "docs", "full", "py312"] == sorted(named)
     pythons = re.findall(r"py3\d+", tox()["tox"]["env_list"])
     assert [] == [name for name in [*checks, *named] if f"testenv:{name}" not in tox() and name not in pythons]
 
@@ -189,12 +192,31 @@ def test_schemas() -> None:
 
 
 def test_one_address() -> None:
-    """Every address of the repository begins as the one in pyproject.toml."""
+    """Every address of the repository begins as the one in pyproject.toml, and the site has one address, too."""
     repository = PROJECT["urls"]["Repository"]
+    site = PROJECT["urls"]["Documentation"]
     links = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/config.yml").read_text())["contact_links"]
-    addresses = [*PROJECT["urls"].values(), *(link["url"] for link in links)]
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+    addresses = [*PROJECT["urls"].values(), *(link["url"] for link in links), settings["repo_url"]]
 
-    assert [] == [one for one in addresses if one != repository and not one.startswith(f"{repository}/")]
+    assert f"{site}latest/" == settings["site_url"]
+    assert [] == [one for one in addresses if one not in (repository, site) and not one.startswith(f"{repository}/")]
+
+
+def test_addresses_of_files() -> None:
+    """What the documentation links to in the repository exists."""
+    repository = PROJECT["urls"]["Repository"]
+    pages = [path for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md") for path in ROOT.glob(pattern)]
+    linked = [
+        (page.name, kind, path)
+        for page in pages
+        for kind, path in re.findall(rf"{repository}/(tree|blob)/main/([^)\s#>]+)", page.read_text())
+    ]
+
+    assert linked
+    assert [] == [
+        one for one in linked if not (ROOT / one[2]).exists() or (ROOT / one[2]).is_dir() != ("tree" == one[1])
+    ]
 
 
 def test_nothing_is_installed_by_name() -> None:
