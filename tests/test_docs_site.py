@@ -1,0 +1,237 @@
+"""The documentation site as it is published: its versions, its pages in a real browser, its links, its twins in Markdown."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from support.page import DESKTOP, PHONE, chromium, needs_chromium
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+SETTINGS = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+
+#: Every page, by the end of its address: `start/`, `ports/` for the README of a folder, nothing for the first one.
+PAGES = {
+    re.sub(r"(^|(?<=/))(index|README)/$", "", f"{path.relative_to(DOCS).with_suffix('')}/"): path
+    for path in sorted(DOCS.rglob("*.md"))
+}
+
+#: What is wrong with the layout: the page scrolls sideways, or a picture did not load.
+FAULTS = """
+() => [
+  ...(document.documentElement.scrollWidth > innerWidth ? [`wider than the window: ${document.documentElement.scrollWidth}`] : []),
+  ...[...document.images].filter((one) => one.complete && !one.naturalWidth).map((one) => one.outerHTML),
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of a repository with two releases, built by the script that publishes it."""
+    root = tmp_path_factory.mktemp("repository")
+    shutil.copytree(DOCS, root / "docs")
+    shutil.copy(ROOT / "zensical.toml", root)
+    (root / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "website.py", root / "scripts")
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"], ["tag", "v0.9.0"], ["tag", "v0.10.0"]):
+        subprocess.run(["git", *identity, *words], cwd=root, check=True)
+    done = subprocess.run(
+        [sys.executable, root / "scripts" / "website.py"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root / "site"
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """The site, served."""
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that logs nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+class Reader(HTMLParser):
+    """The addresses that a page links to or loads, and the places in it that can be linked to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.places = {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note one element."""
+        named = {name: value or "" for name, value in attrs}
+        self.places |= {named[name] for name in ("id", "name") if name in named}
+        if tag == "a" and "href" in named:
+            self.links.append(named["href"])
+        if tag in {"script", "img", "source"} or (
+            tag == "link" and named.get("rel") in {"stylesheet", "preconnect", "icon"}
+        ):
+            self.loaded += [named[name] for name in ("src", "href", "srcset") if name in named]
+
+
+def entries(nav: list[Any]) -> list[str]:
+    """The pages of a navigation."""
+    return [
+        page
+        for entry in nav
+        for page in (
+            [entry]
+            if isinstance(entry, str)
+            else [one for part in entry.values() for one in entries(part if isinstance(part, list) else [part])]
+        )
+    ]
+
+
+def test_versions(site: Path) -> None:
+    """The newest release is the latest, the checkout is `dev`, and the root leads to the latest."""
+    listed = json.loads((site / "versions.json").read_text())
+
+    assert ["0.10.0", "0.9.0", "dev"] == [one["version"] for one in listed]
+    assert [["latest"], [], []] == [one["aliases"] for one in listed]
+    assert all((site / one["version"] / "start" / "index.html").exists() for one in listed)
+    assert "url=latest/" in (site / "index.html").read_text()
+
+
+def test_navigation() -> None:
+    """Every page is in the navigation, once."""
+    assert sorted(str(path.relative_to(DOCS)) for path in PAGES.values()) == sorted(entries(SETTINGS["nav"]))
+
+
+def test_lengths() -> None:
+    """No page is much longer than 250 lines."""
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PAGES.values()}
+
+    assert {} == {name: length for name, length in lengths.items() if length > 260}
+
+
+def test_twins(site: Path) -> None:
+    """Each page has a twin in Markdown, which the page and llms.txt link to."""
+    listed = re.findall(r"\(<(.*)>\)", (site / "latest" / "llms.txt").read_text())
+
+    assert sorted(f"{SETTINGS['site_url']}{page}index.md" for page in PAGES) == sorted(listed)
+    for page in PAGES:
+        text = (site / "latest" / page / "index.html").read_text()
+        assert '<link rel="alternate" type="text/markdown" href="./index.md">' in text
+        assert (site / "latest" / page / "index.md").read_text().startswith("# ")
+
+
+def test_links(site: Path) -> None:
+    """Each link leads to a page and to a place in it, and no page loads anything from another site."""
+    root = site / "latest"
+    base = "https://site.invalid/"
+    pages = {f"{base}{page}": Reader((root / page / "index.html").read_text()) for page in PAGES}
+    dead, foreign = [], []
+    for page, reader in pages.items():
+        foreign += [(page, one) for one in reader.loaded if re.match(r"(https?:)?//", one)]
+        for link in reader.links:
+            target, place = urldefrag(urljoin(page, link))
+            if not target.startswith(base):
+                continue
+            found = pages.get(target)
+            if found is None:
+                if not (root / unquote(target.removeprefix(base))).is_file():
+                    dead.append((page, link))
+            elif unquote(place) not in found.places:
+                dead.append((page, link))
+
+    assert [] == dead
+    assert [] == foreign
+
+
+@needs_chromium
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
+def test_pages(address: str, size: tuple[int, int], scheme: str) -> None:
+    """Every page fits its window, shows its pictures, complains of nothing, and is accessible as far as axe can say."""
+    found: list[str] = []
+    with chromium() as browser:
+        window = opened(browser, size, scheme, found)
+        for page in PAGES:
+            window.goto(f"{address}latest/{page}")
+            found += [f"{page}: {fault}" for fault in [*window.evaluate(FAULTS), *violations(window)]]
+
+    assert [] == found
+
+
+@needs_chromium
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")], ids=["desktop", "phone"])
+def test_the_other_scheme(address: str, size: tuple[int, int], scheme: str) -> None:
+    """The same for one page of each kind in the other scheme."""
+    found: list[str] = []
+    with chromium() as browser:
+        window = opened(browser, size, scheme, found)
+        for page in ("", "start/", "conventions/", "conventions/json/", "ports/", "reference/settings/"):
+            window.goto(f"{address}latest/{page}")
+            found += [f"{page}: {fault}" for fault in [*window.evaluate(FAULTS), *violations(window)]]
+
+    assert [] == found
+
+
+@needs_chromium
+def test_search(address: str) -> None:
+    """The name of an error type leads to its page."""
+    with chromium() as browser:
+        window = opened(browser, DESKTOP, "light", [])
+        window.goto(f"{address}latest/")
+        window.keyboard.press("Control+k")
+        window.keyboard.type("UnmarshalError")
+        window.locator("a[href*='errors/Runtime.UnmarshalError/']").first.wait_for()
+
+
+@needs_chromium
+def test_schemes(address: str) -> None:
+    """The switch changes the scheme of the page and of its pictures, whatever the system's is."""
+    with chromium() as browser:
+        window = opened(browser, DESKTOP, "light", [])
+        window.goto(f"{address}latest/start/")
+        picture = window.locator("picture img")
+        shown = "(one) => one.currentSrc.replace(/.*\\/|\\.\\w+$/g, '')"
+        assert "page-light" == picture.evaluate(shown)
+        window.locator("label[title='Switch to light mode']").click()
+        window.locator("label[title='Switch to dark mode']").click()
+        window.wait_for_function(f"({shown})(document.querySelector('picture img')) === 'page-dark'")
+
+
+def opened(browser: Any, size: tuple[int, int], scheme: str, complaints: list[str]) -> Any:
+    """A window of that size; what its pages complain of is added to the list."""
+    window = browser.new_page(color_scheme=scheme, viewport=dict(zip(("width", "height"), size, strict=True)))
+    # The theme asks GitHub how many stars the repository has.
+    window.route("https://api.github.com/**", lambda route: route.fulfill(json={}))
+    window.on("console", lambda one: complaints.append(f"{window.url}: {one.text}") if one.type == "error" else None)
+    window.on("pageerror", lambda error: complaints.append(f"{window.url}: {error}"))
+    return window
+
+
+def violations(window: Any) -> list[str]:
+    """What axe finds wrong with the page, each with the first element."""
+    return [
+        f"{one['id']} ({one['impact']}): {one['help']}: {one['nodes'][0]['html'][:200]}"
+        for one in Axe().run(window).response["violations"]
+    ]
