@@ -7,6 +7,7 @@ import inspect
 import keyword
 import re
 import runpy
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -251,3 +252,12 @@ def test_promises() -> None:
         broken_promises(invoke, "standard", event="a", answer="b", bad=["c"], except_for=["nosuch"])
     names = str(refused.value).partition("known: ")[2].split(", ")
     assert [] == [name for name in names if f"`{name}`" not in page("plugins/testing.md")]
+
+
+def test_extras() -> None:
+    """The page about the installation has each extra that is not for development."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = [name for name, of in pyproject["project"]["optional-dependencies"].items() if "==" not in str(of)]
+
+    assert extras
+    assert set(extras) == first_cells(part(page("guides/install.md"), "## Extras"))

@@ -1,25 +1,37 @@
-// Pictures follow the scheme that the reader has chosen on this page, which need not be the system's.
-function follow() {
+// What the theme leaves open: pictures that follow the palette, and what axe (https://www.deque.com/axe) finds.
+
+// Pictures have the scheme that the reader has chosen on this page, which need not be the system's.
+function followScheme() {
   const dark = document.body.getAttribute("data-md-color-scheme") === "slate";
   for (const source of document.querySelectorAll("picture > source")) {
     source.media = dark ? "all" : "not all";
   }
 }
 
-// Code and tables that scroll can be reached and scrolled with the keyboard.
-function reach() {
-  for (const box of document.querySelectorAll(".md-typeset pre > code, .md-typeset__table")) {
-    if (box.scrollWidth > box.clientWidth) {
-      box.tabIndex = 0;
-    } else {
-      box.removeAttribute("tabindex");
-    }
+// What scrolls sideways can be reached and scrolled with the keyboard.
+function focusScrolling() {
+  for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
+    box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
   }
 }
 
+// Landmarks have names of their own: the bar of each code block, and the trees of pages.
+function nameLandmarks() {
+  document.querySelectorAll(".md-code__nav").forEach((bar, index) => bar.setAttribute("aria-label", `Code ${index + 1}`));
+  document.querySelectorAll(".md-nav").forEach((tree, index) => {
+    tree.removeAttribute("aria-labelledby");
+    tree.setAttribute("aria-label", `Pages ${index + 1}`);
+  });
+}
+
 document.addEventListener("DOMContentLoaded", () => {
-  follow();
-  reach();
-  new MutationObserver(follow).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
-  addEventListener("resize", reach);
+  const mend = () => {
+    focusScrolling();
+    nameLandmarks();
+  };
+  followScheme();
+  mend();
+  new MutationObserver(followScheme).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
+  new MutationObserver(mend).observe(document.querySelector("article"), { childList: true, subtree: true });
+  addEventListener("resize", focusScrolling);
 });
