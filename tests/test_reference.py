@@ -15,7 +15,7 @@ import click
 import pytest
 
 from dispatch import hookspecs
-from dispatch.discovery import BUILT_IN
+from dispatch.discovery import BUILT_IN, OF_ANY
 from runtime.testing import Invoker
 from runtime.testing.promises import broken_promises
 
@@ -192,6 +192,34 @@ def test_error_types() -> None:
 
     assert set() == (declared | used) - shown - {"Runtime.Unknown"}  # what only a class without a type would have
     assert set() == shown - declared - set(constants())
+
+
+#: The sections of each convention's page, in order; a page may have others between them.
+SECTIONS = ("Example", "Signature", "Events", "Answers", "Errors", "Streaming", "Tests", "Cost")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_page_of_a_convention(name: str) -> None:
+    """Each convention has one page, named after it, with the same sections in the same order."""
+    pages = [path for folder in ("conventions", "ports") if (path := DOCS / folder / f"{name}.md").is_file()]
+
+    assert 1 == len(pages)
+    text = pages[0].read_text()
+    headings = re.findall(r"^## (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    assert text.startswith(f"# `{name}`\n")
+    assert [*SECTIONS] == [heading for heading in headings if heading in SECTIONS]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_way_to_a_convention(name: str) -> None:
+    """The table that leads from code to a convention has each of them, with its page and what to set."""
+    table = part(page("conventions/README.md"), "## From what you have to a name")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    found = [row for row in rows if re.fullmatch(rf"\[`{name}`\]\((\.\./ports/)?{name}\.md\)", row[1])]
+
+    assert found
+    assert (name in OF_ANY) == any(row[2].startswith("nothing: `auto` chooses it") for row in found)
+    assert (name not in OF_ANY or len(found) > 1) == any(row[2] == f"`HANDLER_CONVENTION={name}`" for row in found)
 
 
 def test_directory() -> None:
