@@ -33,7 +33,10 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.gl
 OPTIONAL = ("cc", "functions-framework", "jq", "mcp", "node", "perl")
 #: Packages that bring no program, and the words by which a page says that it needs one.
 OPTIONAL_PACKAGES = {
+    "convention agentcore": "bedrock_agentcore",
     "convention azure": "azure",
+    "convention fn": "fdk",
+    "convention nuclio": "nuclio_sdk",
     "dispatch_opentelemetry": "opentelemetry",
     "dispatch_sentry": "sentry_sdk",
 }

@@ -50,8 +50,8 @@ def test_scaleways_own_server(tmp_path: Path) -> None:
     serving = peer(python("-c", SERVER, "{port}"), {"PYTHONPATH": str(SAMPLES / "scaleway")})
     with serving as host, ours(tmp_path, "scaleway", "handler.handle") as server:
         theirs = answers(host, asks=asks)
-        assert documented("neighbours") == set(differing(theirs, server, host, "buffered", asks))
-        assert documented("neighbours") == set(differing(theirs, server, host, "streamed", asks))
+        assert documented("scaleway") == set(differing(theirs, server, host, "buffered", asks))
+        assert documented("scaleway") == set(differing(theirs, server, host, "streamed", asks))
 
 
 #: What a function for Scaleway may return.
