@@ -94,6 +94,7 @@ ELSEWHERE: Mapping[str, Mapping[str, str]] = {
         "Outside of Lambda": "test_web_servers.py::test_frameworks",
     },
     "chalice": {
+        "Authorizers": "test_local_templates.py::test_routes_of_events",
         "WebSockets": "test_cli_invoke.py::test_each_sample_is_json",
     },
     "serverless-offline": {

@@ -88,7 +88,10 @@ def test_the_template(root: Path) -> None:
     added = new["Orders"]["Properties"]
     assert ["Runtime"] == added.pop("Layers")
     variables = added["Environment"]["Variables"]
-    assert ("/opt/dispatch", "lambda") == (variables.pop("AWS_LAMBDA_EXEC_WRAPPER"), variables.pop("HANDLER_CONVENTION"))
+    assert ("/opt/dispatch", "lambda") == (
+        variables.pop("AWS_LAMBDA_EXEC_WRAPPER"),
+        variables.pop("HANDLER_CONVENTION"),
+    )
     assert old["Orders"] == new["Orders"]
     # The platform starts the runtime itself, so the wrapper of the layer is not looked for.
     with ServerProcess(root, "--config", "template.yaml", "--no-reload") as server, client(server.host) as web:

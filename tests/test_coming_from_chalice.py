@@ -91,7 +91,11 @@ def test_objects_that_can_be_called(ask: Ask) -> None:
     asked["requestContext"] = {**asked["requestContext"], "resourcePath": "/prices/{name}"}
     answers = [
         ask(LIKE_CHALICE, json.dumps(event).encode(), handler, "lambda").body
-        for event, handler in ((asked, "app.app"), (changed(http.FUNCTION_URL), "app.app"), ({"Records": [{"body": "tea"}]}, "app.ship"))
+        for event, handler in (
+            (asked, "app.app"),
+            (changed(http.FUNCTION_URL), "app.app"),
+            ({"Records": [{"body": "tea"}]}, "app.ship"),
+        )
     ]
     assert ["tea", "Unknown request."] == [json.loads(answer)["body"] for answer in answers[:2]]
     assert b'["tea"]' == answers[2]
@@ -117,7 +121,10 @@ def test_a_packaged_template(tmp_path: Path) -> None:
 @claim("chalice", "New routes")
 def test_what_there_is_instead(ask: Ask) -> None:
     """A generator outside of a route streams; an object with routes is no convention of its own."""
-    assert b"onetwo" == ask("def app(event, context):\n    yield 'one'\n    yield 'two'\n", b"{}", "app.app", "lambda").body
+    assert (
+        b"onetwo"
+        == ask("def app(event, context):\n    yield 'one'\n    yield 'two'\n", b"{}", "app.app", "lambda").body
+    )
     assert "Runtime.UnknownConvention" in _explained("chalice")
 
 
@@ -135,13 +142,14 @@ def packaged(tmp_path: Path) -> Path:
     (root / ".chalice" / "config.json").write_text(config)
     (root / "requirements.txt").write_text("")
     command = [str(Path(sys.executable).parent / "chalice"), "package", "packaged"]
-    subprocess.run(command, cwd=root, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}, check=True, capture_output=True)
+    subprocess.run(
+        command, cwd=root, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}, check=True, capture_output=True
+    )
     return root
 
 
 @needs_chalice
 @claim("chalice", "Events and answers")
-@claim("chalice", "Authorizers")
 def test_the_application(packaged: Path) -> None:
     """The page's commands, with Chalice itself: its template is served, its layer and variables are in it."""
     functions = json.loads((packaged / "packaged" / "sam.json").read_text())["Resources"]

@@ -60,6 +60,8 @@ def test_what_is_not_offered(served: ServerProcess) -> None:
     aws: Any = boto3.client("lambda", endpoint_url=served.address, **KEYS)
     role = "arn:aws:iam::000000000000:role/lambda-role"
     with pytest.raises(ClientError, match="does not offer POST /2015-03-31/functions"):
-        aws.create_function(FunctionName="new", Role=role, Code={"ZipFile": b"x"}, Handler="app.handler", Runtime="python3.13")
+        aws.create_function(
+            FunctionName="new", Role=role, Code={"ZipFile": b"x"}, Handler="app.handler", Runtime="python3.13"
+        )
     with client(served.host) as web:  # without a signature
         assert 200 == web.call("POST", PATH, b'{"name": "tea", "price": 3}').status

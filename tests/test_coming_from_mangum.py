@@ -45,7 +45,12 @@ ADAPTED = "from mangum import Mangum\nfrom web import app\nhandler = Mangum(app,
 GET = {**EVENTS[http.HTTP_API], "routeKey": "$default"}
 EDGE = {
     "Records": [
-        {"cf": {"config": {}, "request": {"method": "GET", "uri": "/edge", "querystring": "", "headers": {}, "clientIp": "::1"}}}
+        {
+            "cf": {
+                "config": {},
+                "request": {"method": "GET", "uri": "/edge", "querystring": "", "headers": {}, "clientIp": "::1"},
+            }
+        }
     ]
 }
 
@@ -92,7 +97,9 @@ def test_the_lifespan(both: Both) -> None:
 @claim("mangum", "Exceptions")
 def test_an_exception(both: Both) -> None:
     """Mangum answers with status 500; here the event fails, with the exception's own type."""
-    (_, theirs), (kind, ours) = both({**changed(http.HTTP_API, rawPath="/fail", http={"path": "/fail"}), "routeKey": "$default"})
+    (_, theirs), (kind, ours) = both(
+        {**changed(http.HTTP_API, rawPath="/fail", http={"path": "/fail"}), "routeKey": "$default"}
+    )
     assert (500, "error", "ValueError") == (theirs["statusCode"], kind, ours["errorType"])
 
 
@@ -115,7 +122,5 @@ def test_edge(both: Both) -> None:
 @claim("mangum", "`exclude_headers`")
 def test_headers_of_the_answer(both: Both) -> None:
     """Mangum leaves out what its argument names, but not in payload format 2.0; here every header is sent."""
-    kept = []
-    for event in ({**EVENTS[http.REST_API], "path": "/"}, GET):
-        kept.append([answer["headers"].get("x-secret") for _, answer in both(event)])
+    kept = [[answer["headers"].get("x-secret") for _, answer in both(event)] for event in (EVENTS[http.REST_API], GET)]
     assert [[None, "1"], ["1", "1"]] == kept

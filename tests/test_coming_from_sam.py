@@ -68,7 +68,9 @@ def test_the_answers_of_the_page(served: ServerProcess) -> None:
         route = web.call("GET", "/prices/tea").body.decode()
         assert 404 == web.call("GET", "/prices/nothing").status
     (served.root / "event.json").write_text("{}")
-    assert "GET http://127.0.0.1:9000/prices/{name} -> Price".replace("127.0.0.1:9000", served.host) in str(served.lines)
+    assert "GET http://127.0.0.1:9000/prices/{name} -> Price".replace("127.0.0.1:9000", served.host) in str(
+        served.lines
+    )
     assert blocks("sam", "text") == [f"{route}\n{command(served, 'invoke', 'Report', '-f', 'event.json')}\n"]
 
 

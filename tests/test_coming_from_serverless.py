@@ -89,9 +89,12 @@ def test_the_frameworks_file(root: Path) -> None:
 @claim("serverless-offline", "Request templates")
 def test_what_is_not_offered(root: Path) -> None:
     """An authorizer is not called, which is reported; a function behind a request template gets a proxy event."""
-    (root / "app.py").write_text("def price(event, context):\n    return {'statusCode': 200, 'body': ' '.join(event)}\ndef tidy(event, context): ...\n")
+    (root / "app.py").write_text(
+        "def price(event, context):\n    return {'statusCode': 200, 'body': ' '.join(event)}\ndef tidy(event, context): ...\n"
+    )
     template = root / "template.yaml"
-    template.write_text(template.read_text() + AUTHORIZED)
+    route = 'Properties: {Path: "/prices'
+    template.write_text(template.read_text().replace(route, route.replace("{", "{ApiId: !Ref Api, ", 1)) + AUTHORIZED)
     with ServerProcess(root, *OPTIONS) as server, client(server.host) as web:
         assert "httpMethod" in web.call("GET", "/old").body.decode()
         assert "authorizers are not called here" in str(server.lines)
