@@ -34,6 +34,9 @@ CREDENTIAL_SOURCES: Final = (
 RUNTIME_DIR: Final = Path(__file__).parent / "runtime_dir"
 
 
+#: The wrapper in Dispatch's own layer, which starts the runtime on Lambda; here the platform starts it.
+LAYER_WRAPPER: Final = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/dispatch"}
+
 #: Where the Python modules of a layer are, below the folder that is `/opt` on Lambda (AWS documentation, layer paths).
 LAYER_MODULES: Final = (
     "python",
@@ -51,7 +54,8 @@ def variables(
 ) -> dict[str, str]:
     """Return the developer's environment, Lambda's reserved variables and the function's own; the last one wins.
 
-    Variables of another function or another Runtime API are left out of the developer's environment (`own`).
+    Variables of another function or another Runtime API are left out of the developer's environment (`own`), and so is
+    the wrapper of Dispatch's own layer, wherever it is set.
     """
     own = os.environ if own is None else own
     inherited = {name: value for name, value in own.items() if not is_reserved(name) and name not in WITHHELD}
@@ -64,7 +68,8 @@ def variables(
         **({"HANDLER_CONVENTION": function.convention} if function.convention else {}),
         **function.environment,
     }
-    return {**found, **_layer_paths(function, found)}
+    needed = dict(found.items() - LAYER_WRAPPER.items())
+    return {**needed, **_layer_paths(function, found)}
 
 
 def _layer_paths(function: FunctionConfig, found: Mapping[str, str]) -> Mapping[str, str]:
