@@ -1,7 +1,8 @@
 """Faults on purpose, many times over: `python -m faults` tries each and reports what was seen.
 
-docs/explanations/reliability.md has what it saw at full size. What it starts and watches, it starts and watches as the
-tests do, with `tests/support`.
+docs/explanations/reliability.md has the report.
+
+What it starts and watches, it starts and watches as the tests do, with `tests/support`.
 """
 
 import sys

@@ -47,7 +47,7 @@ FAULTS = (
     Fault(
         "fuzz",
         "random inputs for every parser that gets a stranger's bytes",
-        "each is read, or refused with an error of ours that has a type; nothing else is raised, nothing hangs",
+        "each is read, or refused with one of Dispatch's own errors; nothing else is raised, nothing hangs",
         run,
     ),
 )

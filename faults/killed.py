@@ -150,7 +150,7 @@ FAULTS = (
     Fault(
         "queue",
         "the local platform is killed (SIGKILL) while asynchronous events are in its queue, and then restarted",
-        "each accepted event is handled at least once; twice only what was under way",
+        "each accepted event is handled at least once, and twice only if it was under way at a kill",
         queue,
     ),
 )

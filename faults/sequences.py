@@ -37,10 +37,10 @@ def run(plan: Plan) -> Seen:
 FAULTS = (
     Fault(
         "sequences",
-        "connections that end at a random byte with FIN, RST or a pause, refusals, interim and unasked replies, "
-        "answers dropped before and after they were read",
-        "each event has one answer, its own; one that was dropped before it was read whole is sent again, any other is "
-        "not; the loop goes on",
+        "connections that end at a random byte with FIN, RST or a pause, refusals, interim replies, replies without a "
+        "request, answers dropped before and after they were read",
+        "each event has one answer, its own; an answer that was dropped before it was read whole is sent again, no "
+        "other is; the loop goes on",
         run,
     ),
 )

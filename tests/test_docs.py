@@ -29,6 +29,8 @@ from runtime.cli.group import command as dispatch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/README.md"))]
+#: What ends a command of a shell.
+OPERATORS = {"|", "||", "&", "&&", ";", ">", ">>", "<"}
 #: Programs that a machine may lack, or packages that bring a program of that name; a page that needs one is then tested up to that point.
 OPTIONAL = ("cc", "functions-framework", "jq", "mcp", "node", "perl")
 #: Packages that bring no program, and the words by which a page says that it needs one.
@@ -74,7 +76,7 @@ def parse_shell(text: str) -> None:
     for line in text.replace("\\\n", " ").splitlines():
         if re.match(r"(\S*/)?dispatch ", line):
             words = shlex.split(line, comments=True)
-            arguments = words[1 : next((at for at, word in enumerate(words) if word in "|&><;&&"), None)]
+            arguments = words[1 : next((at for at, word in enumerate(words) if word in OPERATORS), None)]
             with suppress(click.exceptions.Exit):  # --help and --version
                 check_options(dispatch_command, click.Context(dispatch_command, info_name="dispatch"), arguments)
 

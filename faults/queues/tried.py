@@ -51,8 +51,8 @@ def stream(plan: Plan) -> Seen:
 
 
 PROMISE = (
-    "each message is handled at least once; twice only what was under way at a kill; those that always fail are in the "
-    f"dead letters, once, after {MOST} deliveries"
+    "each message is handled at least once, and twice only if it was under way at a kill; those that always fail "
+    f"become dead letters, once, after {MOST} deliveries"
 )
 
 FAULTS = (
