@@ -174,13 +174,17 @@ class Canvas:
         dashes = ' stroke-dasharray="5 4"' * dashed
         self.parts.append(f'<path d="{path}" fill="none" stroke="{self.scheme.line}" stroke-width="1.5"{dashes}/>')
 
-    def arrow(self, *points: tuple[float, float], dashed: bool = False) -> None:
+    def axis(self, *points: tuple[float, float]) -> None:
+        """An arrow that points to nothing."""
+        self.arrow(*points, name="axis")
+
+    def arrow(self, *points: tuple[float, float], name: str = "arrow") -> None:
         """A line through the points, with a head at the last one, which is on the border of what it points to."""
         (before_x, before_y), (x, y) = points[-2:]
         length = ((x - before_x) ** 2 + (y - before_y) ** 2) ** 0.5
         along_x, along_y = (x - before_x) / length, (y - before_y) / length
-        self.parts.append('<g class="arrow">')
-        self.line(*points[:-1], (x - along_x * 6, y - along_y * 6), dashed=dashed)
+        self.parts.append(f'<g class="{name}">')
+        self.line(*points[:-1], (x - along_x * 6, y - along_y * 6))
         corners = [(x, y)] + [
             (x - along_x * 9 - along_y * side, y - along_y * 9 + along_x * side) for side in (-4.5, 4.5)
         ]

@@ -2,12 +2,16 @@
 
 Run it in the environment in which Dispatch is installed: python scripts/pictures.py
 
-The figures in them are those of docs/explanations/speed.json; the picture of the local platform's page is made by its
-tests (CONTRIBUTING.md).
+The figures in them are those of docs/explanations/speed.json. With --page, it also takes the picture of the local
+platform's page, with the chromium of its tests; this one differs a little each time.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from diagrams import choices, logo, overview, timelines, workers
@@ -36,6 +40,22 @@ def pictures() -> dict[Path, str]:
     return {IMAGES / name: text for name, text in [*files, *logo.FILES.items()]}
 
 
-if __name__ == "__main__":
+def take_page() -> int:
+    """Have the tests of the local platform's page take its picture in both schemes; returns their status."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_local_page.py", "-k", "test_it_is_fit_to_be_looked_at"]
+    variables = {**os.environ, "DISPATCH_SCREENSHOTS": str(IMAGES)}
+    return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode  # noqa: S603 - our own tests
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(description="Write the pictures of the documentation into docs/images.")
+    parser.add_argument("--page", action="store_true", help="also take the picture of the local platform's page")
+    options = parser.parse_args()
     for path, text in pictures().items():
         path.write_text(text, encoding="utf-8")
+    return take_page() if options.page else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -119,7 +119,7 @@ def streaming(canvas: Canvas) -> None:
                 canvas.box(x, y + 98, arrival + 12, 32, "", f"part {number + 1}", kind="ours")
         canvas.text(first - 8, y + 77, "first byte", anchor="end", muted=True)
         y += 168
-    canvas.arrow((zero, y - 8), (WIDTH - MARGIN, y - 8))
+    canvas.axis((zero, y - 8), (WIDTH - MARGIN, y - 8))
     canvas.text(MARGIN, y - 8, "time", muted=True)
     canvas.height += TEXT / 2
 
