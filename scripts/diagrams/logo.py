@@ -5,7 +5,7 @@ from __future__ import annotations
 #: Colours with a contrast of at least 3 on white and on dark pages, because both files have only one form.
 EVENT, WAY, HANDLER = "#2f9150", "#5b80c7", "#3f73d8"
 #: The ends of the three ways in a square of 64.
-ENDS = ((50, 12), (54, 32), (50, 52))
+ENDS = ((52, 10), (55, 32), (52, 54))
 
 
 def glyph(event: str, way: str, handler: str) -> str:
@@ -24,10 +24,11 @@ def framed(inside: str) -> str:
     return f"{head}\n<title>Dispatch</title>\n<desc>One event goes to three handlers</desc>\n{inside}\n</svg>\n"
 
 
+#: The favicon has the blue of the icon of the local platform's page.
 FILES = {
     "logo.svg": framed(glyph(EVENT, WAY, HANDLER)),
     "favicon.svg": framed(
-        '<rect width="64" height="64" rx="14" fill="#1f3f85"/>\n'
-        '<g transform="translate(6.4 6.4) scale(0.8)">\n' + glyph("#7ee2a0", "#b9ccf5", "#ffffff") + "\n</g>"
+        '<rect width="64" height="64" rx="14" fill="#3451d1"/>\n'
+        '<g transform="translate(6.4 6.4) scale(0.8)">\n' + glyph("#ffffff", "#c9d4f7", "#ffffff") + "\n</g>"
     ),
 }
