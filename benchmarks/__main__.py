@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import rie
-from benchmarks.plot import drawing
-from benchmarks.report import Report, around_figures, caption, machine, tables
+from benchmarks.plot import speed
+from benchmarks.report import END, START, Report, caption, check_marks, machine, put_into, tables
 from benchmarks.rounds import BenchError, Series, bench, can_drop_file_cache, measure
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.subjects import SUBJECTS
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("the benchmarks need Linux, for /proc and its clocks; this is " + sys.platform, file=sys.stderr)
         return 2
     try:
-        around = _places(options)
+        pages = _pages(options)
         report = _read(options.read) if options.read else _measured(options)
     except BenchError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
@@ -42,10 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(tables(report))
     if options.json:
         options.json.write_text(report.to_json())
-    if options.page:
-        options.page.write_text(f"\n\n{tables(report)}\n\n".join(around))
+    for page, text in pages.items():
+        page.write_text(put_into(text, report))
     if options.svg:
-        options.svg.write_text(drawing(report.series, caption(report)))
+        for name, text in speed(report.series, caption(report), options.svg.stem).files():
+            options.svg.with_name(name).write_text(text)
     return int(options.check and not all(verdict.met for verdict in report.verdicts))
 
 
@@ -62,8 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--same-cpu", action="store_true", help="server and runtime on one processor in every scenario")
     parser.add_argument("--check", action="store_true", help="exit with status 1 unless every budget is met")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the figures into FILE")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="insert the tables between the marks of FILE")
+    parser.add_argument(
+        "--svg", type=Path, metavar="FILE", help="draw the figures: a.svg is a-light.svg and a-dark.svg"
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="PATH",
+        help="insert the tables between the marks of a page, or of a folder's pages",
+    )
     parser.add_argument(
         "--read", type=Path, metavar="FILE", help="report on figures that --json wrote, without measuring"
     )
@@ -76,14 +84,26 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _places(options: argparse.Namespace) -> tuple[str, str]:
-    """The page's text before and after the figures. Raises BenchError for a file that could not be written later."""
+def _pages(options: argparse.Namespace) -> dict[Path, str]:
+    """The pages with marks, and their texts. Raises BenchError for a file that could not be written later."""
     for file in filter(None, (options.json, options.page, options.svg)):
         if not file.parent.is_dir():
             raise BenchError(f"no folder {file.parent} for {file.name}")
-        if file.is_dir() or (file is options.page and not file.exists()):
+        if file is options.page:
+            if not file.exists():
+                raise BenchError(f"no page or folder {file}")
+        elif file.is_dir():
             raise BenchError(f"no file {file}")
-    return around_figures(options.page.read_text()) if options.page else ("", "")
+    if not options.page:
+        return {}
+    files = sorted(options.page.rglob("*.md")) if options.page.is_dir() else [options.page]
+    pages = {file: file.read_text() for file in files}
+    marked = {file: text for file, text in pages.items() if check_marks(file.name, text)}
+    if not marked:
+        raise BenchError(
+            f"{options.page} has no place for figures; it needs a line {START} and, below it, a line {END}"
+        )
+    return marked
 
 
 def _read(file: Path) -> Report:

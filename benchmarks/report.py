@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,12 @@ from benchmarks.scenarios import SCENARIOS, Scenario
 #: The largest spread at which two figures are still compared.
 UNSTEADY = 0.25
 
+#: The marks of a page, between which its figures are; `<!-- figures: small json -->` names those that it shows.
 START, END = "<!-- figures -->", "<!-- end of figures -->"
+_MARKED = re.compile(r"<!-- figures(?:: (?P<names>[^>]+))? -->\n.*?<!-- end of figures -->", re.DOTALL)
+
+#: The parts of a report that are no scenarios.
+ABOUT, BUDGETS = "machine", "budgets"
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,37 @@ def machine() -> dict[str, Any]:
 
 def tables(report: Report) -> str:
     """The whole report as Markdown, also readable in a terminal."""
-    blocks = [_about(report.machine, report.settings)]
-    blocks += [_scenario_table(SCENARIOS[name], report.series) for name in report.scenarios]
-    if report.verdicts:
-        blocks.append(budget_table(report.verdicts))
-    return "\n\n".join(blocks)
+    return "\n\n".join(_parts(report).values())
+
+
+def _parts(report: Report) -> dict[str, str]:
+    """The parts of a report, by their names, in their order."""
+    parts = {ABOUT: _about(report.machine, report.settings)}
+    parts |= {name: _scenario_table(SCENARIOS[name], report.series) for name in report.scenarios}
+    return parts | ({BUDGETS: budget_table(report.verdicts)} if report.verdicts else {})
+
+
+def check_marks(name: str, page: str) -> bool:
+    """Whether a page has places for figures. Raises BenchError if one of them names figures that do not exist."""
+    known = {ABOUT, BUDGETS, *SCENARIOS}
+    found = [*_MARKED.finditer(page)]
+    for unknown in {part for mark in found for part in (mark["names"] or "").split()} - known:
+        raise BenchError(
+            f"{name} has a place for figures of {unknown!r}; known: {', '.join([ABOUT, BUDGETS, *SCENARIOS])}"
+        )
+    return bool(found)
+
+
+def put_into(page: str, report: Report) -> str:
+    """A page with the figures of a report in its places: those that a place names, or all. Others are left out."""
+    parts = _parts(report)
+
+    def filled(mark: re.Match[str]) -> str:
+        names = mark["names"].split() if mark["names"] else [*parts]
+        start = mark[0].partition("\n")[0]
+        return "\n\n".join([start, *(parts[name] for name in names if name in parts), END])
+
+    return _MARKED.sub(filled, page)
 
 
 def caption(report: Report) -> str:
@@ -117,7 +149,7 @@ def _scenario_table(scenario: Scenario, series: Sequence[Series]) -> str:
             for figure in scenario.figures
         )
         rows.append([subject, *cells])
-    return f"### {scenario.title}\n\n" + table(rows)
+    return f"## {scenario.title}\n\n" + table(rows)
 
 
 def _cell(one: Series | None, baseline: Series | None) -> str:
@@ -129,15 +161,6 @@ def _cell(one: Series | None, baseline: Series | None) -> str:
     return f"{text} ×{one.ratio(baseline):.2f}"
 
 
-def around_figures(page: str) -> tuple[str, str]:
-    """A page's text before and after its figures, marks included. Raises BenchError if the marks are missing."""
-    before, start, rest = page.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise BenchError(f"the page has no place for figures; it needs a line {START} and, below it, a line {END}")
-    return before + start, end + after
-
-
 def budget_table(verdicts: Sequence[Verdict]) -> str:
     """Each budget with its limit, the measured value, and whether it is met."""
     rows = [["budget", "of", "limit", "measured", ""]]
@@ -147,7 +170,7 @@ def budget_table(verdicts: Sequence[Verdict]) -> str:
         rows.append(
             [budget.text, budget.theirs or "-", f"{budget.limit:.2f}", value, "met" if verdict.met else "MISSED"]
         )
-    return "### Budgets\n\n" + table(rows)
+    return "## Budgets\n\n" + table(rows)
 
 
 def _number(value: float) -> str:

@@ -121,14 +121,12 @@ def _scenarios() -> tuple[Scenario, ...]:
     streamed = 3200 * 65536
     return (
         Scenario(
-            "cold", "process start to first poll", ("interpreter", "c", *COLD), (FIRST_POLL,), THEIRS[0], rounds=20
+            "cold", "Process start to first poll", ("interpreter", "c", *COLD), (FIRST_POLL,), THEIRS[0], rounds=20
         ),
-        Scenario(
-            "cold-100", "the same beside 100 other distributions", COLD, (FIRST_POLL,), THEIRS[0], rounds=20, others=100
-        ),
+        Scenario("cold-100", "Beside 100 other distributions", COLD, (FIRST_POLL,), THEIRS[0], rounds=20, others=100),
         Scenario(
             "cold-packaged",
-            "the same from a layer, on a Python that is there and on its own",
+            "From a layer, on a Python that is there and on its own",
             (THEIRS[0], "dispatch-lambda", "dispatch-layer", "dispatch-layer-python"),
             (FIRST_POLL,),
             THEIRS[0],
@@ -136,7 +134,7 @@ def _scenarios() -> tuple[Scenario, ...]:
         ),
         Scenario(
             "cold-modules",
-            "the same with a handler of 1,000 modules",
+            "With a handler of 1,000 modules",
             ("awslambdaric-modules", "dispatch-lambda-modules"),
             (FIRST_POLL,),
             "awslambdaric-modules",
@@ -144,7 +142,7 @@ def _scenarios() -> tuple[Scenario, ...]:
         ),
         Scenario(
             "cold-cache",
-            "the same with nothing in the file cache",
+            "With nothing in the file cache",
             ("interpreter", *COLD),
             (FIRST_POLL,),
             THEIRS[0],
@@ -206,7 +204,7 @@ def _scenarios() -> tuple[Scenario, ...]:
         *(
             Scenario(
                 f"preload-{workers}",
-                f"process start until all workers poll; the handler imports boto3; workers: {workers}",
+                f"Process start until all workers poll; the handler imports boto3; workers: {workers}",
                 tuple(f"{name}-{workers}" for name in ("awslambdaric-boto3", "dispatch-boto3", "dispatch-preload")),
                 (LAST_POLL, SHARED),
                 f"awslambdaric-boto3-{workers}",
@@ -238,7 +236,7 @@ def _scenarios() -> tuple[Scenario, ...]:
         ),
         Scenario(
             "platform",
-            "one caller's invocations of an idle function, on the local platform and on AWS's emulator",
+            "One caller's invocations of an idle function, on the local platform and on AWS's emulator",
             ("rie", "dispatch-serve", "dispatch-serve-uvloop"),
             (TIME,),
             "rie",
@@ -259,7 +257,7 @@ def _scenarios() -> tuple[Scenario, ...]:
         *_web(),
         Scenario(
             "script",
-            "a script beside a new process for each event",
+            "A script beside a new process for each event",
             ("process-each", "dispatch-script"),
             (TIME, SLOWEST),
             "process-each",
@@ -279,8 +277,8 @@ def _scenarios() -> tuple[Scenario, ...]:
                 rounds=9,
             )
             for name, title, event in (
-                ("process", "the program `cat` for each event, beside subprocess.run", "small"),
-                ("process-json", "the same with a 120 KB event", "records"),
+                ("process", "The program `cat` for each event, beside subprocess.run", "small"),
+                ("process-json", "The same program with a 120 KB event", "records"),
             )
         ),
         Scenario(
@@ -319,7 +317,7 @@ def _web() -> tuple[Scenario, ...]:
     return (
         Scenario(
             "web",
-            "a web application behind a function URL",
+            "A web application behind a function URL",
             adapters,
             (TIME, MEAN, SLOWEST, ANSWER, CPU, MEMORY),
             adapters[0],
@@ -331,7 +329,7 @@ def _web() -> tuple[Scenario, ...]:
         ),
         Scenario(
             "web-cold",
-            "process start to first poll with a web application",
+            "Process start to first poll with a web application",
             adapters,
             (FIRST_POLL,),
             adapters[0],

@@ -229,9 +229,9 @@ def test_a_budget_without_its_figure_is_missed() -> None:
 
 
 def test_command_writes_what_it_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Tables, JSON and drawing come from the same figures, and the JSON gives the same tables again."""
+    """Tables, JSON and drawings come from the same figures, and the JSON gives the same tables again."""
     figures, drawing = tmp_path / "figures.json", tmp_path / "figures.svg"
-    arguments = ["small-one-cpu", "--subject", "c", "--subject", "c-pipelined", "--rounds", "2"]
+    arguments = ["small-one-cpu", "--subject", "c", "--subject", "c-awake", "--rounds", "2"]
 
     assert 0 == main([*arguments, "--json", str(figures), "--svg", str(drawing)])
     printed = capsys.readouterr().out
@@ -241,9 +241,13 @@ def test_command_writes_what_it_measured(tmp_path: Path, capsys: pytest.CaptureF
     times = {
         one["subject"]: one["values"] for one in json.loads(figures.read_text())["figures"] if one["figure"] == "time"
     }
-    assert {"c": 2, "c-pipelined": 2} == {subject: len(values) for subject, values in times.items()}
-    bars = ET.parse(drawing).findall("{http://www.w3.org/2000/svg}rect")
-    assert 2 == len(bars)
+    assert {"c": 2, "c-awake": 2} == {subject: len(values) for subject, values in times.items()}
+    assert not drawing.exists()
+    for scheme in ("light", "dark"):
+        bars = ET.parse(drawing.with_stem(f"figures-{scheme}")).findall(
+            "{http://www.w3.org/2000/svg}rect[@class='bar']"
+        )
+        assert 1 == len(bars)
 
 
 def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
@@ -261,14 +265,37 @@ def test_figures_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
     assert "outdated" not in written
 
 
+def test_figures_go_to_the_pages_that_name_them(tmp_path: Path) -> None:
+    """In a folder, each page shows the figures that its marks name; pages without marks stay as they are."""
+    figures, folder = tmp_path / "figures.json", tmp_path / "pages"
+    figures.write_text(_report(0.5).to_json())
+    (folder / "deeper").mkdir(parents=True)
+    ends = "\noutdated\n<!-- end of figures -->\n"
+    (folder / "one.md").write_text(f"<!-- figures: json small -->{ends}between\n<!-- figures: machine -->{ends}")
+    (folder / "deeper" / "two.md").write_text(f"<!-- figures: budgets -->{ends}")
+    (folder / "three.md").write_text("outdated")
+
+    assert 0 == main(["--read", str(figures), "--page", str(folder)])
+    one, two, three = ((folder / name).read_text() for name in ("one.md", "deeper/two.md", "three.md"))
+    titles = [SCENARIOS["json"].title, SCENARIOS["small"].title]
+    assert titles == [line[3:] for line in one.splitlines() if line.startswith("## ")]
+    assert one.endswith("between\n<!-- figures: machine -->\n\n2 × P, Linux, 2026-11-22, load before 0.1.\n\npython 3.13.0."
+                        "\n\n.\n\n<!-- end of figures -->\n")  # fmt: skip
+    assert two.startswith("<!-- figures: budgets -->\n\n## Budgets\n\n| budget")
+    assert "outdated" not in one + two
+    assert "outdated" == three
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["smal"], "no scenario 'smal'; available: cold, cold-100"),
-        (["small", "--page", "no-marks.md"], "the page has no place for figures"),
+        (["small", "--page", "no-marks.md"], "no-marks.md has no place for figures"),
+        (["small", "--page", "empty"], "empty has no place for figures"),
+        (["small", "--page", "unknown"], "page.md has a place for figures of 'smal'; known: machine, budgets, cold"),
         (["small", "--json", "missing/figures.json"], "no folder missing"),
         (["small", "--json", "."], "no file ."),
-        (["small", "--page", "missing.md"], "no file missing.md"),
+        (["small", "--page", "missing.md"], "no page or folder missing.md"),
         (["--read", "missing.json"], "cannot read missing.json: No such file"),
         (["--read", "no-marks.md"], "no-marks.md does not contain figures"),
     ],
@@ -279,6 +306,9 @@ def test_what_cannot_be_done_is_refused_at_once(
     """Before anything is measured, and in words."""
     monkeypatch.chdir(tmp_path)
     Path("no-marks.md").write_text("{}")
+    for folder in ("empty", "unknown"):
+        Path(folder).mkdir()
+    Path("unknown", "page.md").write_text("<!-- figures: small smal -->\n<!-- end of figures -->\n")
     assert 1 == main(arguments)
     assert told in capsys.readouterr().err
 

@@ -1,0 +1,1 @@
+"""The diagrams of the documentation, for the command `python scripts/pictures.py`."""
