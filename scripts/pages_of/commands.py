@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,8 +46,8 @@ Options that several commands share mean the same in each: `--root`, `--conventi
 
 ## Errors of the command
 
-The errors of functions [have pages of their own](../../errors/README.md). What the command itself refuses has no type.
-The message names the value and what to do, or what there is instead:
+The errors of functions [have pages of their own](../../errors/README.md). Errors of the command itself have no type. The
+message names the value and what to do, or what there is instead:
 
 ```console
 $ dispatch run len --timeout 1000 2>&1 | tail -n 1
@@ -131,6 +132,11 @@ def text_of(found: click.Command) -> list[str]:
     return [" ".join(part.split()) for part in inspect.cleandoc(found.help or "").split("\n\n")]
 
 
+def filled(text: str) -> str:
+    """A paragraph in lines of the usual length."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def options_of(words: str, found: click.Command) -> str:
     """The table of a command's options; empty if it has none."""
     options = [param for param in found.params if isinstance(param, click.Option) and not param.hidden]
@@ -146,7 +152,7 @@ def section(words: str, found: click.Command) -> str:
     usage = f"```text\n{' '.join([words, *following])}\n```"
     texts = text_of(found)
     example = found.epilog or (texts.pop() if texts[-1].startswith("Example: ") else "")
-    parts = [f"{level} `{words}`", usage, *texts, options_of(words, found)]
+    parts = [f"{level} `{words}`", usage, *map(filled, texts), options_of(words, found)]
     if example:
         title, _, example = example.partition(": ")
         parts.append(f"{title}:\n\n```sh\n{example.replace('; ', chr(10)).replace(', then: ', chr(10))}\n```")
