@@ -227,7 +227,7 @@ def test_error_types() -> None:
 
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
 def test_pages_of_errors(path: Path) -> None:
-    """A page is named after its type; it has the message, the causes and the cure, and shows the type or says where it is."""
+    """A page is named after its type, and has the message, the causes and the cure, in this order."""
     text = path.read_text()
     titles = re.findall(r"^##? (.*)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
 
