@@ -46,8 +46,8 @@ Options that several commands share mean the same in each: `--root`, `--conventi
 
 ## Errors of the command
 
-The errors of functions [have pages of their own](../../errors/README.md). Errors of the command itself have no type. The
-message names the value and what to do, or what there is instead:
+The errors of functions [have pages of their own](../../errors/README.md). Errors of the command itself have no type.
+The message names the value and what to do, or what there is instead:
 
 ```console
 $ dispatch run len --timeout 1000 2>&1 | tail -n 1
