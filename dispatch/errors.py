@@ -10,6 +10,7 @@ class DispatchError(Exception):
     """The base class of all errors of this project.
 
     Attributes:
+        error_type: the type under which the error is reported; each class has its own.
         facts: what the error is about, by name (`module`, `attribute`, `reason`), for a convention that has its own
             wording.
     """
@@ -21,7 +22,7 @@ class DispatchError(Exception):
 
         Args:
             message: what is wrong, the value, and what to do or what there is instead.
-            facts: see the attribute.
+            facts: what the error is about, by name.
         """
         super().__init__(message)
         self.facts = facts

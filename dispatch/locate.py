@@ -31,7 +31,7 @@ _NO_NAME = "the string is neither a file nor a dotted name"
 
 
 class Target:
-    """What a handler string names.
+    """A handler string's target: the object that it names, and how to fetch it.
 
     Attributes:
         convention: the name of its convention under `auto`; empty if the string cannot be used.

@@ -50,6 +50,12 @@ class HTTPResponse:
 
     A `Set-Cookie` header is moved to the cookies, because Lambda accepts cookies only there.
 
+    Attributes:
+        status: the status code, 100 to 599.
+        headers: a dictionary, without cookies.
+        cookies: a list of the values of `Set-Cookie`.
+        body: bytes, text, an iterator of both, or what the convention can encode.
+
     Raises:
         ValueError, TypeError: HTTP cannot carry the status, a header or a cookie.
     """

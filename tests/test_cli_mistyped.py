@@ -67,7 +67,7 @@ def variables(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
 
 
 def test_each_option_has_a_variable_of_its_name() -> None:
-    """As docs/reference/commands.md says, whatever the parameter of the function is called; the token is also that of `serve`."""
+    """As docs/reference/commands/README.md says, whatever the parameter of the function is called; the token is also that of `serve`."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -103,7 +103,9 @@ def test_variables_of_a_function(tmp_path: Path) -> None:
 def test_the_known_settings_are_those_of_the_page() -> None:
     """Every variable of the runtime's own is one that could be meant."""
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
-    assert sorted(re.findall(r"^\| `HANDLER_(\w+)`", page, re.MULTILINE)) == sorted(RUNTIME_SETTINGS)
+    assert sorted(re.findall(r'^\| <a id="HANDLER_\w+"></a>`HANDLER_(\w+)`', page, re.MULTILINE)) == sorted(
+        RUNTIME_SETTINGS
+    )
 
 
 @pytest.mark.parametrize(

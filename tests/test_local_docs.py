@@ -1,4 +1,4 @@
-"""What docs/guides/local-platform.md tells to type works: its servers start, its clients succeed."""
+"""What docs/guides/local-platform.md and templates.md say to type works: servers start, clients succeed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from support.local import ServerProcess, client
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "guides" / "local-platform.md"
+GUIDES = Path(__file__).resolve().parent.parent / "docs" / "guides"
 
 
-def blocks(language: str) -> list[str]:
-    """The page's blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = "local-platform.md") -> list[str]:
+    """The blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (GUIDES / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_the_commands_of_the_page(tmp_path: Path) -> None:
@@ -50,3 +50,13 @@ def test_the_file_of_the_page(tmp_path: Path) -> None:
         invoke = "/2015-03-31/functions/{}/invocations"
         assert b'"TEA"' == one.call("POST", invoke.format("shout"), '"tea"').body
         assert {"id": 1, "items": 1} == one.call("POST", invoke.format("orders"), '{"id": 1, "items": [1]}').json
+
+
+def test_the_template_of_the_page(tmp_path: Path) -> None:
+    """The template of its page serves its route, with the parameter of the page's command."""
+    page = "templates.md"
+    (tmp_path / "app.py").write_text(blocks("python", page)[0])
+    (tmp_path / "template.yaml").write_text(blocks("yaml", page)[0])
+    serve, curl = blocks("sh", page)
+    with ServerProcess(tmp_path, *shlex.split(serve)[2:], "--no-reload") as server, client(server.host) as one:
+        assert b"tea: 3 pounds" == one.call("GET", curl.strip().partition(":9000")[2]).body

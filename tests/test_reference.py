@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import keyword
 import re
@@ -16,12 +17,22 @@ import pytest
 
 from dispatch import hookspecs
 from dispatch.discovery import BUILT_IN, OF_ANY
+from runtime.local.environments import import_times
+from runtime.local.function import FunctionConfig
+from runtime.local.function_error import UNHANDLED
 from runtime.testing import Invoker
 from runtime.testing.promises import broken_promises
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = runpy.run_path(str(ROOT / "scripts" / "pages.py"))
+
+#: The script that makes pages, and the pages that it makes.
+SCRIPT = runpy.run_path(str(ROOT / "scripts" / "pages.py"))
+MADE: dict[Path, str] = SCRIPT["pages"]()
+commands, directory = SCRIPT["commands"], SCRIPT["directory"]
+
+#: The pages of the error types.
+ERRORS = sorted(path for path in (DOCS / "errors").glob("*.md") if path.stem != "README")
 
 #: Every module of ours.
 SOURCES = {
@@ -116,7 +127,9 @@ def read_attributes(owner: str) -> set[str]:
 def test_hooks(name: str) -> None:
     """Each hook is a heading with its exact arguments, and each argument has a line, on the page and in the code."""
     arguments = [*inspect.signature(HOOKS[name]).parameters]
-    text = part(page("reference/hooks.md"), f"### `{name}({', '.join(arguments)})`").partition("\n## ")[0]
+    anchor = f'<a id="{name}"></a>' if arguments else ""  # without arguments, the heading's own address is the name
+    title = f"### {anchor}`{name}({', '.join(arguments)})`"
+    text = part(page("reference/hooks.md"), title).partition("\n## ")[0]
 
     assert text.strip()
     assert arguments == re.findall(r"^- `(\w+)`: \S", text, re.MULTILINE)
@@ -127,7 +140,7 @@ def test_hooks(name: str) -> None:
 
 def test_no_other_hooks() -> None:
     """The page has no hook that there is not."""
-    assert [*HOOKS] == re.findall(r"^### `(dispatch_\w+)\(", page("reference/hooks.md"), re.MULTILINE)
+    assert [*HOOKS] == re.findall(r"^### .*?`(dispatch_\w+)\(", page("reference/hooks.md"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("owner", ["convention", "handler"])
@@ -152,35 +165,47 @@ def test_variables() -> None:
     assert OF_PACKAGES == shown - set(constants())
 
 
-def test_commands() -> None:
-    """The page of the commands is what the commands make of it: `python scripts/pages.py` writes it."""
-    assert PAGES["pages"]()[DOCS / "reference" / "commands.md"] == page("reference/commands.md")
+def test_addresses_of_variables() -> None:
+    """Each variable is on the page once, with an address of its name."""
+    rows = [line.split(" | ")[0] for line in page("reference/settings.md").splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+
+    assert [] == [name for name in named if named.count(name) > 1]
+    assert named == re.findall(r'<a id="(\w+)"></a>`\1`', "\n".join(rows))
+
+
+@pytest.mark.parametrize("path", MADE, ids=lambda path: str(path.relative_to(DOCS)))
+def test_pages_that_are_made(path: Path) -> None:
+    """A page that is made from something else is what `python scripts/pages.py` makes, and not too long."""
+    assert MADE[path] == path.read_text()
+    assert len(MADE[path].splitlines()) <= 250
+
+
+@pytest.mark.parametrize("folder", ["reference/api", "reference/commands"])
+def test_no_page_is_left_over(folder: str) -> None:
+    """A folder of such pages has no others."""
+    assert {path for path in MADE if path.parent == DOCS / folder} == {*(DOCS / folder).glob("*.md")}
 
 
 def test_options() -> None:
-    """Each option has a meaning, and its row has its names and its default."""
-    for words, command in PAGES["commands"]():
-        text = re.search(
-            rf"^## `{re.escape(words)}(?= [A-Z\[]|`).*?(?=^## |\Z)",
-            page("reference/commands.md"),
-            re.MULTILINE | re.DOTALL,
-        )
-        assert text, words
+    """Each option has a meaning; its row has its address, its names and its default."""
+    for words, command in commands.commands():
+        _, name, *rest = [*words.split(), "README"][:3]
+        text = page(f"reference/commands/{name if words != 'dispatch' else 'README'}.md")
+        own = part(text, f"## `{words}`") if rest and rest != ["README"] else text.partition("\n## `")[0]
         options = [param for param in command.params if isinstance(param, click.Option)]
         assert [] == [option.name for option in options if not option.help]
-        rows = [row for row in text[0].splitlines() if row.startswith("| `-")]
-        assert len(options) == len(rows)
+        rows = [row for row in own.splitlines() if row.startswith("| <a id=")]
+        assert len(options) == len(rows), words
         for option, row in zip(options, rows, strict=True):
             assert all(name in row for name in option.opts)
+            assert row.startswith(f'| <a id="{"".join(words.split()[2:])}{max(option.opts, key=len)}"></a>`-')
             if isinstance(option.default, int) and not option.is_flag:
                 assert row.endswith(f"| `{option.default}` |")
 
 
-def test_error_types() -> None:
-    """Each error type has its meaning: those of functions on one page, those of the platform on the other."""
-    shown = first_cells(part(page("guides/handlers.md"), "## Errors")) | first_cells(
-        part(page("guides/local-platform.md"), "## Errors")
-    )
+def error_types() -> set[str]:
+    """Each error type that the code has: as an attribute of a class, or as a string."""
     declared = {
         str(node.value.value)
         for tree in SOURCES.values()
@@ -189,9 +214,39 @@ def test_error_types() -> None:
         if [ast.unparse(target) for target in node.targets] == ["error_type"]
     }
     used = {text for text in constants() if ERROR_TYPE.fullmatch(text)}
+    return {*declared, *used, UNHANDLED} - {"Runtime.Unknown"}  # what only a class without a type would have
 
-    assert set() == (declared | used) - shown - {"Runtime.Unknown"}  # what only a class without a type would have
-    assert set() == shown - declared - set(constants())
+
+def test_error_types() -> None:
+    """Each error type has a page and a row, which links to it; there are no others."""
+    linked = re.findall(r"^\| \[`([\w.]+)`\]\(([\w.]+)\.md\) \|", page("errors/README.md"), re.MULTILINE)
+
+    assert [] == [row for row in linked if row[0] != row[1]]
+    assert error_types() == {name for name, _ in linked}
+    assert error_types() == {path.stem for path in ERRORS}
+
+
+@pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
+def test_pages_of_errors(path: Path) -> None:
+    """A page is named after its type, and has the message, the causes and the cure, in this order."""
+    text = path.read_text()
+    titles = re.findall(r"^##? (.*)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+
+    assert [path.stem, "Message"] == titles[:2]
+    assert titles[2] in {"Cause", "Causes"}
+    assert "Cure" == titles[3]
+    assert 25 <= len(text.splitlines()) <= 90
+
+
+def test_the_message_that_takes_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of Runtime.Timedout, which no example can provoke in time, has the message that a start has that hangs."""
+    (tmp_path / "app.py").write_text("import select\nselect.select([], [], [])\n")
+    monkeypatch.setattr(import_times, "LIMIT", 0.5)
+    *_, failure = asyncio.run(import_times.measure(FunctionConfig(handler="app.handler", root=tmp_path)))
+
+    assert failure is not None
+    message = failure.message.replace("0.5", "60")
+    assert f"\n{failure.type}: {message}\n" in page("errors/Runtime.Timedout.md")
 
 
 #: The sections of each convention's page, in order; a page may have others between them.
@@ -223,9 +278,8 @@ def test_way_to_a_convention(name: str) -> None:
 
 
 def test_directory() -> None:
-    """The directory's page is made from its list, whose entries are in order and complete."""
-    assert PAGES["pages"]()[DOCS / "plugins" / "directory.md"] == page("plugins/directory.md")
-    plugins = PAGES["listed"]()
+    """The entries of the directory's list are in order and complete."""
+    plugins = directory.listed(DOCS)
     assert sorted(plugins) == [*plugins]
     for facts in plugins.values():
         assert (
@@ -245,7 +299,7 @@ def test_directory_has_the_examples() -> None:
     ]
 
     assert names
-    assert set() == {name[1] for name in names if name} - PAGES["listed"]().keys()
+    assert set() == {name[1] for name in names if name} - directory.listed(DOCS).keys()
 
 
 def test_modules_of_conventions() -> None:

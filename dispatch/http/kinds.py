@@ -12,15 +12,17 @@ REST_API = "rest-api"
 HTTP_API = "http-api"
 #: A function URL: payload format 2.0, but the path is as it was sent.
 FUNCTION_URL = "function-url"
-#: An Application Load Balancer, and one whose target group has multi-value headers enabled.
+#: An Application Load Balancer.
 ALB = "alb"
+#: An Application Load Balancer whose target group has multi-value headers enabled.
 ALB_MULTI_VALUE = "alb-multi-value"
 
+#: All kinds of HTTP events.
 KINDS = (REST_API, HTTP_API, FUNCTION_URL, ALB, ALB_MULTI_VALUE)
 
 
 def kind(event: Any) -> str | None:
-    """Which of `KINDS` an event is, or None if it is not an HTTP event. Looks at a few keys and checks nothing else.
+    """Return the kind of an HTTP event, one of `KINDS`, or None for other events; looks at a few keys only.
 
     Events of WebSocket APIs and of Lambda authorizers are not HTTP events: they are answered in another way.
     """

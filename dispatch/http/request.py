@@ -88,12 +88,12 @@ class Request:
 
     @classmethod
     def from_event(cls, event: Any, base_path: str = "", *, streams: bool = False) -> Request:
-        """The request that an event is.
+        """Make the request that an event describes.
 
         Args:
             event: parsed from JSON.
             base_path: taken off the front of the path, if it is there: a stage, a custom domain's mapping.
-            streams: see the attribute.
+            streams: whether an answer that may come in parts is sent in parts.
 
         Raises:
             UnmarshalError: it is not an HTTP event, or one of its fields is malformed; the message names the field.
@@ -109,7 +109,7 @@ class Request:
 
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], body: bytes, base_path: str = "", *, streams: bool = True) -> Request:
-        """The request that an ASGI server has received: its scope of type `http`, and its body.
+        """Make the request that an ASGI server has received: its scope of type `http`, and its body.
 
         `base_path` and `streams` are those of `from_event`.
         """

@@ -81,7 +81,10 @@ class FunctionConfig:
     """One function and its settings.
 
     Attributes:
+        name: 1 to 64 letters, digits, `-` and `_`.
+        handler: the handler string.
         root: the function's folder; one that is relative to the current folder is made absolute.
+        convention: a convention's name; empty to leave it to `HANDLER_CONVENTION`.
         environment: the function's own variables.
         timeout: seconds that an event may take.
         memory: MB that the function may use.
@@ -89,6 +92,7 @@ class FunctionConfig:
         command: what starts the runtime; empty for this project's own.
         python: the Python that runs this project's own runtime; empty for the one that runs this.
         initialization: `on-demand` or `snap-start`.
+        region: the region in the ARN; empty for that of the environment.
         url: the function URL's settings; None if it has no URL.
         layers: the folders that are mounted at `/opt` on Lambda, the last one over the others.
         throttled: whether every event is refused, as with a reserved concurrency of 0 on Lambda.

@@ -23,7 +23,12 @@ UNHANDLED: Final = "Unhandled"
 
 @dataclass(frozen=True, slots=True)
 class FunctionError:
-    """Why an invocation failed: the error type, and the report's bytes as the caller gets them."""
+    """Why an invocation failed: the error type, and the report's bytes as the caller gets them.
+
+    Attributes:
+        type: the error type, such as `Runtime.MarshalError` or the name of an exception's class.
+        body: the report's bytes.
+    """
 
     type: str
     body: bytes

@@ -1,10 +1,10 @@
 """Run functions as Lambda would, from a test, a script or a notebook.
 
-from runtime.testing import Function, serving
+    from runtime.testing import Function, serving
 
-with serving(Function(handler="app.handler", root="src")) as local:
-    result = local.invoke('{"name": "Ada"}')
-    print(result.json, result.log)
+    with serving(Function(handler="app.handler", root="src")) as local:
+        result = local.invoke('{"name": "Ada"}')
+        print(result.json, result.log)
 
 `Invoker` does the same in the caller's own process; it is what pytest's fixture `invoke` gives a test.
 """

@@ -42,8 +42,8 @@ _FIELD_OF = {name.lower(): field for name, field in _FIELDS.items()}
 class Invoker:
     """Invokes functions; each is loaded once, until the invoker is closed.
 
-    with Invoker() as invoke:
-        assert invoke("app.greet", "Ada").text == "Hello, Ada!"
+        with Invoker() as invoke:
+            assert invoke("app.greet", "Ada").text == "Hello, Ada!"
 
     Attributes:
         results: what has been invoked, and the results.
