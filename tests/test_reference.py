@@ -128,7 +128,7 @@ def test_hooks(name: str) -> None:
     """Each hook is a heading with its exact arguments, and each argument has a line, on the page and in the code."""
     arguments = [*inspect.signature(HOOKS[name]).parameters]
     anchor = f'<a id="{name}"></a>' if arguments else ""  # without arguments, the heading's own address is the name
-    title = f"### {anchor}`{name}({', '.join(arguments)})`"
+    title = f"### `{name}({', '.join(arguments)})`{anchor}"
     text = part(page("reference/hooks.md"), title).partition("\n## ")[0]
 
     assert text.strip()

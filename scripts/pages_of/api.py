@@ -143,7 +143,7 @@ def attributes(name: str, found: type, promised: list[str]) -> Iterator[str]:
         yield "\n".join(values)
     for each in methods:
         method = getattr(found, each)
-        yield f'### <a id="{name}.{each}"></a>`{name}.{each}`'
+        yield f'### `{name}.{each}`<a id="{name}.{each}"></a>'
         yield f"```py\n{signature(f'{name}.{each}', method)}\n```"
         yield from text_of(read(inspect.getdoc(method) or ""))
 
@@ -166,7 +166,7 @@ def entry(module: ModuleType, name: str, promised: list[str]) -> Iterator[str]:
     """What a page says about a name."""
     found = getattr(module, name)
     whole = f"{module.__name__}.{name}"
-    yield f'## <a id="{name}"></a>`{whole}`'
+    yield f'## `{whole}`<a id="{name}"></a>'
     if inspect.ismodule(found):
         yield f"The module [`{whole}`]({name}.md)."
         return
@@ -188,7 +188,7 @@ def entry(module: ModuleType, name: str, promised: list[str]) -> Iterator[str]:
             yield from text_of(Docstring([], {title: made[title] for title in ("Args", "Raises") if title in made}))
         yield from attributes(name, found, promised)
         if inspect.isfunction(called := vars(found).get("__call__")):
-            yield f'### <a id="{name}.__call__"></a>Calling it'
+            yield f'### Calling it<a id="{name}.__call__"></a>'
             yield f"```py\n{signature('', called)}\n```"
             yield from text_of(read(called.__doc__ or ""))
 
