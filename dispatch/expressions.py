@@ -34,15 +34,20 @@ def expression(source: str) -> Any:
     try:
         statements, answer = _parts(source)
     except SyntaxError as error:
-        raise syntax_error("the handler, read as Python source,", error) from error
+        raise syntax_error("the handler, read as Python source,", error, _advice("; ", source)) from error
     except ValueError as error:
         raise MalformedHandlerName(f"the handler cannot be read as Python source: {error}") from error
     first = _first_for_each_event([*statements, answer])
     space = _expression_module().__dict__
-    for code in statements[:first]:
-        exec(code, space)  # noqa: S102 - the handler is the user's code
-    if first > len(statements):
-        return eval(answer, space)  # noqa: S307 - the handler is the user's code
+    try:
+        for code in statements[:first]:
+            exec(code, space)  # noqa: S102 - the handler is the user's code
+        if first > len(statements):
+            return eval(answer, space)  # noqa: S307 - the handler is the user's code
+    except NameError as error:
+        if advice := _advice("", source):
+            error.add_note(advice)
+        raise
 
     def evaluate(event: Any, headers: Any) -> Any:
         scope = {**space, "event": event, "headers": headers}
@@ -51,6 +56,14 @@ def expression(source: str) -> Any:
         return eval(answer, scope)  # noqa: S307 - the handler is the user's code
 
     return evaluate
+
+
+def _advice(before: str, source: str) -> str:
+    """What to do if the source looks like a command line, because its first word is a program; else empty."""
+    from shutil import which
+
+    program = source.split(maxsplit=1)[:1]
+    return f"{before}to run it as a command line, set HANDLER_CONVENTION=process" if program and which(*program) else ""
 
 
 def uses_only_the_event(source: str) -> bool:

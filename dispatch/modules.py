@@ -136,12 +136,12 @@ def _below_the_root(file: str) -> str:
     return max((file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix)), key=len, default=file)
 
 
-def syntax_error(what: str, error: SyntaxError, **facts: str) -> DispatchError:
-    """The error for source that cannot be compiled, with the file, the line number and the line."""
+def syntax_error(what: str, error: SyntaxError, advice: str = "", **facts: str) -> DispatchError:
+    """The error for source that cannot be compiled, with the file, the line number and the line, and what to do."""
     line = (error.text or "").strip()
     # For a file with a NUL in it, Python reports no line.
     where = f" ({os.path.basename(error.filename or '')}, line {error.lineno}: {line})" if error.lineno else ""
-    return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg}{where}", reason=str(error), **facts)
+    return UserCodeSyntaxError(f"{what} cannot be compiled: {error.msg}{where}{advice}", reason=str(error), **facts)
 
 
 def add_folder(folder: str) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from support.files import Files
-from support.runtime import Ask, Serve
+from support.runtime import Ask, Fail, Serve
 
 HINT = "dispatch: auto chose the convention standard, because the string is a dotted name; "
 LAMBDA = HINT + "for func(event, context) as in AWS's own runtime, with the event parsed, set HANDLER_CONVENTION=lambda"
@@ -119,6 +119,22 @@ def test_expression(serve: Serve) -> None:
     (hint,) = hints(runtime.child.log)
     assert "because the string is neither a file nor a dotted name; " in hint
     assert b'"Ada"' == serve({}, "event['name']", "json").invoke(b'{"name": "Ada"}').body
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "looks"),
+    [
+        ("tr .name", "NameError", True),
+        ("tr a-z A-Z", "Runtime.UserCodeSyntaxError", True),
+        ("nosuchprogram .name", "NameError", False),
+        ("nosuchprogram a-z A-Z", "Runtime.UserCodeSyntaxError", False),
+    ],
+)
+def test_command_line(fail: Fail, handler: str, kind: str, looks: bool) -> None:
+    """A handler that fails as Python, and begins with a program's name, may be meant for `process`."""
+    failed = fail({}, handler)
+    assert kind == failed.type
+    assert looks == ("to run it as a command line, set HANDLER_CONVENTION=process" in failed.log)
 
 
 def test_json_log(serve: Serve) -> None:
