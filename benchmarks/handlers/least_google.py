@@ -1,0 +1,10 @@
+"""The least that a function for functions-framework does: it returns the request's body."""
+
+from typing import Any
+
+import functions_framework
+
+
+@functions_framework.http
+def handler(request: Any) -> bytes:
+    return bytes(request.get_data())
