@@ -62,23 +62,23 @@ def _web(handler: str, spent: str, package: str = "", **variables: str) -> Case:
 
 
 CASES: Mapping[str, Case] = {
-    "standard": Case("app.handler", "decoding and encoding text"),
+    "standard": Case("least.plain", "decoding and encoding text"),
     "script": Case("tool.py", "running the module anew, with its own standard streams"),
     "expression": Case("event", "the same as `standard`"),
-    "json": Case("app.handler", "parsing and writing JSON"),
-    "lambda": Case("app.handler", "parsing and writing JSON, the context object"),
+    "json": Case("least.plain", "parsing and writing JSON"),
+    "lambda": Case("least.plain", "parsing and writing JSON, the context object"),
     "stream": Case("least.stream", "a thread for each event"),
     "process": Case("cat", "a process for each event"),
     "coprocess": Case(
         "python3 least_lines.py", "pipes to a second process, which parses and writes JSON", variables=BASE_PYTHON
     ),
     "shell": Case("least.handler", "a bash for each event"),
-    "asgi": _web("webapp.asgi", "the HTTP event, an event loop"),
-    "wsgi": _web("webapp.wsgi", "the HTTP event"),
+    "asgi": _web("least.asgi", "the HTTP event, an event loop"),
+    "wsgi": _web("least.wsgi", "the HTTP event"),
     "cloudevent": Case("least.cloudevent", "the SDK's CloudEvent", "cloudevent", "cloudevents", answer="data"),
     "records": Case("least.record", "parsing JSON, each record's call", "sqs-1", answer=24),
     "functions-framework": _web("least_google.handler", "the HTTP event, Flask", FRAMEWORK),
-    "knative": _web("least_knative.new", "the HTTP event, an event loop"),
+    "knative": _web("least.handle", "the HTTP event, an event loop"),
     "azure": _web(
         "least_azure.app",
         "the HTTP event, the package's request and response",
@@ -89,10 +89,10 @@ CASES: Mapping[str, Case] = {
     "openwhisk": _web("least.openwhisk", "the HTTP event"),
     "digitalocean": _web("least.digitalocean", "the HTTP event"),
     "nuclio": _web("least.nuclio", "the HTTP event, the SDK's event", "nuclio-sdk"),
-    "fn": _web("least_fn.handler", "the HTTP event, the FDK's context and response", "fdk"),
+    "fn": _web("least_fn.handler", "the HTTP event, the FDK's context, for which it defines a class each time", "fdk"),
     "agentcore": Case("least_agent.app", "the package's application, an event loop", package="bedrock-agentcore"),
-    "vercel": _web("least.vercel", "the HTTP event, `http.server`"),
-    "alibaba": _web("least.alibaba", "the HTTP event"),
+    "vercel": _web("least_vercel.handler", "the HTTP event, `http.server`, a line in the log"),
+    "alibaba": _web("least_alibaba.handler", "the HTTP event"),
     "scaleway": _web("least.neighbour", "the HTTP event"),
     "tencent": _web("least.neighbour", "the HTTP event"),
     "yandex": _web("least.neighbour", "the HTTP event"),
@@ -171,7 +171,7 @@ def _scenario(name: str, invocations: int) -> Scenario:
 
 
 def _series(place: Bench, subjects: Mapping[str, Subject], rounds: int, invocations: int) -> list[Series]:
-    """Run them in turn, each round beginning with the next one; the first starts, which read the files, do not count."""
+    """Run them in turn, each round beginning with the next one; a first start of each, which reads files, is extra."""
     warm: dict[str, list[Run]] = {name: [] for name in subjects}
     cold: dict[str, list[Run]] = {name: [] for name in subjects}
     names = [*subjects]
@@ -193,7 +193,9 @@ def table(found: Report) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found.machine["versions"].items())
     about = f"{found.machine['processors']} × {found.machine['processor']}, {found.machine['system']}"
     about += f", {found.machine['date']}, load before {found.machine['load before']}."
-    settings = f"rounds: {found.settings['rounds']}, invocations in each: {found.settings['invocations in each round']:,}."
+    settings = (
+        f"rounds: {found.settings['rounds']}, invocations in each: {found.settings['invocations in each round']:,}."
+    )
     rows = [f"| {' | '.join(_row(name, found.series))} |" for name in BUILT_IN]
     return "\n\n".join([about, f"{versions}.", settings, "\n".join([*HEAD, *rows])])
 

@@ -151,6 +151,7 @@ def budget_table(verdicts: Sequence[Verdict]) -> str:
 
 
 def number(value: float) -> str:
+    """A figure with as many digits as a reader needs."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 

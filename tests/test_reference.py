@@ -160,7 +160,9 @@ def test_options() -> None:
     """Each option has a meaning, and its row has its names and its default."""
     for words, command in PAGES["commands"]():
         text = re.search(
-            rf"^## `{re.escape(words)}(?= [A-Z\[]|`).*?(?=^## |\Z)", page("reference/commands.md"), re.MULTILINE | re.DOTALL
+            rf"^## `{re.escape(words)}(?= [A-Z\[]|`).*?(?=^## |\Z)",
+            page("reference/commands.md"),
+            re.MULTILINE | re.DOTALL,
         )
         assert text, words
         options = [param for param in command.params if isinstance(param, click.Option)]

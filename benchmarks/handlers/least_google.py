@@ -5,6 +5,8 @@ from typing import Any
 import functions_framework
 
 
-@functions_framework.http
 def handler(request: Any) -> bytes:
     return bytes(request.get_data())
+
+
+handler = functions_framework.http(handler)
