@@ -49,6 +49,7 @@ class Installed:
         observer: whether a plugin that observes is installed as well.
         others: how many other distributions are installed as well.
         layer: whether a layer from `dispatch build` lies beside it, unpacked as Lambda unpacks it below `/opt`.
+        first: a folder of distributions that are taken in preference to this interpreter's; empty for none.
     """
 
     distributions: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Installed:
     observer: bool = False
     others: int = 0
     layer: bool = False
+    first: str = ""
 
 
 def create(folder: Path, installed: Installed) -> Path:
@@ -63,8 +65,8 @@ def create(folder: Path, installed: Installed) -> Path:
     # The base interpreter's own venv module: symbolic links, no pip, about 50 ms.
     venv.create(folder, with_pip=False, symlinks=True)
     site = next((folder / "lib").glob("python3.*")) / "site-packages"
-    for name in sorted(_closure(installed.distributions)):
-        _copy(metadata.distribution(name), site)
+    for one in _closure(installed.distributions, installed.first).values():
+        _copy(one, site)
     if OURS in installed.distributions:
         _copy_ours(site)
     plugins = {f"unused{number}": PLUGIN.format(name=f"unused{number}") for number in range(installed.plugins)}
@@ -81,32 +83,39 @@ def create(folder: Path, installed: Installed) -> Path:
     return folder / "bin" / "python"
 
 
-def _closure(names: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
+def distribution(name: str, first: str = "") -> metadata.Distribution:
+    """A distribution in that folder, or else this interpreter's. Raises PackageNotFoundError."""
+    found = metadata.distributions(name=name, path=[first]) if first else ()
+    return next(iter(found), None) or metadata.distribution(name)
+
+
+def _closure(names: tuple[str, ...], first: str = "") -> dict[str, metadata.Distribution]:
+    """These distributions and all that they require, by name."""
+    found: dict[str, metadata.Distribution] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
-        found.add(name)
-        waiting.extend(_requirements(name))
-    return found
+        found[name] = distribution(name, first)
+        waiting.extend(_requirements(found[name]))
+    return dict(sorted(found.items()))
 
 
-def _requirements(name: str) -> Iterator[str]:
-    for requirement in map(Requirement, metadata.requires(name) or ()):
+def _requirements(of: metadata.Distribution) -> Iterator[str]:
+    for requirement in map(Requirement, of.requires or ()):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             yield requirement.name
 
 
-def _copy(distribution: metadata.Distribution, site: Path) -> None:
-    for file in distribution.files or ():
+def _copy(one: metadata.Distribution, site: Path) -> None:
+    for file in one.files or ():
         # Commands are outside site-packages, and a .pth file would lead back to the developer's environment.
         if ".." in file.parts or file.suffix in {".pth", ".pyc"}:
             continue
         target = site / file
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(distribution.locate_file(file)), target)
+        shutil.copyfile(str(one.locate_file(file)), target)
 
 
 def _copy_ours(site: Path) -> None:
@@ -140,5 +149,5 @@ def _describe(site: Path, name: str, entry_points: str) -> None:
 
 def versions() -> dict[str, str]:
     """The versions of the measured distributions and of their dependencies."""
-    names = sorted(_closure((OURS, "awslambdaric", "msgspec")))
-    return {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in names}
+    found = _closure((OURS, "awslambdaric", "msgspec"))
+    return {"python": sys.version.split()[0]} | {name: one.version for name, one in found.items()}

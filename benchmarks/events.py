@@ -87,6 +87,13 @@ def _request() -> bytes:
     return json.dumps(event).encode()
 
 
+def _cloudevent() -> bytes:
+    """A CloudEvent in JSON whose data is the small event."""
+    attributes = {"specversion": "1.0", "id": "1", "source": "/orders", "type": "com.example.order"}
+    data = {"message": "small event", "n": 123456789012}
+    return json.dumps({**attributes, "datacontenttype": "application/json", "data": data}).encode()
+
+
 def _of_source(name: str, size: int) -> bytes:
     """An event of a service, of about `size` bytes, written without blanks, as AWS writes it."""
     chance = random.Random(size)
@@ -170,5 +177,6 @@ _EVENTS: Mapping[str, Callable[[], bytes]] = {
     "large": lambda: _records(5_000_000),
     "count": lambda: b"3200",
     "request": _request,
+    "cloudevent": _cloudevent,
     **{f"{name}-{size}": partial(_of_source, name, size * 1000) for name in SOURCES for size in SIZES},
 }

@@ -155,7 +155,7 @@ def _scenario_table(scenario: Scenario, series: Sequence[Series]) -> str:
 def _cell(one: Series | None, baseline: Series | None) -> str:
     if one is None:
         return "-"
-    text = f"{_number(one.median)} ±{one.spread:.0%}"
+    text = f"{number(one.median)} ±{one.spread:.0%}"
     if baseline is None or baseline is one or not all(baseline.values) or max(one.spread, baseline.spread) > UNSTEADY:
         return text
     return f"{text} ×{one.ratio(baseline):.2f}"
@@ -173,7 +173,8 @@ def budget_table(verdicts: Sequence[Verdict]) -> str:
     return "## Budgets\n\n" + table(rows)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure with as many digits as a reader needs."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 

@@ -155,14 +155,14 @@ def measure(bench: Bench, scenario: Scenario, subjects: list[Subject], progress:
             subject.name,
             figure.name,
             figure.unit,
-            tuple(_rounded(figure.read(run)) for run in taken[subject.name]),
+            tuple(rounded(figure.read(run)) for run in taken[subject.name]),
         )
         for subject in subjects
         for figure in scenario.figures
     ]
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     """Round to five digits: no clock here is better than one part in a hundred thousand."""
     return float(f"{value:.5g}")
 

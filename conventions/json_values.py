@@ -1,18 +1,25 @@
 """Values of types that JSON lacks, and the path of a value within others.
 
-Types of other libraries are known by their attributes, so that none of these libraries is imported.
+Types of other libraries are known by their attributes, and those of the standard library by their names, so that none
+of these libraries is imported.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import date, datetime
-from enum import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
+
+#: What classes of the standard library become, by module and name.
+_BY_NAME: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("datetime", "date"): lambda value: value.isoformat(),
+    ("datetime", "datetime"): lambda value: value.isoformat(),
+    ("uuid", "UUID"): str,
+    ("enum", "Enum"): lambda value: value.value,
+}
 
 #: How deep the value that cannot be sent is searched for.
 _DEEPEST = 100
@@ -23,12 +30,9 @@ _LONGEST = 80
 
 def plainer(value: Any) -> Any:
     """Replace a value of a type that JSON lacks, such as a date or a dataclass. Raises TypeError for others."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if any(kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in value.__class__.__mro__):
-        return str(value)  # without importing uuid, which imports re before Python 3.13
-    if isinstance(value, Enum):
-        return value.value
+    for kind in value.__class__.__mro__:
+        if plain := _BY_NAME.get((kind.__module__, kind.__qualname__)):
+            return plain(value)
     if isinstance(value, set | frozenset):
         return _in_order(value)
     if hasattr(type(value), "__dataclass_fields__"):

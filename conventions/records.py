@@ -8,6 +8,7 @@ async; all others are handled one after another.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from _collections_abc import AsyncIterable, Awaitable
 
@@ -20,7 +21,6 @@ from dispatch.invocation import INFINITY
 from dispatch.modules import described
 from dispatch.protocol import JSON
 from dispatch.response import Response, is_iterator
-from dispatch.scripts import Script
 from dispatch.variables import records_at_once
 
 TYPE_CHECKING = False
@@ -48,7 +48,8 @@ CANCELLED = "cancelled before they were finished"
 
 def records(user_object: Any) -> Handler:
     """func(record: Any, headers: Mapping[str, str]) -> None; a record that raises is reported as failed."""
-    function = user_object.main() if isinstance(user_object, Script) else user_object
+    scripts = sys.modules.get("dispatch.scripts")  # which is imported to load a script, and costs a start otherwise
+    function = user_object.main() if scripts and isinstance(user_object, scripts.Script) else user_object
     if not callable(function):
         raise HandlerNotFound(f"the handler is not callable: {described(function)}")
     at_once = records_at_once()

@@ -1,6 +1,8 @@
 """The benchmarks measure what they say they measure, and refuse what they cannot trust."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import engines, queues, rie, tricks
+from benchmarks import conventions, engines, queues, rie, tricks
 from benchmarks.__main__ import _chosen, main
 from benchmarks.budgets import BUDGETS, judge
 from benchmarks.engine_servers import CONNECTIONS, Engine, Server, load
@@ -22,6 +24,7 @@ from benchmarks.report import Report, tables
 from benchmarks.rounds import Bench, BenchError, Series, bench, measure
 from benchmarks.scenarios import SCENARIOS, Placement, Scenario
 from benchmarks.subjects import SUBJECTS, Subject
+from dispatch.discovery import BUILT_IN
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a C compiler"
@@ -431,6 +434,64 @@ def test_engines_are_compared_round_by_round(capsys: pytest.CaptureFixture[str],
     assert [["1 processor", name, figure] for figure in (engines.RATE, engines.CPU) for name in names] == [
         row[:3] for row in json.loads((tmp_path / "f").read_text()) if len(row) == 5
     ]
+
+
+def test_conventions_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run has the figures of the chosen ones and of `standard`, in as many rounds as wanted; one more is unknown."""
+    file = tmp_path / "costs.json"
+    chosen = ["json", "process", "wsgi", "records", "vercel"]
+    assert 0 == conventions.main([*chosen, "--quick", "--rounds", "2", "--json", str(file)])
+    figures = json.loads(file.read_text())["figures"]
+    assert [(name, figure, 2) for name in ["standard", *chosen] for figure in ("time", "CPU", "first poll")] == [
+        (one["subject"], one["figure"], len(one["values"])) for one in figures
+    ]
+    assert all(value > 0 for one in figures for value in one["values"])
+    printed = capsys.readouterr().out
+    assert 0 == conventions.main(["--read", str(file)])
+    assert printed == capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        conventions.main(["nope"])
+    assert "unknown convention: nope; known: standard, script" in capsys.readouterr().err
+
+
+def test_programs_count_as_processor_time(place: Bench) -> None:
+    """What the programs of a runtime take of a processor is measured, whether they have ended or still run."""
+    burn = "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done"
+    lines = f"while read -r line; do {burn}; echo '{{\"result\": 1}}'; done"
+    for convention, command in (("process", f"sh -c '{burn}; cat'"), ("coprocess", f"sh -c {shlex.quote(lines)}")):
+        subject = Subject(
+            "burning",
+            ("{python}", "-P", "-m", "runtime", command.replace("{", "{{").replace("}", "}}")),
+            Installed((OURS,)),
+            {"HANDLER_CONVENTION": convention},
+        )
+        run = place.run(subject, replace(FEW, measured=50, answer_bytes=0 if convention == "process" else 1))
+        assert 10_000_000 < run["programs_cpu_ns"]
+
+
+def test_a_convention_without_its_package_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It is named, and the others are measured."""
+    case = replace(conventions.CASES["fn"], package="no-such-distribution")
+    monkeypatch.setattr(conventions, "CASES", {**conventions.CASES, "fn": case})
+    assert 0 == conventions.main(["fn", "--quick", "--rounds", "1", "--json", str(tmp_path / "f")])
+    seen = capsys.readouterr()
+    assert "fn is left out: No package metadata was found for no-such-distribution" in seen.err
+    assert "[`fn`](../ports/fn.md) | HTTP | not measured |" in seen.out
+    assert ["fn"] == json.loads((tmp_path / "f").read_text())["settings"]["left out"]
+
+
+def test_the_page_of_costs_is_what_the_record_makes(tmp_path: Path) -> None:
+    """docs/conventions/costs.md has the figures of its record, and of each built-in convention."""
+    folder = Path(__file__).parents[1] / "docs" / "conventions"
+    page = tmp_path / "costs.md"
+    page.write_text((folder / "costs.md").read_text().replace("| HTTP |", "| web |"))
+    assert 0 == conventions.main(["--read", str(folder / "costs.json"), "--page", str(page)])
+    assert (folder / "costs.md").read_text() == page.read_text()
+    rows = re.findall(r"^\| \[`([^`]+)`\]\(\S+\) \|.*$", page.read_text(), re.MULTILINE)
+    assert [*BUILT_IN] == rows == [*conventions.CASES]
+    assert "not measured" not in page.read_text()
 
 
 @pytest.mark.skipif(shutil.which("nats-server") is None, reason="needs nats-server")

@@ -67,8 +67,9 @@ def test_an_ordinary_event_imports_no_json_library(serve: Serve, tmp_path: Path,
     assert "response" == answer.kind, answer.body
     loaded = next(line for line in runtime.end().splitlines() if line.startswith("AT THE END")).split()
     # httptools imports typing if there are threads, as of a coprocess, because then nothing can take typing's place.
-    threads = {"typing", "re"} if convention == "coprocess" else set()
-    assert set() == {"simplejson", "re", "decimal", "json", "typing"} & {*loaded} - threads
+    threads = {"typing", "re", "enum"} if convention == "coprocess" else set()
+    unneeded = {"simplejson", "re", "decimal", "json", "typing", "enum", "datetime", "dispatch.scripts"}
+    assert set() == unneeded & {*loaded} - threads
 
 
 def traced(

@@ -46,6 +46,7 @@ static uint64_t warmup, total, issued, answered, body_bytes;
 static uint64_t in_flight[IN_FLIGHT], started, first_poll, last_poll, waiting, awaited;
 static uint64_t *issue_at, *latency, *first_byte;
 static uint64_t cpu_before, cpu_after, own_cpu_before, own_cpu_after, resident_first, resident_before;
+static uint64_t programs_cpu_before, programs_cpu_after;
 static uint64_t descriptors_before, threads_before;
 static clockid_t runtime_clock;
 static pid_t runtime;
@@ -115,6 +116,33 @@ static uint64_t memory(const char *field) {
     return sum;
 }
 
+/* The processor time of the programs that a process has started and that have ended: cutime and cstime of proc_pid_stat(5),
+ * which count in ticks, as a rule of 10 ms. */
+static uint64_t ended_programs_cpu(int process) {
+    char path[64], line[1024];
+    unsigned long long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", process);
+    FILE *stat = fopen(path, "r");
+    const char *after = stat && fgets(line, sizeof line, stat) ? strrchr(line, ')') : NULL;
+    if (after) sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu", &user, &system);
+    if (stat) fclose(stat);
+    return (user + system) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* The same for the runtime, and all the time of the programs that it has started and that still run. */
+static uint64_t programs_cpu(void) {
+    char path[64];
+    int process;
+    clockid_t clock;
+    uint64_t sum = ended_programs_cpu(runtime);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", runtime, runtime);
+    FILE *children = fopen(path, "r");
+    while (children && fscanf(children, "%d", &process) == 1)
+        if (!clock_getcpuclockid(process, &clock)) sum += read_clock(clock) + ended_programs_cpu(process);
+    if (children) fclose(children);
+    return sum;
+}
+
 /* How many descriptors the runtime has open. */
 static uint64_t descriptors(void) {
     char path[64];
@@ -174,6 +202,7 @@ static void give_event(struct connection *c) {
         resident_before = memory("VmRSS");
         descriptors_before = descriptors();
         threads_before = memory_of(runtime, "Threads");
+        programs_cpu_before = programs_cpu();
         cpu_before = read_clock(runtime_clock);
         own_cpu_before = read_clock(CLOCK_PROCESS_CPUTIME_ID);
         now = read_clock(CLOCK_MONOTONIC);
@@ -183,6 +212,7 @@ static void give_event(struct connection *c) {
         issue_at[total] = now;
         cpu_after = read_clock(runtime_clock);
         own_cpu_after = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+        programs_cpu_after = programs_cpu();
         finished = 1;
         return;
     }
@@ -353,8 +383,9 @@ static void report(int expect_exit) {
            (unsigned long long)microseconds(usage.ru_stime), usage.ru_nvcsw);
     if (awaited) printf(", \"last_poll_ns\": %llu, \"pss_kib\": %llu", (unsigned long long)last_poll, (unsigned long long)shared);
     if (measured) {
-        printf(", \"elapsed_ns\": %llu, \"cpu_ns\": %llu, \"platform_cpu_ns\": %llu, \"answer_bytes\": %llu",
+        printf(", \"elapsed_ns\": %llu, \"cpu_ns\": %llu, \"programs_cpu_ns\": %llu, \"platform_cpu_ns\": %llu, \"answer_bytes\": %llu",
                (unsigned long long)(issue_at[total] - issue_at[warmup]), (unsigned long long)(cpu_after - cpu_before),
+               (unsigned long long)(programs_cpu_after - programs_cpu_before),
                (unsigned long long)(own_cpu_after - own_cpu_before), (unsigned long long)(body_bytes / total));
         for (uint64_t i = warmup; i < total; i++) issue_at[i] = issue_at[i + 1] - issue_at[i];
         printf(", \"descriptors_before\": %llu, \"descriptors\": %llu, \"threads_before\": %llu, \"threads\": %llu",
