@@ -32,7 +32,7 @@ Outputs:
     Value: !GetAtt {resource}Url.FunctionUrl
 """
 _BY_URL: Final = """
-The output `Url` is the function's address; its callers sign their requests, as `AWS_IAM` requires.
+The output `Url` is the function's address. Callers must sign their requests, as `AWS_IAM` requires.
 """
 _BY_NAME: Final = "\nsam remote invoke {resource} --stack-name {stack} --event-file {event}"
 
