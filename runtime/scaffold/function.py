@@ -126,7 +126,7 @@ def _names(name: str, convention: str, known: About) -> dict[str, str]:
         "path": known.path,
         "expect": known.expect,
         "requirements": " -r function/requirements.txt" if known.requirements else "",
-        "commands": "\n".join(commands(convention)[-2:]),
+        "commands": "\n".join(commands(convention)),
         "call": call,
         "environment": f"environment = {{ {variables} }}\n" if variables else "",
         "dispatch": DISTRIBUTION,
