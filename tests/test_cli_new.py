@@ -246,9 +246,10 @@ def test_what_is_printed(tmp_path: Path) -> None:
 
 
 def test_package_that_a_function_requires(created: Path) -> None:
-    """A function that requires a package names it, and the next command installs it."""
+    """A function that requires a package names it, and the next command and the README install it."""
     assert "nuclio-sdk\n" == (created / "try-nuclio/function/requirements.txt").read_text()
     assert "pip install -r function/requirements.txt" == function.commands("nuclio")[0]
+    assert "\npip install -r function/requirements.txt\n" in (created / "try-nuclio/README.md").read_text()
     assert not (created / "try-json/function/requirements.txt").exists()
 
 

@@ -32,7 +32,7 @@ Outputs:
     Value: !GetAtt {resource}Url.FunctionUrl
 """
 _BY_URL: Final = """
-The output `Url` is the function's address; its callers sign their requests, as `AWS_IAM` requires.
+The output `Url` is the function's address. Callers must sign their requests, as `AWS_IAM` requires.
 """
 _BY_NAME: Final = "\nsam remote invoke {resource} --stack-name {stack} --event-file {event}"
 
@@ -126,7 +126,7 @@ def _names(name: str, convention: str, known: About) -> dict[str, str]:
         "path": known.path,
         "expect": known.expect,
         "requirements": " -r function/requirements.txt" if known.requirements else "",
-        "commands": "\n".join(commands(convention)[-2:]),
+        "commands": "\n".join(commands(convention)),
         "call": call,
         "environment": f"environment = {{ {variables} }}\n" if variables else "",
         "dispatch": DISTRIBUTION,

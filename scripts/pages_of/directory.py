@@ -9,8 +9,8 @@ from typing import Any
 DIRECTORY = """\
 # Plugin directory
 
-Plugins for Dispatch, from `docs/plugins/directory.toml`. Dispatch does not check or maintain other people's plugins;
-`dispatch plugins` shows what an installed one adds.
+This page lists plugins for Dispatch. The project does not check or maintain other people's plugins. To see what an
+installed plugin adds, run `dispatch plugins`.
 
 | plugin | purpose | conventions | hooks | licence |
 |---|---|---|---|---|
@@ -19,7 +19,7 @@ Plugins for Dispatch, from `docs/plugins/directory.toml`. Dispatch does not chec
 ADD = """
 ## Add yours
 
-1. Add a table to [`docs/plugins/directory.toml`](directory.toml), in the order of the names:
+1. Add a table to [the list of plugins](directory.toml), `docs/plugins/directory.toml`, which is sorted by name:
 
    ```toml
    [acme-dispatch-csv]
@@ -29,11 +29,12 @@ ADD = """
    licence = "MIT"
    ```
 
-2. Run `python scripts/pages.py`, and open a pull request. Or fill in the [form for a
-   plugin](https://github.com/handler-dispatch/handler-dispatch/issues/new?template=plugin.yml).
+2. Run `python scripts/pages.py`, and open a pull request.
 
-`hooks` is for plugins that observe, as in `hooks = ["before_invoke", "after_invoke"]`. The licence is an SPDX
-identifier. A plugin has its own tests and a README that names its settings.
+Or fill in the [form for a plugin](https://github.com/handler-dispatch/handler-dispatch/issues/new?template=plugin.yml).
+
+If your plugin observes, list its hooks: `hooks = ["before_invoke", "after_invoke"]`. The licence is an SPDX identifier.
+Your plugin needs its own tests, and a README that describes its settings.
 """
 
 
