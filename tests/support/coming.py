@@ -16,6 +16,8 @@ OTHERS = ("README", "differences")
 Test = TypeVar("Test")
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEAD = re.compile(r"^\|.*\n\|[ |-]+\n", re.MULTILINE)
+_FIRST_CELL = re.compile(r"^\| ?(.*?) ?\|", re.MULTILINE)
 _NAME = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 
 
@@ -32,8 +34,7 @@ def pages() -> list[str]:
 
 def rows(page: str) -> list[str]:
     """The first cells of a page's tables, without the heads of the tables."""
-    cells = re.findall(r"^\| ?(.*?) ?\|", (FOLDER / f"{page}.md").read_text(), re.MULTILINE)
-    return [cell for cell in cells if cell and set(cell) != {"-"}]
+    return _FIRST_CELL.findall(_HEAD.sub("", (FOLDER / f"{page}.md").read_text()))
 
 
 def claims() -> Iterator[tuple[str, str]]:
