@@ -81,7 +81,7 @@ def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_:
 @click.argument("name")
 @click.argument("archive", type=EXISTING)
 @click.option("--handler", metavar="HANDLER", default="", help="The handler string, of any form and length.")
-@click.option("--runtime", metavar="NAME", default="", help="A runtime of Lambda: python3.13, provided.al2023.")
+@click.option("--runtime", metavar="NAME", default="", help="A Lambda runtime, such as python3.13 or provided.al2023.")
 @click.option("--role", metavar="ARN", default="", help="The role that the function runs as.")
 @click.option("--layer", "layers", metavar="ARN", multiple=True, help="A layer version to use; repeatable.")
 @click.option(
@@ -95,8 +95,8 @@ def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_:
 def function_command(name: str, archive: Path, **given: Any) -> None:
     """Create the function NAME from ARCHIVE, or update it, and wait until it is ready.
 
-    What you do not pass stays as it is; variables are added to those that the function has. A function that uses a
-    layer on one of AWS's Python runtimes gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env sets it.
+    Settings that you do not pass stay as they are; variables are added to those that the function has. A function that
+    uses a layer on one of AWS's Python runtimes gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env sets it.
     """
     handler = handler_string({**given["env"], "_HANDLER": given["handler"]})
     convention = given["env"].get("HANDLER_CONVENTION", "")
