@@ -36,11 +36,11 @@ def command() -> None:
 def publication_options(function: F) -> F:
     """The options of every publication: AWS's address and credentials, the archive, what to show."""
     for add in (
-        click.option("--region", metavar="NAME", help="The region; by default that of AWS's own configuration."),
-        click.option("--profile", metavar="NAME", help="A profile of AWS's own configuration."),
+        click.option("--region", metavar="NAME", help="The region; by default, that of your AWS configuration."),
+        click.option("--profile", metavar="NAME", help="A profile of your AWS configuration."),
         click.option("--endpoint-url", "endpoint", metavar="URL", help="An endpoint to use instead of AWS's."),
         click.option("--bucket", metavar="NAME", default="", help="Upload through this bucket, to exceed 50 MB."),
-        click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default the archive's."),
+        click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default, the archive's."),
         click.option("--no-check", is_flag=True, help="Publish even if `dispatch build check` finds errors."),
         click.option(
             "--dry-run",
