@@ -114,7 +114,7 @@ def sample() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def check_convention(invoke: Invoker) -> Callable[..., None]:
-    """Check that a convention holds what it should: `check_convention("csv", event="a,b", answer=[["a", "b"]])`.
+    """Check that a convention keeps its promises: `check_convention("csv", event="a,b", answer=[["a", "b"]])`.
 
     The arguments are `name, *, event, answer, item=None, chunk=None, bad=(), except_for=()`, and those of `invoke`.
     `event` is one that the convention accepts, `answer` one that it can send. `item` is an item of a stream, and

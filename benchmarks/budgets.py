@@ -47,7 +47,7 @@ BUDGETS = (
     Budget("time per invocation, 120 KB of JSON in and out", "json", "time", _LAMBDA, 0.50, _RIC),
     # With the json convention, because the lambda convention also writes the blanks that the managed runtime writes.
     Budget("the same in the json convention with the fast extra", "json", "time", "dispatch-json-fast", 0.35, _RIC),
-    Budget("time per invocation, 120 KB of SQS with JSON bodies", "sqs", "time", _LAMBDA, 0.45, _RIC),
+    Budget("time per invocation, 120 KB SQS event with JSON bodies", "sqs", "time", _LAMBDA, 0.45, _RIC),
     Budget("process start to the first poll", "cold", "first poll", _LAMBDA, 0.70, _RIC),
     Budget("the same with one plugin", "cold", "first poll", "dispatch-lambda-plugin", 1.1, _RIC),
     Budget("the same with one that observes, and so needs pluggy", "cold", "first poll", _OBSERVER, 1.1, _RIC),

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-#: The services whose events are measured, by the name of their sample event.
+#: The events that are measured, by the names of their samples.
 SOURCES = {
-    "sqs": "SQS with JSON bodies",
-    "sns": "SNS with JSON messages",
-    "api-gateway": "API Gateway with a JSON body",
-    "kinesis": "Kinesis with JSON in base64",
-    "s3": "S3",
-    "dynamodb": "a DynamoDB stream",
+    "sqs": "SQS event with JSON bodies",
+    "sns": "SNS event with JSON messages",
+    "api-gateway": "API Gateway event with a JSON body",
+    "kinesis": "Kinesis event with JSON in base64",
+    "s3": "S3 event",
+    "dynamodb": "DynamoDB stream event",
 }
 
 #: The sizes of those events, in units of 1,000 bytes.

@@ -51,7 +51,7 @@ PANELS = (
     Panel("The same on one processor", "small-one-cpu", "time"),
     Panel("Processor time per invocation", "small", "CPU"),
     Panel("120 KB of JSON in and out", "json", "time", without=NOT_ALIKE),
-    Panel("120 KB of SQS with JSON bodies", "sqs", "time", without=NOT_ALIKE),
+    Panel("120 KB SQS event with JSON bodies", "sqs", "time", without=NOT_ALIKE),
     Panel("Process start to the first poll", "cold", "first poll"),
     Panel("16 workers with boto3: until all poll", "preload-16", "all polls", "awslambdaric-boto3-16"),
     Panel("16 workers with boto3: memory", "preload-16", "PSS", "awslambdaric-boto3-16"),

@@ -163,7 +163,7 @@ def _cell(one: Series | None, baseline: Series | None) -> str:
 
 def budget_table(verdicts: Sequence[Verdict]) -> str:
     """Each budget with its limit, the measured value, and whether it is met."""
-    rows = [["budget", "of", "limit", "measured", ""]]
+    rows = [["budget", "of", "limit", "measured", "result"]]
     for verdict in verdicts:
         budget = verdict.budget
         value = "not measured" if verdict.value is None else f"{verdict.value:.2f}"

@@ -175,7 +175,7 @@ def _scenarios() -> tuple[Scenario, ...]:
             Scenario(name, title, JSON, WARM, THEIRS[0], event=event, warmup=20, measured=200, rounds=9)
             for name, title, event in (
                 ("json", "120 KB event, JSON in and out", "records"),
-                ("sqs", "120 KB event of SQS, whose bodies are JSON texts", "sqs-120"),
+                ("sqs", "120 KB SQS event whose bodies are JSON texts", "sqs-120"),
             )
         ),
         *_of_sources(),
@@ -301,7 +301,7 @@ def _of_sources() -> Iterator[Scenario]:
         for size in SIZES:
             yield Scenario(
                 f"{name}-{size}",
-                f"{size} KB event of {title}",
+                f"{size} KB {title}",
                 (THEIRS[0], "dispatch-lambda", "dispatch-lambda-fast"),
                 (TIME,),
                 THEIRS[0],

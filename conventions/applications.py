@@ -37,7 +37,7 @@ def module_and_attribute(spec: str, root: str) -> Target | None:
     if not module or not all(name.isidentifier() for name in (first, *inner)):
         raise MalformedHandlerName(f"the handler {spec!r} lacks one of its names; write it like web:app")
     if plain != spec:
-        raise MalformedHandlerName(f"there are blanks or line ends in the handler: {spec!r}; write {plain}")
+        raise MalformedHandlerName(f"there are spaces or line ends in the handler: {spec!r}; write {plain}")
     target = locate.locate(f"{module}.{first}", root)
     return _inside(target, first, inner) if inner else target
 

@@ -69,9 +69,9 @@ def read(event: Any) -> Batch:
             return Batch([*_of_topics(event.get("records"))], from_checkpoint=True)
         if isinstance(event.get("Records"), list):
             return _of_list(event["Records"])
-    raise _unsupported(
-        f"its keys are {shortened(', '.join(map(repr, event))) or 'none'}" if isinstance(event, dict) else _kind(event)
-    )
+    if isinstance(event, dict):
+        raise _unsupported(f"its keys are {shortened(', '.join(map(repr, event)))}" if event else "it has no keys")
+    raise _unsupported(_kind(event))
 
 
 def _of_list(records: list[Any]) -> Batch:

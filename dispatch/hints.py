@@ -19,7 +19,7 @@ def intended(spec: str) -> str:
             "HANDLER_CONVENTION to asgi or wsgi for a web application, or to nuclio; these accept the colon"
         )
     if text != spec and _is_name(text) and "." in text:
-        return f"there are blanks or line ends around it; write {text}"
+        return f"there are spaces or line ends around it; write {text}"
     return ""
 
 

@@ -144,7 +144,8 @@ def dispatch_startup(function: Function) -> None:
 def dispatch_init_error(error: BaseException) -> None:
     """Called when the function cannot be loaded, before that is reported to the platform and the process ends.
 
-    An error in the settings, or a handler string that names nothing, comes before there are plugins.
+    It is not called if the error comes before a convention is chosen: an error in the settings, an unknown convention,
+    a handler string that is empty or leaves the task root.
 
     Args:
         error: the exception, which may be one that the user's module raised.

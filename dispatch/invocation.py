@@ -118,7 +118,7 @@ class Invocation:
 
     @property
     def stash(self) -> dict[str, Any]:
-        """A dictionary for whatever plugins need again after the invocation."""
+        """A dictionary for what plugins need again after the invocation."""
         if self._stash is None:
             self._stash = {}
         return self._stash

@@ -176,7 +176,7 @@ def test_blanks_in_the_handler_string(fail: Fail, handler: str) -> None:
     failed = fail(app(), handler, "asgi")
     assert (
         "Runtime.MalformedHandlerName",
-        f"there are blanks or line ends in the handler: {handler!r}; write app:app",
+        f"there are spaces or line ends in the handler: {handler!r}; write app:app",
     ) == (
         failed.type,
         failed.report["errorMessage"],

@@ -299,7 +299,7 @@ def test_settings_of_aws_that_are_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     settings = ("--handler", "app.handler", "--runtime", "python3.13", "--role", "r")
     result = CliRunner().invoke(command, ["function", "hello", str(app(tmp_path)), *settings])
     assert 1 == result.exit_code
-    assert "Error: wrong settings of AWS: " in result.stderr
+    assert "Error: invalid AWS settings: " in result.stderr
 
 
 @pytest.mark.parametrize(("option", "value"), [("--timeout", "901"), ("--timeout", "0"), ("--memory", "64")])

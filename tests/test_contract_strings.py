@@ -72,11 +72,11 @@ def test_forms(ask: Ask, handler: str, expected: str | None) -> None:
         ("tool.py:main", "write tool.py, which calls its main(),"),
         ("app.pyz:module.func", "write app.pyz/module.func,"),
         ("app:Total.method", "bind Total.method to a name in the module, and write app.name,"),
-        (" app.handler", "there are blanks or line ends around it; write app.handler"),
-        ("app.handler\n", "there are blanks or line ends around it; write app.handler"),
-        ("\tpackage/module.handler ", "there are blanks or line ends around it; write package/module.handler"),
-        ("tool.py ", "there are blanks or line ends around it; write tool.py"),
-        (" ./tool.py", "there are blanks or line ends around it; write ./tool.py"),
+        (" app.handler", "there are spaces or line ends around it; write app.handler"),
+        ("app.handler\n", "there are spaces or line ends around it; write app.handler"),
+        ("\tpackage/module.handler ", "there are spaces or line ends around it; write package/module.handler"),
+        ("tool.py ", "there are spaces or line ends around it; write tool.py"),
+        (" ./tool.py", "there are spaces or line ends around it; write ./tool.py"),
     ],
 )
 def test_what_was_meant(fail: Fail, handler: str, advice: str) -> None:

@@ -147,7 +147,7 @@ def test_mappings_that_cannot_be_made(queue: Queue, root: Path, monkeypatch: pyt
         client.delete_event_source_mapping(UUID=first)
         monkeypatch.setitem(sys.modules, "boto3", None)
         with pytest.raises(
-            ClientError, match=r"cannot poll a queue of SQS: .*; run: pip install 'handler-dispatch\[aws\]'"
+            ClientError, match=r"cannot poll an SQS queue: .*; run: pip install 'handler-dispatch\[aws\]'"
         ):
             client.create_event_source_mapping(**arguments)
 

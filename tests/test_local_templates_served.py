@@ -376,7 +376,7 @@ def test_a_machine_without_a_home(tmp_path: Path) -> None:
         ("pkg.nope.handler", "no module pkg.nope in ROOT; pkg/ has: mod.py"),
         ("nope.py", "no file nope.py in ROOT; it has: app.py, lazy.py, pkg/, star.py, tool.sh"),
         ("app:handler", "'app:handler' does not name a handler: the colon is how web servers"),
-        ("app.handler ", "'app.handler ' does not name a handler: there are blanks or line ends around it"),
+        ("app.handler ", "'app.handler ' does not name a handler: there are spaces or line ends around it"),
         ("app", "'app' does not name a handler: no file app in ROOT"),
         ("a b", "'a b' does not name a handler: no file a b in ROOT"),
         ("../app.handler", "the handler ../app.handler would leave the task root ROOT"),

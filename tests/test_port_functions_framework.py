@@ -462,7 +462,7 @@ def test_a_message_that_cannot_be_read(loaded: Load, caplog: pytest.LogCaptureFi
     bad = {"eventSource": "aws:sqs", "messageId": "1", "body": "x", "attributes": {"SentTimestamp": "soon"}}
     answer = loaded(cloud())(event({"Records": [bad, {**bad, "messageId": "2", "attributes": {}}]}))
     assert {"batchItemFailures": [{"itemIdentifier": "1"}]} == json.loads(answer)
-    assert "not a message of SQS: ValueError" in caplog.text
+    assert "not an SQS message: ValueError" in caplog.text
 
 
 @pytest.mark.parametrize(

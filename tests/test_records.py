@@ -488,7 +488,7 @@ R1 = ["Records", 1]
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        ({}, f"its keys are none; {SUPPORTED}"),
+        ({}, f"it has no keys; {SUPPORTED}"),
         ({"a": 1, "b": 2}, f"its keys are 'a', 'b'; {SUPPORTED}"),
         ([1], "one by one: '[1]'"),
         (None, "one by one: null"),

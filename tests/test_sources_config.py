@@ -185,7 +185,7 @@ def test_a_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "Fn.Wrong is not polled: Maximum batch window",
         "Fn.Misspelled is not polled: FunctionResponseTypes must be ['ReportBatchItemFailures'] or empty, not",
         "Foreign is not polled: its function elsewhere is not served here",
-        "Stream is not polled: only queues of SQS are polled here, not arn:aws:kinesis",
+        "Stream is not polled: only SQS queues are polled here, not arn:aws:kinesis",
     ):
         assert any(line.startswith(note) for line in found.notes), (note, found.notes)
 
@@ -298,7 +298,7 @@ def test_a_library_that_is_missing(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "functions", environment={"PYTHONPATH": str(hidden)})
     try:
         assert 2 == server.wait()
-        line = server.line("[functions.one] sqs orders: cannot poll a queue of SQS: ")
+        line = server.line("[functions.one] sqs orders: cannot poll an SQS queue: ")
         assert line.endswith("; run: pip install 'handler-dispatch[aws]'")
     finally:
         server.child.kill()

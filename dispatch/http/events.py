@@ -27,7 +27,7 @@ def event(request: Request, kind: str = FUNCTION_URL, context: Mapping[str, Any]
     become `X-Forwarded-` headers where the request has none and the kind's default is another.
 
     Args:
-        request: what was asked for; the path of the event begins with its `base_path`.
+        request: the request; the event's path begins with its `base_path`.
         kind: one of `dispatch.http.KINDS`.
         context: what else is in `requestContext`: ids, times, an authorizer's claims.
     """

@@ -24,7 +24,7 @@ KINDS = (REST_API, HTTP_API, FUNCTION_URL, ALB, ALB_MULTI_VALUE)
 def kind(event: Any) -> str | None:
     """Return the kind of an HTTP event, one of `KINDS`, or None for other events; looks at a few keys only.
 
-    Events of WebSocket APIs and of Lambda authorizers are not HTTP events: they are answered in another way.
+    Events of WebSocket APIs and of Lambda authorizers are not HTTP events: their answers have another form.
     """
     if not isinstance(event, dict) or "methodArn" in event or "routeArn" in event:
         return None

@@ -30,7 +30,7 @@ def reply(
     """The answer to a request in its event's own format, to be sent as JSON.
 
     The body goes as text where its content type is text and it is UTF-8, else as base64; compressed bodies
-    (`Content-Encoding`) always go as base64. Answers to HEAD and those that have no body in HTTP lose theirs.
+    (`Content-Encoding`) always go as base64. Answers to HEAD, and those whose status allows no body, are sent without.
 
     Args:
         request: made by `Request.from_event`.
@@ -41,7 +41,7 @@ def reply(
 
     Raises:
         TypeError, ValueError: a status, a header or a cookie is something that HTTP cannot carry: line ends, NUL,
-            characters outside Latin-1, a name with blanks; or the request was not made from an event.
+            characters outside Latin-1, a name with spaces; or the request was not made from an event.
     """
     if request.kind is None:
         raise ValueError(f"no format to answer in: {request!r} was not made from an event")

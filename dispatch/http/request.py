@@ -26,12 +26,12 @@ class Request:
 
     Attributes:
         kind: which of `dispatch.http.KINDS` it came as; None if it was not made from an event.
-        event: the event itself, for what is not HTTP in it: claims of an authorizer, path parameters.
+        event: the event itself, which also has what is not HTTP: an authorizer's claims, path parameters.
         streams: whether an answer that may come in parts is sent in parts (`HANDLER_INVOKE_MODE`).
         method: as it was sent, which is in upper case.
         raw_path: percent-encoded, without `base_path`; begins with a slash.
         raw_query: percent-encoded, without the question mark.
-        header_pairs: names and values, repeated ones kept. Cookies are one header, as HTTP/1.1 has them.
+        header_pairs: names and values, repeated ones kept. Cookies are one header, as in HTTP/1.1.
         headers: the same as a read-only mapping, names in any case, repeated values joined with a comma.
         body: bytes, decoded if they came as base64.
         client: the address of the connection to AWS, IPv4 or IPv6; None in a load balancer's health check.
@@ -195,7 +195,7 @@ class Request:
         """A new ASGI scope of type `http`.
 
         `root_path` is empty and `path` begins after `base_path`: an application that compares `path` itself works in
-        every stage. With a `root_path`, ASGI would have it at the front of `path`, too.
+        every stage. With a `root_path`, ASGI would put it at the front of `path`, too.
         """
         return {
             "type": "http",
@@ -246,4 +246,6 @@ def _octets(text: str) -> bytes:
 
 
 def _outline(event: Any) -> str:
-    return f"its keys are {', '.join(map(repr, event)) or 'none'}" if isinstance(event, dict) else type(event).__name__
+    if isinstance(event, dict):
+        return f"its keys are {', '.join(map(repr, event))}" if event else "it has no keys"
+    return type(event).__name__

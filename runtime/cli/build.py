@@ -91,8 +91,8 @@ def layer_command(
 ) -> None:
     """Build a layer: the runtime, its requirements, and other libraries.
 
-    AWS's Python runtimes start it by the variable AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch. With --interpreter,
-    provided.al2023 starts it by its bootstrap.
+    AWS's Python runtimes start it if AWS_LAMBDA_EXEC_WRAPPER is /opt/dispatch. With --interpreter, provided.al2023
+    starts its bootstrap.
     """
     with reported(as_json, "build") as progress:
         from runtime.package.layer import build_layer
@@ -169,16 +169,16 @@ def bootstrap_command(file: Path, python: str, arch: str, as_json: bool) -> None
 )
 @click.argument("archive", type=EXISTING)
 @click.option(
-    "--kind", type=click.Choice(["layer", "function"]), help="The archive's kind; by default, it is recognized."
+    "--kind", type=click.Choice(["layer", "function"]), help="The archive's kind; by default, its contents decide."
 )
 @click.option("--python", type=click.Choice(PYTHONS), help="The Python that runs it.")
 @click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor that runs it.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), help="The runtime of Lambda that runs it.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="The Lambda runtime that runs it.")
 @click.option("--handler", metavar="HANDLER", help="The handler string to look for.")
 @options.convention
 @options.as_json
 def check_command(archive: Path, as_json: bool, **known: str | None) -> None:
-    """Find what in ARCHIVE would fail in Lambda; the status is 1 if anything would.
+    """Find what would fail on Lambda in ARCHIVE; the status is 1 if anything would.
 
     Any tool may have built ARCHIVE. Its contents decide what the options leave open.
     """

@@ -45,7 +45,7 @@ def command(
     imports: bool,
     as_json: bool,
 ) -> None:
-    """Show what HANDLER names, and which convention takes it and why.
+    """Show what HANDLER names, which convention calls it, and why.
 
     This imports the plugins, then the handler's own module to see whether it loads; it handles no event. The status is
     1 if the handler cannot be used.

@@ -33,8 +33,8 @@ def command() -> None:
 def plugin_command(name: str, as_json: bool) -> None:
     """Create the distribution NAME with a convention, tests, types, and a workflow that publishes it.
 
-    The convention has the last part of the name: acme-csv has the convention csv, in the module acme_csv; if a built-in
-    convention has that name, it has the whole name. It exchanges lines of JSON, until you write something else.
+    The last part of the name is the convention's: acme-csv has the convention csv, in the module acme_csv. If that is
+    the name of a built-in convention, the whole name is used. It exchanges lines of JSON until you change it.
     """
     with reported(as_json):
         create(name, plugin.files(name), ["pip install -e '.[test]'", "pytest"], as_json)

@@ -44,7 +44,7 @@ HEAVY = 15
 def command(root: Path, plugins: str | None, as_json: bool) -> None:
     """List every plugin with its distribution, version, conventions, hooks, cost and state.
 
-    The cost is the time of the plugin's own import, with the libraries that it is the first to import.
+    The cost is the time that the plugin's import takes, including the libraries that it is the first to import.
     """
     require("local")
     setting = os.environ.get("HANDLER_PLUGINS", "") if plugins is None else plugins

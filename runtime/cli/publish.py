@@ -36,11 +36,11 @@ def command() -> None:
 def publication_options(function: F) -> F:
     """The options of every publication: AWS's address and credentials, the archive, what to show."""
     for add in (
-        click.option("--region", metavar="NAME", help="The region; by default that of AWS's own configuration."),
-        click.option("--profile", metavar="NAME", help="A profile of AWS's own configuration."),
+        click.option("--region", metavar="NAME", help="The region; by default, that of your AWS configuration."),
+        click.option("--profile", metavar="NAME", help="A profile of your AWS configuration."),
         click.option("--endpoint-url", "endpoint", metavar="URL", help="An endpoint to use instead of AWS's."),
         click.option("--bucket", metavar="NAME", default="", help="Upload through this bucket, to exceed 50 MB."),
-        click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default the archive's."),
+        click.option("--arch", type=click.Choice(list(MACHINES)), help="The processor; by default, the archive's."),
         click.option("--no-check", is_flag=True, help="Publish even if `dispatch build check` finds errors."),
         click.option(
             "--dry-run",
@@ -81,7 +81,7 @@ def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_:
 @click.argument("name")
 @click.argument("archive", type=EXISTING)
 @click.option("--handler", metavar="HANDLER", default="", help="The handler string, of any form and length.")
-@click.option("--runtime", metavar="NAME", default="", help="A runtime of Lambda: python3.13, provided.al2023.")
+@click.option("--runtime", metavar="NAME", default="", help="A Lambda runtime, such as python3.13 or provided.al2023.")
 @click.option("--role", metavar="ARN", default="", help="The role that the function runs as.")
 @click.option("--layer", "layers", metavar="ARN", multiple=True, help="A layer version to use; repeatable.")
 @click.option(
@@ -95,8 +95,8 @@ def layer_command(name: str, archive: Path, runtimes: tuple[str, ...], license_:
 def function_command(name: str, archive: Path, **given: Any) -> None:
     """Create the function NAME from ARCHIVE, or update it, and wait until it is ready.
 
-    What you do not pass stays as it is; variables are added to those that the function has. A function that uses a
-    layer on one of AWS's Python runtimes gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env sets it.
+    Settings that you do not pass stay as they are; variables are added to those that the function has. A function that
+    uses a layer on one of AWS's Python runtimes gets AWS_LAMBDA_EXEC_WRAPPER=/opt/dispatch, unless --env sets it.
     """
     handler = handler_string({**given["env"], "_HANDLER": given["handler"]})
     convention = given["env"].get("HANDLER_CONVENTION", "")

@@ -21,7 +21,7 @@ from runtime.local.function import FunctionConfig, FunctionSettingError
 )
 @click.argument("handler")
 @click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
-@click.option("-e", "event", metavar="JSON", help="The event, sent as it is: a script takes any text.")
+@click.option("-e", "event", metavar="JSON", help="The event, sent as it is: for a script, any text.")
 @click.option("-f", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the event.")
 @options.root
 @options.convention
@@ -55,8 +55,8 @@ def command(
 ) -> None:
     """Run HANDLER for one event; print the answer to standard output and the function's log to standard error.
 
-    The event comes from -e, -f or - (standard input). Without these it is standard input, if that is not a terminal
-    and not empty, else {}. The status is 1 if the function fails.
+    The event comes from -e, -f or - (standard input). Without these, it is standard input unless that is a terminal or
+    empty, else {}. The status is 1 if the function fails.
     """
     if bootstrap and python:
         raise click.UsageError("--bootstrap starts a runtime of its own, so it takes no --python")

@@ -127,9 +127,7 @@ def check_token(_ctx: click.Context, _param: click.Parameter, token: str | None)
     show_default=True,
     help="How old asynchronous events may get.",
 )
-@click.option(
-    "--on-failure", metavar="WHERE", default="", help="The destination of failed ones: a file, a URL, function:NAME."
-)
+@click.option("--on-failure", metavar="WHERE", default="", help="Where failed ones go: a file, a URL, function:NAME.")
 @click.option(
     "--time-scale", type=Finite(0), default=1.0, show_default=True, help="A factor for the queue's waits and ages."
 )
@@ -150,7 +148,7 @@ def command(
 ) -> None:
     """Serve HANDLER, or the functions of a file, as AWS Lambda does.
 
-    There is an Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, and a page at /.
+    It offers an Invoke API for boto3 and the AWS command line, function URLs at /lambda-url/NAME/, and a page at /.
     """
     from runtime.local.asynchronous.queue_file import QueueError
     from runtime.local.loop import new_loop

@@ -106,7 +106,7 @@ def clients(
             except ValueError as error:  # of an endpoint or a number in variables and files, which boto3 does not check
                 if isinstance(error, BotoCoreError):
                     raise
-                raise PackageError(f"wrong settings of AWS: {error}") from None
+                raise PackageError(f"invalid AWS settings: {error}") from None
         return made[service]
 
     return client

@@ -173,7 +173,7 @@ def _uv_lock(file: Path, python: Path, scratch: Path) -> Listed:
             # uv also ends if it finds no Python that the project allows, which a frozen lock does not need.
             text = uv_tool.run([*export, "--frozen"], file.parent)
         else:
-            note = "uv.lock does not fit pyproject.toml, so what differs was resolved anew; run `uv lock`"
+            note = "uv.lock does not fit pyproject.toml, so what differs was resolved again; run `uv lock`"
             with tempfile.TemporaryDirectory(dir=scratch) as copied:
                 for each in (file, file.with_name("pyproject.toml")):
                     shutil.copy(each, copied)

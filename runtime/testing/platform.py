@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class LocalPlatform:
-    """Functions that can be invoked; `serving` makes one. Its event loop runs in a thread of its own."""
+    """The local platform that `serving` yields, to invoke functions. Its event loop runs in a thread of its own."""
 
     def __init__(self, platform: Platform, loop: asyncio.AbstractEventLoop) -> None:
         self.platform = platform
@@ -32,7 +32,7 @@ class LocalPlatform:
             body: the event.
             name: the function's name; not needed if there is only one.
             request_id: by default a new one.
-            fields: more of the event: `arn`, `trace_id`, `client_context`, `cognito_identity`, `tenant_id`,
+            fields: further parts of the event: `arn`, `trace_id`, `client_context`, `cognito_identity`, `tenant_id`,
                 `content_type`.
         """
         data = body.encode() if isinstance(body, str) else body
@@ -83,7 +83,7 @@ def serving(*functions: FunctionConfig, write_log: WriteLog = discard_log) -> It
 
     Args:
         functions: what to serve.
-        write_log: is called with each line of the functions' logs.
+        write_log: called with each line of the functions' logs.
     """
     with loop_in_thread() as loop:
         platform = Platform(functions, write_log)

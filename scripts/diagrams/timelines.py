@@ -99,7 +99,7 @@ def streaming(canvas: Canvas) -> None:
     y = 28.0
     for title, note, when in (
         ("Buffered", "the caller waits for the whole answer", (3, 3, 3)),
-        ("Streamed", "each part leaves as soon as it is there", (1, 2, 3)),
+        ("Streamed", "each part leaves as soon as it is ready", (1, 2, 3)),
     ):
         canvas.text(MARGIN, y, title, bold=True)
         canvas.text(zero, y, note, muted=True)
@@ -127,7 +127,7 @@ def streaming(canvas: Canvas) -> None:
 STREAMING = Picture(
     "streaming",
     "Buffered and streamed answers in time",
-    "A handler makes an answer in three parts. Buffered, the caller waits until all three are there and gets them at "
-    "once; streamed, it gets each part as soon as it is there, so its first byte comes after the first part.",
+    "A handler makes an answer in three parts. Buffered, the caller waits until all three are ready and gets them at "
+    "once; streamed, it gets each part as soon as it is ready, so its first byte comes after the first part.",
     streaming,
 )

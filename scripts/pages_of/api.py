@@ -210,7 +210,7 @@ def fixtures() -> str:
     tree = ast.parse((ROOT / "pytest_handler_dispatch.py").read_text(encoding="utf-8"))
     parts = [
         "# Fixtures for pytest",
-        paragraph(f"The extra `pytest` makes them available in every test, without an import. {MADE}"),
+        paragraph(f"The extra `pytest` makes these fixtures available in every test, without an import. {MADE}"),
     ]
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
@@ -221,7 +221,7 @@ def fixtures() -> str:
     return "\n\n".join([*parts, more]) + "\n"
 
 
-MADE = "This page is made from the code, by `scripts/pages.py`."
+MADE = "This page is generated from the code by `scripts/pages.py`."
 
 
 def pages(docs: Path) -> dict[Path, str]:
@@ -230,7 +230,7 @@ def pages(docs: Path) -> dict[Path, str]:
     made = {folder / "fixtures.md": fixtures()}
     for page, (title, modules) in PAGES.items():
         names = ", ".join(f"`{module}`" for module in modules)
-        parts = [f"# {title}: {names}", f"{MADE} [The public API](../public-api.md) has all names in short."]
+        parts = [f"# {title}: {names}", f"{MADE} [The public API](../public-api.md) lists all names."]
         for module in map(import_module, modules):
             for name in sorted(module.__all__, key=str.lower):
                 parts += entry(module, name, promised[f"{module.__name__}.{name}"])

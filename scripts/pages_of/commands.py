@@ -17,8 +17,7 @@ OF_THE_MACHINE = {"--python": "the running one", "--arch": "this machine's"}
 OVERVIEW = """\
 # Commands
 
-`dispatch COMMAND --help` prints what these pages say. They are made from the commands themselves, by
-`scripts/pages.py`.
+`dispatch COMMAND --help` prints the same as these pages, which `scripts/pages.py` generates from the commands.
 
 | command | purpose |
 |---|---|
@@ -28,7 +27,7 @@ GENERAL = """
 ## Options
 
 Each option has a variable, named after the command and the option: `DISPATCH_RUN_TIMEOUT` sets `--timeout` of
-`dispatch run`. The command line overrides variables. Options of `dispatch` itself:
+`dispatch run`. The command line overrides variables. `dispatch` itself has this option:
 
 {options}
 
@@ -46,8 +45,8 @@ Options that several commands share mean the same in each: `--root`, `--conventi
 
 ## Errors of the command
 
-The errors of functions [have pages of their own](../../errors/README.md). Errors of the command itself have no type.
-The message names the value and what to do, or what there is instead:
+Errors of functions [have pages of their own](../../errors/README.md). Errors of the command itself have no type; the
+message names the value, and what to do or what is available instead:
 
 ```console
 $ dispatch run len --timeout 1000 2>&1 | tail -n 1

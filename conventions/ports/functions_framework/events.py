@@ -106,7 +106,7 @@ def from_sqs(record: Any) -> wire.Event:
             for name, each in record.get("messageAttributes", {}).items()
         }
     except _MALFORMED as error:
-        raise UnmarshalError(f"not a message of SQS: {type(error).__name__} {error}") from error
+        raise UnmarshalError(f"not an SQS message: {type(error).__name__} {error}") from error
     message = _without_none(
         data=binascii.b2a_base64(text, newline=False).decode(),
         attributes=given,

@@ -140,7 +140,7 @@ def _add_mapping(logical: str, properties: Properties, functions: Collection[str
 def _queue_of_mapping(properties: Properties) -> Source:
     arn = properties.text("EventSourceArn")
     if not isinstance(arn, Unknown) and arn.startswith("arn:") and ":sqs:" not in arn:
-        raise TemplateError(f"only queues of SQS are polled here, not {arn}")
+        raise TemplateError(f"only SQS queues are polled here, not {arn}")
     return _queue(properties, "EventSourceArn")
 
 

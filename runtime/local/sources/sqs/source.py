@@ -19,7 +19,7 @@ class Sqs(SqsSettings):
         try:
             import boto3  # noqa: F401
         except ImportError as error:
-            reason = f"cannot poll a queue of SQS: {error}; run: pip install 'handler-dispatch[aws]'"
+            reason = f"cannot poll an SQS queue: {error}; run: pip install 'handler-dispatch[aws]'"
             raise BadMapping(reason) from error
 
     async def poll(self, feed: Feed) -> None:
