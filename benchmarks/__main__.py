@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import rie
 from benchmarks.plot import speed
-from benchmarks.report import END, START, Report, caption, check_marks, machine, put_into, tables
+from benchmarks.report import END, START, Report, caption, check_marks, machine, parts, put_into, tables
 from benchmarks.rounds import BenchError, Series, bench, can_drop_file_cache, measure
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.subjects import SUBJECTS
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(report.to_json())
     for page, text in pages.items():
-        page.write_text(put_into(text, report))
+        page.write_text(put_into(text, parts(report)))
     if options.svg:
         for name, text in speed(report.series, caption(report), options.svg.stem).files():
             options.svg.with_name(name).write_text(text)

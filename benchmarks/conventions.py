@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import engine_servers, environments
 from benchmarks.environments import OURS, Installed
-from benchmarks.report import UNSTEADY, Report, around_figures, machine, number
+from benchmarks.report import UNSTEADY, Report, machine, number, put_into
 from benchmarks.rounds import Bench, BenchError, Series, bench, rounded
 from benchmarks.scenarios import FIRST_POLL, TIME, Figure, Run, Scenario
 from benchmarks.subjects import Subject
@@ -113,7 +113,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := ", ".join(name for name in options.conventions if name not in CASES):
         parser.error(f"unknown convention: {unknown}; known: {', '.join(CASES)}")
     try:
-        around = around_figures(options.page.read_text()) if options.page else ()
         if options.read:
             found = Report.from_json(options.read.read_text())
         else:
@@ -125,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(found.to_json())
     if options.page:
-        options.page.write_text(f"\n\n{table(found)}\n\n".join(around))
+        options.page.write_text(put_into(options.page.read_text(), {"": table(found)}))
     return 0
 
 

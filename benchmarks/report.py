@@ -92,14 +92,14 @@ def machine() -> dict[str, Any]:
 
 def tables(report: Report) -> str:
     """The whole report as Markdown, also readable in a terminal."""
-    return "\n\n".join(_parts(report).values())
+    return "\n\n".join(parts(report).values())
 
 
-def _parts(report: Report) -> dict[str, str]:
+def parts(report: Report) -> dict[str, str]:
     """The parts of a report, by their names, in their order."""
-    parts = {ABOUT: _about(report.machine, report.settings)}
-    parts |= {name: _scenario_table(SCENARIOS[name], report.series) for name in report.scenarios}
-    return parts | ({BUDGETS: budget_table(report.verdicts)} if report.verdicts else {})
+    found = {ABOUT: _about(report.machine, report.settings)}
+    found |= {name: _scenario_table(SCENARIOS[name], report.series) for name in report.scenarios}
+    return found | ({BUDGETS: budget_table(report.verdicts)} if report.verdicts else {})
 
 
 def check_marks(name: str, page: str) -> bool:
@@ -113,14 +113,13 @@ def check_marks(name: str, page: str) -> bool:
     return bool(found)
 
 
-def put_into(page: str, report: Report) -> str:
-    """A page with the figures of a report in its places: those that a place names, or all. Others are left out."""
-    parts = _parts(report)
+def put_into(page: str, figures: Mapping[str, str]) -> str:
+    """A page with figures in its places: those that a place names, or all. What has no place is left out."""
 
     def filled(mark: re.Match[str]) -> str:
-        names = mark["names"].split() if mark["names"] else [*parts]
+        names = mark["names"].split() if mark["names"] else [*figures]
         start = mark[0].partition("\n")[0]
-        return "\n\n".join([start, *(parts[name] for name in names if name in parts), END])
+        return "\n\n".join([start, *(figures[name] for name in names if name in figures), END])
 
     return _MARKED.sub(filled, page)
 

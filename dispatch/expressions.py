@@ -62,8 +62,8 @@ def _advice(before: str, source: str) -> str:
     """What to do if the source looks like a command line, because its first word is a program; else empty."""
     from shutil import which
 
-    program = source.split(maxsplit=1)[:1]
-    return f"{before}to run it as a command line, set HANDLER_CONVENTION=process" if program and which(*program) else ""
+    program = (source.split(maxsplit=1) or [""])[0]
+    return f"{before}to run it as a command line, set HANDLER_CONVENTION=process" if which(program) else ""
 
 
 def uses_only_the_event(source: str) -> bool:

@@ -281,7 +281,9 @@ def test_urls_that_are_not_there(server: ServerProcess, http_client: Client) -> 
     assert 404 == http_client.call("GET", "/lambda-url/none/").status
     assert 502 == http_client.call("GET", "/lambda-url/text/").status
     assert "text: the answer of a function URL" in server.line("must be JSON")
-    assert server.line("must be JSON").endswith("; to answer with text, set HANDLER_HTTP_BODY=1, or return an HTTPResponse")
+    assert server.line("must be JSON").endswith(
+        "; to answer with text, set HANDLER_HTTP_BODY=1, or return an HTTPResponse"
+    )
 
 
 def test_other_origins_need_the_cors_setting(http_client: Client) -> None:

@@ -75,8 +75,8 @@ def read_answer(body: bytes) -> HttpAnswer:
         value = parse_json(body) if body else None
     except ValueError as error:
         raise BadAnswer(
-            f"the answer of a function URL must be JSON: {error}; to answer with text, set HANDLER_HTTP_BODY=1, or return"
-            " an HTTPResponse"
+            f"the answer of a function URL must be JSON: {error}; to answer with text, set HANDLER_HTTP_BODY=1,"
+            " or return an HTTPResponse"
         ) from error
     if not isinstance(value, dict) or "statusCode" not in value:
         return HttpAnswer(headers=[("content-type", protocol.JSON)], body=body)
