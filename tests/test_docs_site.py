@@ -206,6 +206,23 @@ def test_search(address: str) -> None:
 
 
 @needs_chromium
+def test_copying(address: str) -> None:
+    """The button of a console block copies its commands, without prompts and output."""
+    with chromium() as browser:
+        window = opened(browser, DESKTOP, "light", [])
+        window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        window.goto(f"{address}latest/start/")
+        block = window.locator(".language-console", has_text="dispatch explain words.py")
+        block.locator("button").first.click()
+        window.locator(".md-dialog--active").wait_for()
+        copied = window.evaluate("navigator.clipboard.readText()")
+
+    assert ["dispatch explain words.py | grep convention", "dispatch explain clock.countdown | grep convention"] == [
+        line for line in copied.splitlines() if line.strip()
+    ]
+
+
+@needs_chromium
 def test_schemes(address: str) -> None:
     """The switch changes the scheme of the page and of its pictures, whatever the system's is."""
     with chromium() as browser:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -30,6 +32,9 @@ MADE: dict[Path, str] = runpy.run_path(str(ROOT / "scripts" / "pictures.py"))["p
 DIAGRAMS = sorted(path.stem for path in MADE if path.stem.endswith(("-light", "-dark")))
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 EXPLANATIONS = ROOT / "docs" / "explanations"
+#: The subjects of the benchmarks that the README compares.
+SIDES = ("dispatch-lambda", "awslambdaric")
+SERVED = ("dispatch-plain", "functions-framework")
 SVG = "{http://www.w3.org/2000/svg}"
 
 #: What a page may show a picture with: Markdown, HTML, or one that depends on the reader's colour scheme.
@@ -245,3 +250,23 @@ def test_pages_have_the_recorded_figures(tmp_path: Path) -> None:
         copy.write_text(text)
     assert 0 == benchmarks(["--read", str(EXPLANATIONS / "speed.json"), "--page", str(tmp_path)])
     assert pages == {path: (tmp_path / path.relative_to(EXPLANATIONS)).read_text() for path in pages}
+
+
+def test_figures_of_the_readme() -> None:
+    """What the README says of speed is what was recorded."""
+    record = json.loads((EXPLANATIONS / "speed.json").read_text())["figures"]
+    medians = {
+        (one["scenario"], one["subject"]): median(one["values"])
+        for one in record
+        if one["figure"] in {"time", "first poll"}
+    }
+    small, start, large = ([medians[name, one] for one in SIDES] for name in ("small", "cold", "json"))
+    web = (EXPLANATIONS / "speed" / "web.md").read_text()
+    requests = [re.findall(rf"^\| {name} +\| +([\d,]+)", web, re.MULTILINE)[0] for name in SERVED]
+    text = " ".join((ROOT / "README.md").read_text().split())
+
+    assert "an invocation takes {:.0f} µs instead of {:.0f} µs".format(*small) in text
+    assert "a start {:.0f} ms instead of {:.0f} ms".format(*start) in text
+    assert "120 KB of JSON {:.2f} ms instead of {:.2f} ms".format(*(one / 1000 for one in large)) in text
+    plain, framework = (f"{round(int(one.replace(',', '')), -2):,}" for one in requests)
+    assert f"answers {plain} requests a second; Google's functions-framework answers {framework}" in text
