@@ -15,8 +15,9 @@ function focusScrolling() {
   }
 }
 
-// Landmarks have names of their own: the bar of each code block, and the trees of pages.
-function nameLandmarks() {
+// What a reader hears has a name of its own: the bar of each code block, the notes in it, and the trees of pages.
+function nameParts() {
+  document.querySelectorAll(".md-annotation__index").forEach((note, index) => note.setAttribute("aria-label", `Note ${index + 1}`));
   document.querySelectorAll(".md-code__nav").forEach((bar, index) => bar.setAttribute("aria-label", `Code ${index + 1}`));
   document.querySelectorAll(".md-nav").forEach((tree, index) => {
     tree.removeAttribute("aria-labelledby");
@@ -27,7 +28,7 @@ function nameLandmarks() {
 document.addEventListener("DOMContentLoaded", () => {
   const mend = () => {
     focusScrolling();
-    nameLandmarks();
+    nameParts();
   };
   followScheme();
   mend();
