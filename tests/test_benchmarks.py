@@ -445,7 +445,8 @@ def test_conventions_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [(name, figure, 2) for name in ["standard", *chosen] for figure in ("time", "CPU", "first poll")] == [
         (one["subject"], one["figure"], len(one["values"])) for one in figures
     ]
-    assert all(value > 0 for one in figures for value in one["values"])
+    # So few invocations may take less processor time than the kernel counts.
+    assert all(value > 0 for one in figures for value in one["values"] if one["figure"] != "CPU")
     printed = capsys.readouterr().out
     assert 0 == conventions.main(["--read", str(file)])
     assert printed == capsys.readouterr().out

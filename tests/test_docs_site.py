@@ -224,6 +224,19 @@ def test_search(address: str) -> None:
 
 
 @needs_chromium
+def test_version_menu(address: str) -> None:
+    """The menu has each version, and leads to the same page of another one."""
+    with chromium() as browser:
+        window = opened(browser, DESKTOP, "light", [])
+        window.goto(f"{address}0.9.0/start/")
+        menu = window.locator(".md-version")
+        menu.get_by_role("button").click()
+        assert ["0.10.0", "0.9.0", "dev"] == menu.get_by_role("link").all_inner_texts()
+        menu.get_by_role("link", name="dev").click()
+        window.wait_for_url("**/dev/start/")
+
+
+@needs_chromium
 def test_copying(address: str) -> None:
     """The button of a console block copies its commands, without prompts and output."""
     with chromium() as browser:

@@ -147,7 +147,7 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_queue(lambda_service: Serve, invoke: Invoker, sqs: Any, root: Path) -> None:
     """A queue is polled for a function; what it has handled is deleted, what failed comes back."""
     url = sqs.create_queue(QueueName="orders", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
-    assert [url] == invoke("app.queues", convention="lambda", root=root, real=True).json
+    assert url in invoke("app.queues", convention="lambda", root=root, real=True).json
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     client = lambda_service("app.batch", convention="lambda", root=root).client()
     for body in ("good", "bad"):

@@ -150,7 +150,8 @@ def attributes(name: str, found: type, promised: list[str]) -> Iterator[str]:
 
 def constant(module: ModuleType, name: str) -> tuple[str, str]:
     """The value of a constant as it is written, and the comment above it."""
-    for source in (module, *(each for each in vars(module).values() if inspect.ismodule(each))):
+    imported = (each for each in vars(module).values() if inspect.ismodule(each))
+    for source in (module, *(each for each in imported if hasattr(each, "__file__"))):
         lines = inspect.getsource(source).splitlines()
         for node in ast.parse("\n".join(lines)).body:
             target = getattr(node, "target", None) or next(iter(getattr(node, "targets", [])), None)
