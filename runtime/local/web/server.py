@@ -103,7 +103,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         # Python adds the address to the system's words: "Address already in use (while attempting to bind on …)".
         reason = (error.strerror or str(error)).partition(" (while ")[0]
-        raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
+        raise CannotListen(f"cannot listen on {host}:{port}: {reason}; pass another --port or --host") from error
     # asyncio sets this only on sockets of its own; without it each answer waits 40 ms for an acknowledgement.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
