@@ -5,7 +5,7 @@ from __future__ import annotations
 from conventions import applications
 from conventions.context import LambdaContext, shared_attributes
 from conventions.web import serving
-from dispatch import current
+from dispatch import current, variables
 from dispatch.errors import MarshalError
 
 TYPE_CHECKING = False
@@ -27,11 +27,14 @@ def wsgi(app: Any) -> Handler:
 def served(app: Any, **options: Any) -> Handler:
     """The handler that a WSGI application is; the options are those of `conventions.web.serving`."""
     shared = shared_attributes()
+    is_threaded = variables.workers() > 1
 
     def respond_to(request: Request) -> Answer:
         environ = request.environ()
         environ["aws.event"] = request.event
         environ["aws.context"] = LambdaContext(current(), shared)
+        # Only a server that sends no events calls the application in threads.
+        environ["wsgi.multithread"] = is_threaded and request.event is None
         return called(app, environ, streams=request.streams)
 
     return serving(respond_to, **options)

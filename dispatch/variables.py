@@ -67,6 +67,17 @@ def records_at_once(environ: Mapping[str, str] = os.environ) -> int | None:
     return int(value)
 
 
+def workers(environ: Mapping[str, str] = os.environ) -> int:
+    """How many events are handled side by side, in processes or threads (`HANDLER_WORKERS`)."""
+    for variable in ("HANDLER_WORKERS", "AWS_LAMBDA_MAX_CONCURRENCY"):
+        value = environ.get(variable)
+        if value:
+            if not value.isdecimal() or len(value) > 4 or not int(value):
+                raise SettingError(f"{variable} is {value!r}; it must be a whole number from 1 to 9999")
+            return int(value)
+    return 1
+
+
 def web_annotations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     """How a web action of OpenWhisk or DigitalOcean gets requests (`HANDLER_WEB`)."""
     value = environ.get("HANDLER_WEB", "")

@@ -76,7 +76,7 @@ class Settings:
         self.shutdown = variables.one_of("HANDLER_SHUTDOWN", SHUTDOWN, environ)
         self.lazy = variables.one_of("HANDLER_LAZY", LAZY, environ)
         variables.check(environ)
-        self.workers = _workers(environ)
+        self.workers = variables.workers(environ)
         self.encoding = _encoding(environ.get("HANDLER_ENCODING") or "utf-8")
         self.root = _root(environ.get("LAMBDA_TASK_ROOT", ""))
         if not self.handler:
@@ -131,16 +131,6 @@ def log_settings(environ: Mapping[str, str]) -> tuple[bool, str, int | None]:
 def _utf8(text: str) -> str:
     """Text of the environment, decoded as UTF-8 whatever the locale is."""
     return os.fsencode(text).decode("utf-8", "surrogateescape")
-
-
-def _workers(environ: Mapping[str, str]) -> int:
-    for variable in ("HANDLER_WORKERS", "AWS_LAMBDA_MAX_CONCURRENCY"):
-        value = environ.get(variable)
-        if value:
-            if not value.isdecimal() or len(value) > 4 or not int(value):
-                raise SettingError(f"{variable} is {value!r}; it must be a whole number from 1 to 9999")
-            return int(value)
-    return 1
 
 
 def _encoding(name: str) -> str:

@@ -152,3 +152,15 @@ def test_streams(tmp_path: Path) -> None:
         assert "first " == next(parts)
         (folder / "go").touch()
         assert "second" == "".join(parts)
+
+
+@pytest.mark.parametrize(("threads", "told"), [("1", "False"), ("2", "True")])
+def test_an_application_is_told_of_threads(threads: str, told: str, tmp_path: Path) -> None:
+    """`wsgi.multithread` is true if another thread may call the application meanwhile (PEP 3333)."""
+    folder = write(tmp_path / "task", {"app.py": """
+        def app(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [str(environ["wsgi.multithread"]).encode()]
+    """})  # fmt: skip
+    with engine("uvicorn", folder, "app:app", HANDLER_CONVENTION="wsgi", HANDLER_WORKERS=threads) as (_, client, _):
+        assert told == client.get("/").text

@@ -63,15 +63,16 @@ def _fault(handler: str, function: FunctionConfig) -> str:
 
 
 def _is_source(handler: str) -> bool:
-    """Whether it may be an expression: Python source, and not only a name that is bound nowhere."""
+    """Whether it may be Python source that ends in an expression, and not only a name that is bound nowhere."""
     names = handler.strip().split(".")
     if all(map(str.isidentifier, names)):
         return names[0] in {"event", "headers"} or hasattr(builtins, names[0])
     try:
-        compile(handler, "handler", "eval")
+        tree = ast.parse(handler.strip())
+        compile(tree, "handler", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return True
+    return bool(tree.body) and isinstance(tree.body[-1], ast.Expr)
 
 
 def _module_fault(module: str, attribute: str, function: FunctionConfig) -> str:
