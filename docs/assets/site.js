@@ -25,12 +25,31 @@ function nameParts() {
   });
 }
 
+// On a narrow window, menu and search are labels of hidden switches: they get the keyboard, and Escape closes the menu.
+function openByKey() {
+  const menu = document.getElementById("__drawer");
+  for (const [control, name] of [["__drawer", "Menu"], ["__search", "Search"]]) {
+    const label = document.querySelector(`.md-header__button[for="${control}"]`);
+    if (!label) continue;
+    Object.assign(label, { tabIndex: 0, role: "button", ariaLabel: name });
+    label.addEventListener("keydown", (event) => {
+      if (event.key !== " ") return; // the theme itself presses the label at Enter
+      event.preventDefault();
+      label.click();
+    });
+  }
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && menu?.checked) menu.click();
+  });
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const mend = () => {
     focusScrolling();
     nameParts();
   };
   followScheme();
+  openByKey();
   mend();
   new MutationObserver(followScheme).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
   new MutationObserver(mend).observe(document.querySelector("article"), { childList: true, subtree: true });
