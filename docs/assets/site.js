@@ -25,18 +25,18 @@ function nameParts() {
   });
 }
 
-// On a narrow window, menu and search are labels of hidden switches: they get the keyboard, and Escape closes the menu.
+// On a narrow window, menu and search are labels of hidden switches, which no key reaches: they become buttons.
+// Escape closes the menu.
 function openByKey() {
   const menu = document.getElementById("__drawer");
   for (const [control, name] of [["__drawer", "Menu"], ["__search", "Search"]]) {
     const label = document.querySelector(`.md-header__button[for="${control}"]`);
     if (!label) continue;
-    Object.assign(label, { tabIndex: 0, role: "button", ariaLabel: name });
-    label.addEventListener("keydown", (event) => {
-      if (event.key !== " ") return; // the theme itself presses the label at Enter
-      event.preventDefault();
-      label.click();
-    });
+    const button = Object.assign(document.createElement("button"), { className: label.className, ariaLabel: name });
+    button.setAttribute("for", control); // the theme's styles go by it
+    button.append(...label.childNodes);
+    button.addEventListener("click", () => document.getElementById(control).click());
+    label.replaceWith(button);
   }
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && menu?.checked) menu.click();
