@@ -224,6 +224,23 @@ def test_search(address: str) -> None:
 
 
 @needs_chromium
+def test_menu_by_keyboard(address: str) -> None:
+    """On a phone's width, the keyboard reaches the menu, opens and closes it, and finds no pages in it while it is closed."""
+    with chromium() as browser:
+        window = opened(browser, PHONE, "light", [])
+        window.goto(f"{address}latest/guides/handlers/")
+        pages = window.locator(".md-sidebar--primary")
+        pages.wait_for(state="hidden")
+        menu = window.get_by_role("button", name="Menu")
+        for key in ("Enter", "Space"):
+            menu.focus()
+            window.keyboard.press(key)
+            pages.wait_for(state="visible")
+            window.keyboard.press("Escape")
+            pages.wait_for(state="hidden")
+
+
+@needs_chromium
 def test_version_menu(address: str) -> None:
     """The menu has each version, and leads to the same page of another one."""
     with chromium() as browser:

@@ -25,12 +25,31 @@ function nameParts() {
   });
 }
 
+// On a narrow window, menu and search are labels of hidden switches, which no key reaches: they become buttons.
+// Escape closes the menu.
+function openByKey() {
+  const menu = document.getElementById("__drawer");
+  for (const [control, name] of [["__drawer", "Menu"], ["__search", "Search"]]) {
+    const label = document.querySelector(`.md-header__button[for="${control}"]`);
+    if (!label) continue;
+    const button = Object.assign(document.createElement("button"), { className: label.className, ariaLabel: name });
+    button.setAttribute("for", control); // the theme's styles go by it
+    button.append(...label.childNodes);
+    button.addEventListener("click", () => document.getElementById(control).click());
+    label.replaceWith(button);
+  }
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && menu?.checked) menu.click();
+  });
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const mend = () => {
     focusScrolling();
     nameParts();
   };
   followScheme();
+  openByKey();
   mend();
   new MutationObserver(followScheme).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
   new MutationObserver(mend).observe(document.querySelector("article"), { childList: true, subtree: true });
