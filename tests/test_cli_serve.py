@@ -330,4 +330,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         done = run(tmp_path, "app.handler", "--port", str(port))
 
     assert 1 == done.returncode
-    assert f"Error: cannot listen on 127.0.0.1:{port}: Address already in use; pass another --port or --host\n" == done.stderr
+    assert (
+        f"Error: cannot listen on 127.0.0.1:{port}: Address already in use; pass another --port or --host\n"
+        == done.stderr
+    )
