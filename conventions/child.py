@@ -30,6 +30,9 @@ _LOOK = 0.02
 #: How long the end of a killed process is waited for between two attempts to collect it, in seconds.
 _PAUSE = 0.001
 
+#: How many attempts there are: on a busy machine, killed processes take a while to end, and each attempt collects one.
+_ATTEMPTS = 1_000
+
 #: The lines of standard error, and the characters, that an error message ends with.
 _LINES, _CHARACTERS = 10, 2_000
 
@@ -176,7 +179,7 @@ class Child:
 
     def _reap(self) -> None:
         """Collect the rest of the group, if it falls to us: as process 1 of a container we inherit all orphans."""
-        for _ in range(20):
+        for _ in range(_ATTEMPTS):
             try:
                 if not os.waitpid(-self.pid, os.WNOHANG)[0]:
                     time.sleep(_PAUSE)

@@ -320,7 +320,7 @@ def test_orphans_of_the_first_process(serve: Serve) -> None:
         "-c",
         "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1); os.execvp(sys.argv[1], sys.argv[1:])",
     ]
-    source = "#!/bin/sh\nfor n in 1 2 3; do sleep 600 & done\n"
+    source = "#!/bin/sh\nfor n in $(seq 40); do sleep 600 & done\n"
     runtime = serve({"leaves": source}, "leaves", wrapper=wrapper)
     assert b"" == runtime.invoke().body
     assert [] == children(runtime.child.process.pid)
