@@ -31,7 +31,7 @@ BASE_PYTHON = {"PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"}
 #: The events, and what the table calls them.
 KINDS = {"small": "45 bytes", "request": "HTTP", "cloudevent": "CloudEvent", "sqs-1": "SQS"}
 HEAD = (
-    "| convention | event | an invocation, µs | × | CPU, µs | start, ms | × | what it is spent on |",
+    "| convention | event | an invocation, µs | × | CPU, µs | start, ms | × | where the time goes |",
     "| --- | --- | --: | --: | --: | --: | --: | --- |",
 )
 

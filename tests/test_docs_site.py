@@ -12,6 +12,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -214,9 +215,7 @@ def test_accessibility_of_each_kind(address: str, window_size: tuple[int, int], 
 @needs_chromium
 def test_search(address: str) -> None:
     """The name of an error type leads to its page."""
-    with chromium() as browser:
-        window = opened(browser, DESKTOP, "light", [])
-        window.goto(f"{address}latest/")
+    with visited(f"{address}latest/") as window:
         window.locator(".md-search__button").click()
         window.keyboard.type("UnmarshalError")
         window.get_by_role("option", name="Runtime.UnmarshalError").first.click()
@@ -226,9 +225,7 @@ def test_search(address: str) -> None:
 @needs_chromium
 def test_menu_by_keyboard(address: str) -> None:
     """On a phone's width, the keyboard reaches the menu, opens and closes it, and finds no pages in it while it is closed."""
-    with chromium() as browser:
-        window = opened(browser, PHONE, "light", [])
-        window.goto(f"{address}latest/guides/handlers/")
+    with visited(f"{address}latest/guides/handlers/", PHONE) as window:
         pages = window.locator(".md-sidebar--primary")
         pages.wait_for(state="hidden")
         menu = window.get_by_role("button", name="Menu")
@@ -243,9 +240,7 @@ def test_menu_by_keyboard(address: str) -> None:
 @needs_chromium
 def test_version_menu(address: str) -> None:
     """The menu has each version, and leads to it."""
-    with chromium() as browser:
-        window = opened(browser, DESKTOP, "light", [])
-        window.goto(f"{address}0.9.0/start/")
+    with visited(f"{address}0.9.0/start/") as window:
         menu = window.locator(".md-version")
         menu.get_by_role("button").focus()
         assert ["0.10.0", "0.9.0", "dev"] == menu.get_by_role("link").all_inner_texts()
@@ -273,9 +268,7 @@ def test_copying(address: str) -> None:
 @needs_chromium
 def test_schemes(address: str) -> None:
     """The switch changes the scheme of the page and of its pictures, whatever the system's is."""
-    with chromium() as browser:
-        window = opened(browser, DESKTOP, "light", [])
-        window.goto(f"{address}latest/start/")
+    with visited(f"{address}latest/start/") as window:
         picture = window.locator("picture img")
         shown = "(one) => one.currentSrc.replace(/.*\\/|\\.\\w+$/g, '')"
         assert "page-light" == picture.evaluate(shown)
@@ -297,6 +290,15 @@ def opened(browser: Any, window_size: tuple[int, int], scheme: str, complaints: 
     window.on("console", lambda one: complaints.append(f"{window.url}: {one.text}") if one.type == "error" else None)
     window.on("pageerror", lambda error: complaints.append(f"{window.url}: {error}"))
     return window
+
+
+@contextmanager
+def visited(page: str, window_size: tuple[int, int] = DESKTOP) -> Iterator[Any]:
+    """A page in a window of its own, in the light scheme."""
+    with chromium() as browser:
+        window = opened(browser, window_size, "light", [])
+        window.goto(page)
+        yield window
 
 
 def violations(window: Any, *, colours: bool = True) -> list[str]:
